@@ -1,0 +1,159 @@
+//! Carries the graph API over the plugin interface.
+
+use std::cell::RefCell;
+
+use runtime_graph::{
+    Activation, AttentionOptions, Binary, DType, Dim, Head, Input, Op, Place, Pooling, Recorder, Refusal, Shape,
+    TensorInfo, ValueId,
+};
+
+use crate::wit;
+use crate::wit::inference::runtime::{graph, types, weights};
+
+/// The host's graph. Its values are handles; a [`ValueId`] is the number of a handle in this table.
+#[derive(Default)]
+pub(crate) struct Host {
+    values: RefCell<Vec<graph::Value>>,
+}
+
+impl Host {
+    fn keep(&self, value: graph::Value) -> ValueId {
+        let mut values = self.values.borrow_mut();
+        // The host allows far fewer handles than a `u32` counts.
+        let number = u32::try_from(values.len()).unwrap_or(u32::MAX);
+        values.push(value);
+        ValueId::from_number(number)
+    }
+
+    fn apply(&self, op: Op, inputs: &[ValueId]) -> graph::Value {
+        let values = self.values.borrow();
+        let input = |index: usize| &values[inputs[index].index()];
+        match op {
+            Op::Input(Input::TokenIds) => graph::token_ids(),
+            Op::Input(Input::Positions) => graph::positions(),
+            Op::Input(Input::TokenTypes) => graph::token_types(),
+            Op::Weight { name } => weights::tensor(&name),
+            Op::Rows => input(0).rows(input(1)),
+            Op::Linear => input(0).linear(input(1), (inputs.len() > 2).then(|| input(2))),
+            Op::LayerNorm { epsilon } => input(0).layer_norm(input(1), input(2), epsilon),
+            Op::Activation(activation) => input(0).activation(activation.into()),
+            Op::Binary(Binary::Add) => input(0).add(input(1)),
+            Op::Binary(Binary::Multiply) => input(0).multiply(input(1)),
+            Op::Attention(options) => input(0).attention(input(1), input(2), options.into()),
+            Op::Pool(pooling) => input(0).pool(pooling.into()),
+            Op::SelectRows => input(0).select_rows(),
+        }
+    }
+}
+
+impl Recorder for Host {
+    fn record(&self, op: Op, inputs: &[ValueId], _: Place) -> ValueId {
+        let value = self.apply(op, inputs);
+        self.keep(value)
+    }
+
+    fn find(&self, name: &str) -> Option<TensorInfo> {
+        let weights::TensorInfo { name, shape, dtype } = weights::find(name)?;
+        Some(TensorInfo { name, shape, dtype: dtype.into() })
+    }
+
+    fn shape(&self, value: ValueId) -> Shape {
+        let dims = self.values.borrow()[value.index()].shape();
+        Shape::new(dims.into_iter().map(Dim::from).collect::<Vec<_>>())
+    }
+
+    fn set_layer(&self, layer: Option<u32>) {
+        graph::layer(layer);
+    }
+
+    fn set_max_sequence(&self, tokens: u32) {
+        graph::max_sequence(tokens);
+    }
+
+    fn output(&self, name: &str, value: ValueId, _: Place) {
+        graph::output(name, &self.values.borrow()[value.index()]);
+    }
+}
+
+impl From<Activation> for graph::Activation {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::Gelu => Self::Gelu,
+            Activation::GeluTanh => Self::GeluTanh,
+            Activation::Relu => Self::Relu,
+            Activation::Silu => Self::Silu,
+            Activation::Tanh => Self::Tanh,
+            Activation::Sigmoid => Self::Sigmoid,
+        }
+    }
+}
+
+impl From<Pooling> for graph::Pooling {
+    fn from(pooling: Pooling) -> Self {
+        match pooling {
+            Pooling::First => Self::First,
+            Pooling::Last => Self::Last,
+            Pooling::Mean => Self::Mean,
+            Pooling::Max => Self::Max,
+        }
+    }
+}
+
+impl From<AttentionOptions> for graph::AttentionOptions {
+    fn from(options: AttentionOptions) -> Self {
+        let AttentionOptions { heads, key_value_heads, causal, scale } = options;
+        Self { heads, key_value_heads, causal, scale }
+    }
+}
+
+impl From<graph::Dim> for Dim {
+    fn from(dim: graph::Dim) -> Self {
+        match dim {
+            graph::Dim::Tokens => Self::Tokens,
+            graph::Dim::Sequences => Self::Sequences,
+            graph::Dim::Rows => Self::Rows,
+            graph::Dim::Fixed(size) => Self::Fixed(size),
+        }
+    }
+}
+
+impl From<weights::Dtype> for DType {
+    fn from(dtype: weights::Dtype) -> Self {
+        match dtype {
+            weights::Dtype::F32 => Self::F32,
+            weights::Dtype::F16 => Self::F16,
+            weights::Dtype::Bf16 => Self::BF16,
+        }
+    }
+}
+
+impl From<Head> for types::Head {
+    fn from(head: Head) -> Self {
+        match head {
+            Head::Base => Self::Base,
+            Head::SequenceClassification => Self::SequenceClassification,
+        }
+    }
+}
+
+impl From<types::Head> for Head {
+    fn from(head: types::Head) -> Self {
+        match head {
+            types::Head::Base => Self::Base,
+            types::Head::SequenceClassification => Self::SequenceClassification,
+        }
+    }
+}
+
+impl From<Refusal> for wit::Refusal {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotAnObject { reason } => Self::NotAnObject(reason),
+            Refusal::Missing { field } => Self::Missing(field),
+            Refusal::Wrong { field, expected, found } => Self::Wrong(types::WrongField { field, expected, found }),
+            Refusal::Unsupported { field, value, supported } => {
+                Self::Unsupported(types::UnsupportedValue { field, value, supported })
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! One file for each command.
+
+pub(crate) mod graph;
+pub(crate) mod model;
+pub(crate) mod run;
+pub(crate) mod test;
+pub(crate) mod validate;

@@ -1,0 +1,52 @@
+//! `runtime model`: what a model is made of, and getting one.
+
+use std::env;
+
+use runtime_diagnostics::{Exit, Problem};
+use runtime_engine::{Error, Options, Registry};
+use runtime_graph::Head;
+use runtime_hub::ModelSource;
+use runtime_models::ModelConfig;
+use serde_json::Value;
+
+use crate::args::{ModelFetch, ModelGraph};
+use crate::failure::Failure;
+use crate::output::print;
+
+pub(crate) fn graph(options: &ModelGraph) -> Result<Exit, Failure> {
+    let registry = Registry::new(Options { progress: true, ..Options::default() });
+    let source = source(&options.model)?;
+    let folder = registry.folder(&source)?;
+    let head = match options.head {
+        Some(head) => head,
+        None => head_of(&folder.config().map_err(Error::from)?),
+    };
+    let graph = registry.graph(&folder, options.plugin.as_deref(), head)?;
+    print(&graph.to_string())
+}
+
+pub(crate) fn fetch(options: &ModelFetch) -> Result<Exit, Failure> {
+    let registry = Registry::new(Options { progress: true, ..Options::default() });
+    let ModelSource::Hub(repo) = source(&options.model)? else {
+        let message = format!("`{}` is a folder, and only models of the hub are downloaded", options.model);
+        return Err(Problem::new(Exit::Usage, message).hint("name one as `org/name`").into());
+    };
+    let path = registry.hub()?.fetch(&repo, true).map_err(Error::from)?;
+    print(&format!("{}\n", path.display()))
+}
+
+fn source(text: &str) -> Result<ModelSource, Failure> {
+    let source = ModelSource::parse(text).map_err(Error::from)?;
+    Ok(source.resolved_from(&env::current_dir().unwrap_or_default()))
+}
+
+/// The head that the checkpoint was trained with, as `architectures` names the class.
+fn head_of(config: &ModelConfig) -> Head {
+    let classes = config.fields.get("architectures").and_then(Value::as_array);
+    let classifies = |class: &Value| class.as_str().is_some_and(|class| class.ends_with("ForSequenceClassification"));
+    if classes.is_some_and(|classes| classes.iter().any(classifies)) {
+        Head::SequenceClassification
+    } else {
+        Head::Base
+    }
+}

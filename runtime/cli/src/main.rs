@@ -1,0 +1,37 @@
+//! The `runtime` command.
+
+mod args;
+mod commands;
+mod failure;
+mod input;
+mod output;
+mod project;
+mod watch;
+
+use std::process::ExitCode;
+
+use args::{Args, Command, ModelCommand};
+use clap::Parser;
+use failure::Failure;
+use runtime_diagnostics::Exit;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are answers, not errors, and go to stdout.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let _closed = error.print();
+            return exit.into();
+        }
+    };
+    let result = match args.command {
+        Command::Run(options) => commands::run::run(&options),
+        Command::Validate(options) => commands::validate::run(&options),
+        Command::Test(options) => commands::test::run(&options),
+        Command::Graph(options) => commands::graph::run(&options),
+        Command::Model(ModelCommand::Graph(options)) => commands::model::graph(&options),
+        Command::Model(ModelCommand::Fetch(options)) => commands::model::fetch(&options),
+    };
+    result.unwrap_or_else(|failure: Failure| failure.report()).into()
+}

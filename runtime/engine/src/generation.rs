@@ -1,0 +1,89 @@
+//! A pipeline, built: immutable, over loaded models, ready to answer records.
+
+mod answer;
+mod build;
+mod files;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use runtime_diagnostics::Problem;
+use runtime_pipeline::{Pipeline, Reference};
+use serde_json::{Map, Value};
+
+use crate::ladder::Ladder;
+use crate::{LoadedModel, ZeroShot};
+
+pub use answer::RecordError;
+pub use files::{check_files, dependencies};
+
+/// A pipeline that can answer records.
+pub struct Generation {
+    pipeline: Pipeline,
+    steps: Vec<Step>,
+    notes: Vec<RungNote>,
+    /// Kept so that the next generation finds them loaded.
+    _models: Vec<Arc<LoadedModel>>,
+}
+
+/// A step, with its models.
+struct Step {
+    name: String,
+    text: Reference,
+    does: Does,
+}
+
+enum Does {
+    Ladder(Ladder),
+    ZeroShot(ZeroShot),
+}
+
+/// A rung whose model cannot be had, so that its `otherwise` is what it answers.
+#[derive(Clone, Debug)]
+pub struct RungNote {
+    /// The step.
+    pub step: String,
+    /// The rung.
+    pub rung: String,
+    /// What it answers instead.
+    pub otherwise: String,
+    /// Why, and what would change it.
+    pub problem: Problem,
+}
+
+/// What came of a record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The fields of the pipeline's output section, none of which the record has.
+    pub outputs: Map<String, Value>,
+    /// For each ladder of the pipeline, the rung that answered.
+    pub rungs: Vec<Option<String>>,
+    /// From when the record was taken up until it was answered, waiting for a place in a batch included.
+    pub time: Duration,
+}
+
+impl Generation {
+    /// The pipeline that it was built from.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// Rungs whose models cannot be had.
+    pub fn notes(&self) -> &[RungNote] {
+        &self.notes
+    }
+
+    /// The ladders, each as its step's name and the names of its rungs, in the order of [`Answer::rungs`].
+    pub fn ladders(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        self.steps.iter().filter_map(|step| match &step.does {
+            Does::Ladder(ladder) => Some((&*step.name, ladder.rungs.iter().map(|rung| &*rung.name).collect())),
+            Does::ZeroShot(_) => None,
+        })
+    }
+}
+
+/// A path of a pipeline file, from the folder of that file.
+fn beside(base: &Path, path: &Path) -> PathBuf {
+    base.join(path).components().collect()
+}

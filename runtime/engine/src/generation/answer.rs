@@ -1,0 +1,155 @@
+//! Answering one record.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use runtime_diagnostics::{Exit, Explain};
+use runtime_pipeline::{Output, Reference};
+use serde_json::{Map, Value};
+
+use super::{Answer, Does, Generation, Step};
+use crate::Error;
+use crate::ladder::number;
+
+/// Why a record is not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// A field that the pipeline reads is not there.
+    #[error("the record has no field `{field}`")]
+    Missing {
+        /// The field.
+        field: String,
+        /// The fields that it has.
+        has: Vec<String>,
+    },
+    /// A field that the pipeline reads is no text.
+    #[error("the field `{field}` is not a text but {found}")]
+    NoText {
+        /// The field.
+        field: String,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A field that the pipeline reads holds nothing.
+    #[error("the field `{field}` is empty")]
+    Empty {
+        /// The field.
+        field: String,
+    },
+    /// A field of the input would be overwritten.
+    #[error("the record has a field `{field}` already, which the pipeline's output would replace")]
+    Taken {
+        /// The field.
+        field: String,
+    },
+    /// A step read the output of one that had none.
+    #[error("`{output}` has no value, since no rung accepted the text")]
+    NoValue {
+        /// The step and its output.
+        output: String,
+    },
+    /// A model failed.
+    #[error(transparent)]
+    Model(#[from] Error),
+}
+
+impl Explain for RecordError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Model(error) => error.exit(),
+            _ => Exit::Data,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing { has, field } => {
+                let nearest = runtime_diagnostics::nearest(field, has.iter().map(String::as_str));
+                nearest.map(|nearest| format!("did you mean `{nearest}`?"))
+            }
+            Self::Taken { .. } => Some("give the output another name in the pipeline's `[output]`".to_owned()),
+            Self::Model(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// What the steps so far have put out, by step and output.
+type Outputs<'a> = HashMap<(&'a str, &'static str), Value>;
+
+impl Generation {
+    /// Runs the steps on a record.
+    ///
+    /// # Errors
+    /// Where a field is missing, empty, no text, or taken by the output; or a model fails.
+    pub async fn answer(&self, record: &Map<String, Value>) -> Result<Answer, RecordError> {
+        let start = Instant::now();
+        if let Some(output) = self.pipeline.output.iter().find(|output| record.contains_key(&output.field)) {
+            return Err(RecordError::Taken { field: output.field.clone() });
+        }
+        let mut outputs = Outputs::new();
+        let mut rungs = Vec::new();
+        for step in &self.steps {
+            let text = text(&step.text, record, &outputs)?;
+            step.run(&text, &mut outputs, &mut rungs).await?;
+        }
+        let fields = self.pipeline.output.iter().map(|Output { field, step, output }| {
+            let value = outputs.iter().find(|((by, name), _)| *by == step.as_str() && name == output);
+            (field.clone(), value.map_or(Value::Null, |(_, value)| value.clone()))
+        });
+        Ok(Answer { outputs: fields.collect(), rungs, time: start.elapsed() })
+    }
+}
+
+impl Step {
+    async fn run<'a>(
+        &'a self,
+        text: &str,
+        outputs: &mut Outputs<'a>,
+        rungs: &mut Vec<Option<String>>,
+    ) -> Result<(), Error> {
+        let mut put = |output, value| outputs.insert((&*self.name, output), value);
+        match &self.does {
+            Does::Ladder(ladder) => {
+                let verdict = ladder.climb(text).await?;
+                let rung = verdict.rung.map(|index| ladder.rungs[index].name.clone());
+                put("label", verdict.label.map_or(Value::Null, Value::from));
+                put("score", verdict.score.map_or(Value::Null, number));
+                put("rung", rung.clone().map_or(Value::Null, Value::from));
+                rungs.push(rung);
+            }
+            Does::ZeroShot(classifier) => {
+                let found = classifier.classify(text).await?;
+                put("label", Value::from(&*found.labels[0]));
+                put("score", number(found.scores[0]));
+                put("labels", Value::from(found.labels));
+                put("scores", found.scores.into_iter().map(number).collect());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The text that a step reads.
+fn text(reference: &Reference, record: &Map<String, Value>, outputs: &Outputs<'_>) -> Result<String, RecordError> {
+    let value = match reference {
+        Reference::Field(field) => record
+            .get(field)
+            .ok_or_else(|| RecordError::Missing { field: field.clone(), has: record.keys().cloned().collect() })?,
+        Reference::Output { step, output } => outputs
+            .iter()
+            .find(|((by, name), _)| *by == step.as_str() && name == output)
+            .map_or(&Value::Null, |(_, value)| value),
+    };
+    let named = || reference.to_string();
+    match value {
+        Value::String(text) if text.trim().is_empty() => Err(RecordError::Empty { field: named() }),
+        Value::String(text) => Ok(text.clone()),
+        Value::Null if matches!(reference, Reference::Output { .. }) => Err(RecordError::NoValue { output: named() }),
+        Value::Null => Err(RecordError::NoText { field: named(), found: "null" }),
+        Value::Bool(_) => Err(RecordError::NoText { field: named(), found: "a boolean" }),
+        Value::Number(_) => Err(RecordError::NoText { field: named(), found: "a number" }),
+        Value::Array(_) => Err(RecordError::NoText { field: named(), found: "a list" }),
+        Value::Object(_) => Err(RecordError::NoText { field: named(), found: "an object" }),
+    }
+}

@@ -1,0 +1,158 @@
+//! From a checked pipeline to one that can answer.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use runtime_diagnostics::{Exit, Explain, Problem, Problems, Source};
+use runtime_graph::Head;
+use runtime_hub::ModelSource;
+use runtime_pipeline::{self as pipeline, Labels, Pipeline, RungKind, StepKind};
+
+use super::{Does, Generation, RungNote, Step, beside};
+use crate::ladder::{Asks, Ladder, Rung};
+use crate::{Error, LoadedModel, Registry, ZeroShot, ZeroShotOptions};
+
+impl Generation {
+    /// Builds a pipeline: reads label files and loads what is not loaded yet. `base` is the folder that relative paths
+    /// start from, the one of the pipeline's file.
+    ///
+    /// # Errors
+    /// Every file and model that cannot be had, each at the place that names it.
+    pub fn build(pipeline: Pipeline, base: &Path, registry: &Registry) -> Result<Self, Problems> {
+        let mut builder = Builder {
+            base,
+            registry,
+            pipeline: &pipeline,
+            problems: Problems::new(),
+            notes: Vec::new(),
+            models: HashMap::new(),
+        };
+        let steps: Vec<Step> = pipeline.steps.iter().filter_map(|step| builder.step(step)).collect();
+        let Builder { problems, notes, models, .. } = builder;
+        let models = models.into_values().flatten().collect();
+        problems.into_result(Self { pipeline, steps, notes, _models: models })
+    }
+}
+
+struct Builder<'a> {
+    base: &'a Path,
+    registry: &'a Registry,
+    pipeline: &'a Pipeline,
+    problems: Problems,
+    notes: Vec<RungNote>,
+    /// By name; `None` for one that failed, so that it is complained about once.
+    models: HashMap<String, Option<Arc<LoadedModel>>>,
+}
+
+impl<'a> Builder<'a> {
+    /// The step, or `None` after adding what is wrong with it.
+    fn step(&mut self, step: &pipeline::Step) -> Option<Step> {
+        let labels = self.labels(step.kind.labels());
+        let does = match &step.kind {
+            StepKind::ZeroShot(step) => Does::ZeroShot(self.classifier(&step.classifier, labels?.as_slice())?),
+            StepKind::Ladder(ladder) => {
+                let rungs: Vec<Option<Rung>> =
+                    ladder.rungs.iter().map(|rung| self.rung(&step.name, rung, labels.as_deref())).collect();
+                Does::Ladder(Ladder { rungs: rungs.into_iter().collect::<Option<_>>()? })
+            }
+        };
+        Some(Step { name: step.name.to_string(), text: step.kind.text().clone(), does })
+    }
+
+    fn rung(&mut self, step: &pipeline::Name, rung: &pipeline::Rung, labels: Option<&[String]>) -> Option<Rung> {
+        let asks = match &rung.kind {
+            RungKind::ZeroShot(classifier) => Asks::ZeroShot(self.classifier(classifier, labels?)?),
+            RungKind::Llm { model, otherwise } => {
+                let problem = self.why_no_llm(model)?;
+                let (step, rung) = (step.to_string(), rung.name.to_string());
+                self.notes.push(RungNote { step, rung, otherwise: otherwise.clone(), problem });
+                Asks::Nobody { otherwise: otherwise.clone() }
+            }
+        };
+        Some(Rung { name: rung.name.to_string(), asks, accept: rung.accept })
+    }
+
+    fn classifier(&mut self, classifier: &pipeline::Classifier, labels: &[String]) -> Option<ZeroShot> {
+        let model = self.model(&classifier.model)?;
+        let template = classifier.hypothesis_template.parse().map_err(Error::from);
+        let template = self.keep(template, &classifier.model)?;
+        let options = ZeroShotOptions { labels: labels.to_vec(), template, multi_label: classifier.multi_label };
+        let built = ZeroShot::new(model, options);
+        self.keep(built, &classifier.model)
+    }
+
+    /// The model called `name`, loaded at its first use.
+    fn model(&mut self, name: &pipeline::Spanned<pipeline::Name>) -> Option<Arc<LoadedModel>> {
+        if let Some(known) = self.models.get(name.value.as_str()) {
+            return known.clone();
+        }
+        let model = self.declared(name)?;
+        let loaded = self.load(model);
+        let loaded = self.keep(loaded, &model.source);
+        self.models.insert(name.value.to_string(), loaded.clone());
+        loaded
+    }
+
+    fn load(&self, model: &pipeline::Model) -> Result<Arc<LoadedModel>, Error> {
+        let plugin = model.plugin.as_ref().map(|plugin| beside(self.base, plugin));
+        let source = ModelSource::parse(&model.source)?.resolved_from(self.base);
+        self.registry.load(self.registry.folder(&source)?, plugin.as_deref(), Head::SequenceClassification)
+    }
+
+    /// Why the language model of a rung does not answer. It is never downloaded in passing: it may be large.
+    fn why_no_llm(&mut self, name: &pipeline::Spanned<pipeline::Name>) -> Option<Problem> {
+        let model = self.declared(name)?;
+        let found = ModelSource::parse(&model.source).map_err(Error::from).and_then(|source| {
+            match source.resolved_from(self.base) {
+                ModelSource::Hub(repo) => Ok(self.registry.hub()?.cached(&repo)?),
+                folder @ ModelSource::Folder(_) => Ok(self.registry.folder(&folder)?.path().to_owned()),
+            }
+        });
+        match found {
+            Err(Error::Source(error)) => {
+                self.problems.push(place(&error, &model.source));
+                None
+            }
+            Err(error) => Some(Problem::of(&error)),
+            Ok(folder) => Some(Problem::new(
+                Exit::Unavailable,
+                format!("the model in `{}` generates text, which this version cannot do", folder.display()),
+            )),
+        }
+    }
+
+    fn declared(&self, name: &pipeline::Spanned<pipeline::Name>) -> Option<&'a pipeline::Model> {
+        self.pipeline.models.iter().find(|model| model.name == name.value)
+    }
+
+    /// The labels of a step, from their file where they are in one.
+    fn labels(&mut self, labels: &Labels) -> Option<Vec<String>> {
+        let file = match labels {
+            Labels::Inline(labels) => return Some(labels.clone()),
+            Labels::File(file) => file,
+        };
+        let path = beside(self.base, file);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NoInput } else { Exit::Io };
+                let message = format!("cannot read the label file `{}`: {error}", path.display());
+                self.problems.push(Problem::new(exit, message).at(&file.source, file.span.clone(), ""));
+                return None;
+            }
+        };
+        let source = Source::new(path.display().to_string(), text);
+        pipeline::parse_labels(source.text(), &source).map_err(|problems| self.problems.extend(problems)).ok()
+    }
+
+    /// What went well; what did not is a problem at the place that asked for it.
+    fn keep<T, P>(&mut self, result: Result<T, Error>, place_of: &pipeline::Spanned<P>) -> Option<T> {
+        result.map_err(|error| self.problems.push(place(&error, place_of))).ok()
+    }
+}
+
+fn place<P>(error: &impl Explain, asked: &pipeline::Spanned<P>) -> Problem {
+    Problem::of(error).at(&asked.source, asked.span.clone(), "")
+}

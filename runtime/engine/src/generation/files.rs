@@ -1,0 +1,60 @@
+//! The files that a pipeline names, other than its own.
+
+use std::path::{Path, PathBuf};
+
+use runtime_diagnostics::{Exit, Problem, Problems};
+use runtime_hub::ModelSource;
+use runtime_pipeline::{Labels, Pipeline, Spanned};
+
+use super::beside;
+
+/// Files and model folders whose change makes the pipeline answer otherwise. What the hub's cache holds is left out:
+/// it is never changed, only added to.
+pub fn dependencies(pipeline: &Pipeline, base: &Path) -> Vec<PathBuf> {
+    named(pipeline, base).into_iter().map(|named| named.path).collect()
+}
+
+/// What of these files is not there, each at the place that names it.
+pub fn check_files(pipeline: &Pipeline, base: &Path) -> Problems {
+    named(pipeline, base).into_iter().filter(|named| !named.path.exists()).map(|named| named.missing()).collect()
+}
+
+struct Named<'a> {
+    path: PathBuf,
+    what: &'static str,
+    place: Place<'a>,
+}
+
+/// Where a file is named: as a path, or as a model's source.
+enum Place<'a> {
+    Path(&'a Spanned<PathBuf>),
+    Source(&'a Spanned<String>),
+}
+
+impl Named<'_> {
+    fn missing(&self) -> Problem {
+        let problem =
+            Problem::new(Exit::NoInput, format!("the {} `{}` does not exist", self.what, self.path.display()));
+        match self.place {
+            Place::Path(path) => problem.at(&path.source, path.span.clone(), ""),
+            Place::Source(source) => problem.at(&source.source, source.span.clone(), ""),
+        }
+    }
+}
+
+fn named<'a>(pipeline: &'a Pipeline, base: &Path) -> Vec<Named<'a>> {
+    let file = |what, path: &'a Spanned<PathBuf>| Named { path: beside(base, path), what, place: Place::Path(path) };
+    let mut named: Vec<Named<'_>> = pipeline.input.file.iter().map(|path| file("input file", path)).collect();
+    for model in &pipeline.models {
+        let source = ModelSource::parse(&model.source).map(|source| source.resolved_from(base));
+        if let Ok(ModelSource::Folder(path)) = source {
+            named.push(Named { path, what: "model folder", place: Place::Source(&model.source) });
+        }
+        named.extend(model.plugin.iter().map(|path| file("plugin", path)));
+    }
+    named.extend(pipeline.steps.iter().filter_map(|step| match step.kind.labels() {
+        Labels::File(path) => Some(file("label file", path)),
+        Labels::Inline(_) => None,
+    }));
+    named
+}

@@ -1,0 +1,22 @@
+//! Runs pipelines: loads models once, batches what is asked of them, and climbs ladders.
+//!
+//! A [`Registry`] holds the loaded models. A [`Generation`] is a pipeline built over it, immutable: an edited pipeline
+//! is built as another generation beside the one that serves, over the same loaded models, and then takes its place.
+
+mod architecture;
+mod error;
+mod generation;
+mod ladder;
+mod memo;
+mod registry;
+mod scheduler;
+mod template;
+mod zero_shot;
+
+pub use architecture::Architecture;
+pub use error::Error;
+pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies};
+pub use registry::{LoadedModel, Options, Registry};
+pub use scheduler::{ScheduleError, TOKEN_BUDGET};
+pub use template::{Template, TemplateError};
+pub use zero_shot::{Classification, ZeroShot, ZeroShotOptions, split_labels};

@@ -1,0 +1,154 @@
+//! The loaded models, each once however many pipelines and steps use it.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::SystemTime;
+
+use runtime_graph::{Graph, Head};
+use runtime_hub::{Hub, ModelSource, Settings};
+use runtime_models::{Model, ModelFolder};
+use runtime_plugin_host::{Limits, PluginHost};
+use runtime_tensor::Device;
+
+use crate::memo::Memo;
+use crate::scheduler::{Scheduler, TOKEN_BUDGET};
+use crate::{Architecture, Error};
+
+/// How a registry loads models.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where models run.
+    pub device: Device,
+    /// Results that each model remembers; 0 for none.
+    pub memo: usize,
+    /// Whether downloads show their progress on stderr.
+    pub progress: bool,
+    /// Where compiled plugins are kept; by default the platform's cache folder.
+    pub plugin_cache: Option<PathBuf>,
+}
+
+/// Loads models, and hands out those that are loaded already. A model is dropped with its last user.
+pub struct Registry {
+    options: Options,
+    hub: OnceLock<Hub>,
+    plugins: OnceLock<PluginHost>,
+    models: Mutex<HashMap<Key, Weak<LoadedModel>>>,
+    loads: AtomicUsize,
+}
+
+/// All that defines a loaded model; two equal keys are the same model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    files: Vec<(PathBuf, u64, Option<SystemTime>)>,
+    plugin: Option<String>,
+    head: Head,
+}
+
+/// A model with its queue.
+pub struct LoadedModel {
+    pub(crate) model: Arc<Model>,
+    pub(crate) scheduler: Scheduler,
+    folder: ModelFolder,
+}
+
+impl LoadedModel {
+    /// Where its files are.
+    pub fn folder(&self) -> &ModelFolder {
+        &self.folder
+    }
+}
+
+impl Registry {
+    /// A registry with nothing loaded.
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            hub: OnceLock::new(),
+            plugins: OnceLock::new(),
+            models: Mutex::default(),
+            loads: AtomicUsize::new(0),
+        }
+    }
+
+    /// How often weights were loaded.
+    pub fn loads(&self) -> usize {
+        self.loads.load(Ordering::Relaxed)
+    }
+
+    /// The hub, as the environment sets it up.
+    ///
+    /// # Errors
+    /// Where the environment does not say where its cache is.
+    pub fn hub(&self) -> Result<&Hub, Error> {
+        once(&self.hub, || Ok(Hub::new(Settings::from_env()?)))
+    }
+
+    /// The folder of a model, downloaded where it is of the hub and not in the cache.
+    ///
+    /// # Errors
+    /// Where it is not there and cannot be downloaded.
+    pub fn folder(&self, source: &ModelSource) -> Result<ModelFolder, Error> {
+        let path = match source {
+            ModelSource::Folder(path) if path.is_dir() => path.clone(),
+            other => self.hub()?.resolve(other, self.options.progress)?,
+        };
+        Ok(ModelFolder::new(path))
+    }
+
+    /// The graph of a folder's model; weights are not loaded.
+    ///
+    /// # Errors
+    /// Where configuration, checkpoint and architecture do not fit.
+    pub fn graph(&self, folder: &ModelFolder, plugin: Option<&Path>, head: Head) -> Result<Graph, Error> {
+        let architecture = Architecture::choose(folder, &folder.config()?, plugin, || self.plugins())?;
+        Ok(Model::graph(folder, &architecture, head)?)
+    }
+
+    /// The model of a folder, described by `plugin` where one is named.
+    ///
+    /// # Errors
+    /// Where a file is missing or damaged, or the parts do not fit together.
+    pub fn load(&self, folder: ModelFolder, plugin: Option<&Path>, head: Head) -> Result<Arc<LoadedModel>, Error> {
+        let architecture = Architecture::choose(&folder, &folder.config()?, plugin, || self.plugins())?;
+        let key = Key { files: stamps(&folder), plugin: architecture.digest(), head };
+        // Held while loading, so that two users of a model do not load it twice.
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loaded) = models.get(&key).and_then(Weak::upgrade) {
+            return Ok(loaded);
+        }
+        let model = Arc::new(Model::load(&folder, &architecture, head, self.options.device)?);
+        self.loads.fetch_add(1, Ordering::Relaxed);
+        let memo = Memo::new(self.options.memo);
+        let scheduler = Scheduler::start(Arc::clone(&model.plan), model.output, TOKEN_BUDGET, memo);
+        let loaded = Arc::new(LoadedModel { model, scheduler, folder });
+        models.retain(|_, model| model.strong_count() > 0);
+        models.insert(key, Arc::downgrade(&loaded));
+        Ok(loaded)
+    }
+
+    fn plugins(&self) -> Result<&PluginHost, Error> {
+        once(&self.plugins, || Ok(PluginHost::new(self.options.plugin_cache.clone(), Limits::default())?))
+    }
+}
+
+/// What the cell holds, made at the first call that succeeds. (`OnceLock::get_or_try_init` is not stable.)
+fn once<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, Error>) -> Result<&T, Error> {
+    match cell.get() {
+        Some(value) => Ok(value),
+        None => make().map(|value| cell.get_or_init(|| value)),
+    }
+}
+
+/// Path, length and time of each of the model's files, by which a replaced one is told from the one that was loaded.
+fn stamps(folder: &ModelFolder) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
+    let stamp = |path: PathBuf| {
+        let path = fs::canonicalize(&path).unwrap_or(path);
+        let metadata = fs::metadata(&path).ok();
+        let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+        (path, metadata.map_or(0, |metadata| metadata.len()), modified)
+    };
+    folder.files().into_iter().map(stamp).collect()
+}

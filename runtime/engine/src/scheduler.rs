@@ -1,0 +1,173 @@
+//! One worker for each loaded model, which batches what all callers ask of it.
+//!
+//! Requests wait in order of arrival. A batch takes sequences from the front until the token budget is reached, across
+//! requests and in the middle of one; since batches are packed, texts of any lengths share one without waste. A
+//! request whose caller has gone away is dropped. A sequence that makes its batch fail fails its own request only.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use runtime_models::Sequence;
+use runtime_tensor::{Batch, Matrix, Plan};
+use tokio::sync::oneshot;
+
+use crate::memo::Memo;
+
+/// Tokens in a batch. More would not make the matrix products faster on a processor, but keep the first answers of a
+/// batch waiting for the last, and hold more memory.
+pub const TOKEN_BUDGET: usize = 1024;
+
+/// Why a request was not answered.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ScheduleError {
+    /// The plan failed.
+    #[error("the model cannot compute this")]
+    Plan(#[source] Arc<runtime_tensor::Error>),
+    /// The plan panicked.
+    #[error("the model failed with an internal error: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
+    /// The worker is gone.
+    #[error("the model has been shut down")]
+    Gone,
+}
+
+/// The queue of a model. Dropping it ends the worker, once what was asked before is answered.
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    requests: Sender<Request>,
+    memo: Arc<Memo>,
+}
+
+#[derive(Debug)]
+struct Request {
+    sequences: Vec<Sequence>,
+    /// One for each sequence that has been computed, in order.
+    results: Vec<Result<Matrix, ScheduleError>>,
+    reply: oneshot::Sender<Result<Vec<Matrix>, ScheduleError>>,
+}
+
+impl Scheduler {
+    /// Starts a worker that runs `plan` on batches of about `token_budget` tokens, for the output called `output`.
+    pub(crate) fn start(plan: Arc<dyn Plan>, output: &'static str, token_budget: usize, memo: Memo) -> Self {
+        let (requests, receiver) = mpsc::channel();
+        let memo = Arc::new(memo);
+        let worker = Worker { plan, output, token_budget, memo: Arc::clone(&memo), waiting: VecDeque::new() };
+        // The worker ends by itself when the last sender is dropped; nobody needs to wait for it.
+        thread::spawn(move || worker.serve(&receiver));
+        Self { requests, memo }
+    }
+
+    /// The model's output for each sequence, in order: `[1, labels]` or `[tokens, hidden]`.
+    pub(crate) async fn run(&self, sequences: Vec<Sequence>) -> Result<Vec<Matrix>, ScheduleError> {
+        let known: Vec<Option<Matrix>> = sequences.iter().map(|sequence| self.memo.get(sequence)).collect();
+        let missing = sequences.into_iter().zip(&known).filter(|(_, known)| known.is_none());
+        let missing: Vec<Sequence> = missing.map(|(sequence, _)| sequence).collect();
+        let mut computed = if missing.is_empty() { Vec::new() } else { self.ask(missing).await? }.into_iter();
+        known.into_iter().map(|known| known.or_else(|| computed.next()).ok_or(ScheduleError::Gone)).collect()
+    }
+
+    async fn ask(&self, sequences: Vec<Sequence>) -> Result<Vec<Matrix>, ScheduleError> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request { sequences, results: Vec::new(), reply };
+        self.requests.send(request).map_err(|_| ScheduleError::Gone)?;
+        answer.await.map_err(|_| ScheduleError::Gone)?
+    }
+}
+
+struct Worker {
+    plan: Arc<dyn Plan>,
+    output: &'static str,
+    token_budget: usize,
+    memo: Arc<Memo>,
+    waiting: VecDeque<Request>,
+}
+
+impl Worker {
+    fn serve(mut self, requests: &Receiver<Request>) {
+        while let Some(request) = self.next(requests) {
+            self.waiting.extend(request);
+            self.waiting.extend(requests.try_iter());
+            self.waiting.retain(|request| !request.reply.is_closed());
+            self.step();
+        }
+    }
+
+    /// Waits for a request only where none is waiting; `None` when there will be no more.
+    fn next(&self, requests: &Receiver<Request>) -> Option<Option<Request>> {
+        if self.waiting.is_empty() { requests.recv().ok().map(Some) } else { Some(None) }
+    }
+
+    /// Runs one batch and answers the requests that it completes.
+    fn step(&mut self) {
+        let batch = self.form();
+        let results: Vec<_> = match self.run(&batch) {
+            Ok(results) => results.into_iter().map(Ok).collect(),
+            Err(error) if batch.len() == 1 => vec![Err(error)],
+            // One of them is at fault; the others shall not suffer for it.
+            Err(_) => batch.iter().map(|sequence| self.run(&[sequence])?.pop().ok_or(ScheduleError::Gone)).collect(),
+        };
+        let mut results = results.into_iter();
+        for request in &mut self.waiting {
+            let missing = request.sequences.len() - request.results.len();
+            request.results.extend(results.by_ref().take(missing));
+        }
+        while self.waiting.front().is_some_and(|request| request.results.len() == request.sequences.len()) {
+            self.waiting.pop_front().into_iter().for_each(|request| self.answer(request));
+        }
+    }
+
+    fn answer(&self, request: Request) {
+        for (sequence, result) in request.sequences.into_iter().zip(&request.results) {
+            if let Ok(result) = result {
+                self.memo.put(sequence, result.clone());
+            }
+        }
+        // A caller that has just gone away does not want to know.
+        let _gone = request.reply.send(request.results.into_iter().collect());
+    }
+
+    /// The sequences at the front of the queue, at least one, while they are within the budget.
+    fn form(&self) -> Vec<&Sequence> {
+        let mut tokens = 0;
+        let pending = self.waiting.iter().flat_map(|request| &request.sequences[request.results.len()..]);
+        let within = pending.take_while(|sequence| {
+            let first = tokens == 0;
+            tokens += sequence.token_ids.len();
+            first || tokens <= self.token_budget
+        });
+        within.collect()
+    }
+
+    fn run(&self, sequences: &[&Sequence]) -> Result<Vec<Matrix>, ScheduleError> {
+        let mut batch = Batch::new();
+        for sequence in sequences {
+            batch.push(&sequence.token_ids, &sequence.token_types);
+        }
+        let outputs = catch_unwind(AssertUnwindSafe(|| self.plan.run(&batch)));
+        let outputs = outputs.map_err(|panic| ScheduleError::Panicked { message: message(&*panic) })?;
+        let outputs = outputs.map_err(|error| ScheduleError::Plan(Arc::new(error)))?;
+        let output = outputs.get(self.output).ok_or(ScheduleError::Gone)?;
+        let per_sequence = output.rows == batch.sequences();
+        let rows = |(index, span): (usize, std::ops::Range<usize>)| {
+            let rows = if per_sequence { index..index + 1 } else { span };
+            let data = output.data[rows.start * output.width..rows.end * output.width].to_vec();
+            Matrix { rows: rows.len(), width: output.width, data }
+        };
+        Ok(batch.spans().enumerate().map(rows).collect())
+    }
+}
+
+/// The text that a panic carries.
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

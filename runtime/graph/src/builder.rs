@@ -1,0 +1,223 @@
+//! What an architecture writes against: a builder and the values it makes.
+
+use std::ops::{Add, Mul};
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::recording::{NativeRecording, Recording};
+use crate::{
+    Activation, AttentionOptions, Binary, Catalog, Embedding, Input, Linear, Norm, Op, Pooling, Shape, TensorInfo,
+    ValueId,
+};
+
+/// The author's line, where it is known.
+pub type Place = Option<&'static Location<'static>>;
+
+/// Where the operators go: into a native [`Recording`], or from a guest over the plugin boundary to the host's.
+pub trait Recorder {
+    /// Adds an operator.
+    fn record(&self, op: Op, inputs: &[ValueId], at: Place) -> ValueId;
+    /// The tensor that a name stands for.
+    fn find(&self, name: &str) -> Option<TensorInfo>;
+    /// The shape of a value.
+    fn shape(&self, value: ValueId) -> Shape;
+    /// The layer that what follows belongs to.
+    fn set_layer(&self, layer: Option<u32>);
+    /// The longest sequence that the model takes, in tokens.
+    fn set_max_sequence(&self, tokens: u32);
+    /// Makes a value a result.
+    fn output(&self, name: &str, value: ValueId, at: Place);
+}
+
+/// Makes a graph's inputs, weights, layers and outputs.
+///
+/// Misuse is not returned from each call: natively the first one is what [`NativeRecording::finish`] fails with, in a
+/// guest it traps.
+#[derive(Clone)]
+pub struct Builder {
+    recorder: Rc<dyn Recorder>,
+}
+
+impl Builder {
+    /// A builder that records natively, and the recording to [finish](NativeRecording::finish) afterwards.
+    pub fn native(name: &str, catalog: Catalog) -> (Self, NativeRecording) {
+        let (recorder, recording) = NativeRecording::new(Recording::new(name, catalog));
+        (Self { recorder }, recording)
+    }
+
+    /// A builder over any recorder.
+    pub fn over(recorder: Rc<dyn Recorder>) -> Self {
+        Self { recorder }
+    }
+
+    #[track_caller]
+    fn record(&self, op: Op, inputs: &[ValueId]) -> Value {
+        let id = self.recorder.record(op, inputs, Some(Location::caller()));
+        Value { recorder: Rc::clone(&self.recorder), id }
+    }
+
+    /// The ids of the tokens, `[n]`.
+    #[track_caller]
+    pub fn token_ids(&self) -> Value {
+        self.record(Op::Input(Input::TokenIds), &[])
+    }
+
+    /// The position of each token in its sequence, from 0, `[n]`.
+    #[track_caller]
+    pub fn positions(&self) -> Value {
+        self.record(Op::Input(Input::Positions), &[])
+    }
+
+    /// 0 for the tokens of a text, 1 for those of its pair, `[n]`.
+    #[track_caller]
+    pub fn token_types(&self) -> Value {
+        self.record(Op::Input(Input::TokenTypes), &[])
+    }
+
+    /// Shape and type of a tensor of the checkpoint, if it is there.
+    pub fn find(&self, name: &str) -> Option<TensorInfo> {
+        self.recorder.find(name)
+    }
+
+    /// A tensor of the checkpoint.
+    #[track_caller]
+    pub fn tensor(&self, name: &str) -> Value {
+        self.record(Op::Weight { name: name.to_owned() }, &[])
+    }
+
+    /// The linear layer whose tensors are `name.weight` and, where the checkpoint has it, `name.bias`.
+    #[track_caller]
+    pub fn linear(&self, name: &str) -> Linear {
+        let bias = format!("{name}.bias");
+        let bias = self.find(&bias).is_some().then(|| self.tensor(&bias));
+        Linear { weight: self.tensor(&format!("{name}.weight")), bias }
+    }
+
+    /// The layer norm whose tensors are `name.weight` and `name.bias`.
+    #[track_caller]
+    pub fn norm(&self, name: &str, epsilon: f64) -> Norm {
+        Norm { weight: self.tensor(&format!("{name}.weight")), bias: self.tensor(&format!("{name}.bias")), epsilon }
+    }
+
+    /// The embedding whose tensor is `name.weight`.
+    #[track_caller]
+    pub fn embedding(&self, name: &str) -> Embedding {
+        self.table(&format!("{name}.weight"))
+    }
+
+    /// An embedding from a tensor of any name.
+    #[track_caller]
+    pub fn table(&self, tensor: &str) -> Embedding {
+        Embedding { table: self.tensor(tensor) }
+    }
+
+    /// Runs `describe`; what it records belongs to layer `index`.
+    pub fn layer<T>(&self, index: u32, describe: impl FnOnce(&Self) -> T) -> T {
+        self.recorder.set_layer(Some(index));
+        let described = describe(self);
+        self.recorder.set_layer(None);
+        described
+    }
+
+    /// States the longest sequence that the model takes, in tokens.
+    pub fn max_sequence(&self, tokens: u32) {
+        self.recorder.set_max_sequence(tokens);
+    }
+
+    /// Makes `value` a result: `hidden_states` `[n, hidden]` of a base model, `logits` `[s, labels]` of a classifier.
+    #[track_caller]
+    pub fn output(&self, name: &str, value: &Value) {
+        self.recorder.output(name, value.id, Some(Location::caller()));
+    }
+}
+
+/// A value of the graph being built. Cheap to clone.
+#[derive(Clone)]
+pub struct Value {
+    recorder: Rc<dyn Recorder>,
+    id: ValueId,
+}
+
+impl Value {
+    #[track_caller]
+    fn record(&self, op: Op, others: &[&Self]) -> Self {
+        let inputs: Vec<ValueId> = std::iter::once(self.id).chain(others.iter().map(|other| other.id)).collect();
+        let id = self.recorder.record(op, &inputs, Some(Location::caller()));
+        Self { recorder: Rc::clone(&self.recorder), id }
+    }
+
+    /// Its shape; empty after a misuse.
+    pub fn shape(&self) -> Shape {
+        self.recorder.shape(self.id)
+    }
+
+    /// The rows of this table `[v, h]` at `ids` `[n]`: `[n, h]`.
+    #[track_caller]
+    #[must_use]
+    pub fn rows(&self, ids: &Self) -> Self {
+        self.record(Op::Rows, &[ids])
+    }
+
+    /// `self weight^T + bias`: `[.., i]` and `[o, i]` give `[.., o]`.
+    #[track_caller]
+    #[must_use]
+    pub fn linear(&self, weight: &Self, bias: Option<&Self>) -> Self {
+        match bias {
+            Some(bias) => self.record(Op::Linear, &[weight, bias]),
+            None => self.record(Op::Linear, &[weight]),
+        }
+    }
+
+    /// Normalises each row to mean 0 and variance 1, then scales and shifts it.
+    #[track_caller]
+    #[must_use]
+    pub fn layer_norm(&self, weight: &Self, bias: &Self, epsilon: f64) -> Self {
+        self.record(Op::LayerNorm { epsilon }, &[weight, bias])
+    }
+
+    /// Applies a function to each element.
+    #[track_caller]
+    #[must_use]
+    pub fn activation(&self, activation: Activation) -> Self {
+        self.record(Op::Activation(activation), &[])
+    }
+
+    /// Attention of these queries `[n, heads * d]` over `keys` and `values` of the same sequences.
+    #[track_caller]
+    #[must_use]
+    pub fn attention(&self, keys: &Self, values: &Self, options: AttentionOptions) -> Self {
+        self.record(Op::Attention(options), &[keys, values])
+    }
+
+    /// One row for each sequence: `[n, h]` gives `[s, h]`.
+    #[track_caller]
+    #[must_use]
+    pub fn pool(&self, pooling: Pooling) -> Self {
+        self.record(Op::Pool(pooling), &[])
+    }
+
+    /// The rows that the caller asks for: `[n, h]` gives `[r, h]`.
+    #[track_caller]
+    #[must_use]
+    pub fn select_rows(&self) -> Self {
+        self.record(Op::SelectRows, &[])
+    }
+}
+
+impl Add for &Value {
+    type Output = Value;
+
+    #[track_caller]
+    fn add(self, other: Self) -> Value {
+        self.record(Op::Binary(Binary::Add), &[other])
+    }
+}
+
+impl Mul for &Value {
+    type Output = Value;
+
+    #[track_caller]
+    fn mul(self, other: Self) -> Value {
+        self.record(Op::Binary(Binary::Multiply), &[other])
+    }
+}

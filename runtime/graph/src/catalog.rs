@@ -1,0 +1,125 @@
+//! The names, shapes and types of a checkpoint's tensors: all of the weights that an architecture gets to see.
+
+use std::collections::BTreeMap;
+
+/// How numbers are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DType {
+    /// IEEE single precision.
+    F32,
+    /// IEEE half precision.
+    F16,
+    /// The upper half of a single.
+    BF16,
+}
+
+impl DType {
+    /// The name in safetensors, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::BF16 => "bf16",
+        }
+    }
+
+    /// Bytes of one number.
+    pub fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::BF16 => 2,
+        }
+    }
+}
+
+/// What is known of one tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// The name in the checkpoint, which may differ from the one asked for.
+    pub name: String,
+    /// Its sizes.
+    pub shape: Vec<u32>,
+    /// How it is stored.
+    pub dtype: DType,
+}
+
+/// A checkpoint's tensors by name, found also under the other names that the same tensor goes by.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    tensors: BTreeMap<String, (Vec<u32>, DType)>,
+    prefix: String,
+}
+
+impl Catalog {
+    /// A catalog of `(name, shape, dtype)`.
+    ///
+    /// `prefix` is the architecture's base-model prefix (`bert` in `bert.encoder.layer.0...`), which a checkpoint of
+    /// the bare encoder leaves out; empty where there is none.
+    pub fn new<N: Into<String>>(tensors: impl IntoIterator<Item = (N, Vec<u32>, DType)>, prefix: &str) -> Self {
+        let tensors = tensors.into_iter().map(|(name, shape, dtype)| (name.into(), (shape, dtype))).collect();
+        Self { tensors, prefix: prefix.to_owned() }
+    }
+
+    /// The tensor called `name`: as written, without the base-model prefix, or under the names that TensorFlow
+    /// checkpoints had for a layer norm (`gamma` for `weight`, `beta` for `bias`).
+    pub fn find(&self, name: &str) -> Option<TensorInfo> {
+        let bare = name.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix('.'));
+        [Some(name), bare].into_iter().flatten().find_map(|name| {
+            self.entry(name)
+                .or_else(|| self.entry(&name.replace("LayerNorm.weight", "LayerNorm.gamma")))
+                .or_else(|| self.entry(&name.replace("LayerNorm.bias", "LayerNorm.beta")))
+        })
+    }
+
+    fn entry(&self, name: &str) -> Option<TensorInfo> {
+        let (shape, dtype) = self.tensors.get(name)?;
+        Some(TensorInfo { name: name.to_owned(), shape: shape.clone(), dtype: *dtype })
+    }
+
+    /// How many tensors there are.
+    pub fn len(&self) -> usize {
+        self.tensors.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.tensors.is_empty()
+    }
+
+    /// The name most like `name`.
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        let likeness = |known: &str| strsim::normalized_levenshtein(name, known);
+        let best = self.tensors.keys().map(|known| (likeness(known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
+        best.filter(|(likeness, _)| *likeness > 0.6).map(|(_, known)| known.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalog() -> Catalog {
+        let names = ["embeddings.LayerNorm.gamma", "embeddings.LayerNorm.beta", "classifier.weight"];
+        Catalog::new(names.map(|name| (name, vec![4], DType::F32)), "bert")
+    }
+
+    #[test]
+    fn other_names_of_the_same_tensor_are_found() {
+        let catalog = catalog();
+        for (asked, found) in [
+            ("bert.embeddings.LayerNorm.weight", "embeddings.LayerNorm.gamma"),
+            ("embeddings.LayerNorm.bias", "embeddings.LayerNorm.beta"),
+            ("classifier.weight", "classifier.weight"),
+        ] {
+            assert_eq!(catalog.find(asked).map(|info| info.name).as_deref(), Some(found));
+        }
+        assert_eq!(catalog.find("bertclassifier.weight"), None);
+        assert_eq!(catalog.find("pooler.weight"), None);
+    }
+
+    #[test]
+    fn a_misspelt_name_has_a_nearest_one() {
+        assert_eq!(catalog().nearest("clasifier.weight"), Some("classifier.weight"));
+        assert_eq!(catalog().nearest("q"), None);
+    }
+}

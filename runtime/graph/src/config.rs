@@ -1,0 +1,138 @@
+//! A model's `config.json`, read with defaults and errors that name the field.
+
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+
+use crate::Activation;
+
+/// A parsed `config.json`. A field that is `null` counts as absent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config(Map<String, Value>);
+
+/// Why an architecture cannot serve a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The text is no JSON object.
+    #[error("`config.json` is not a JSON object: {reason}")]
+    NotAnObject {
+        /// What the parser says.
+        reason: String,
+    },
+    /// A field without a default is absent.
+    #[error("`config.json` has no `{field}`")]
+    Missing {
+        /// The field.
+        field: String,
+    },
+    /// A field is of the wrong type or out of range.
+    #[error("`{field}` in `config.json` is {found}, not {expected}")]
+    Wrong {
+        /// The field.
+        field: String,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// The configuration asks for something that the architecture does not do.
+    #[error("`{field}` = `{value}` in `config.json` is not supported; it can be {supported}")]
+    Unsupported {
+        /// The field.
+        field: String,
+        /// Its value.
+        value: String,
+        /// What is supported.
+        supported: String,
+    },
+}
+
+impl FromStr for Config {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        match serde_json::from_str(text) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(other) => Err(Refusal::NotAnObject { reason: format!("it is {}", kind(&other)) }),
+            Err(error) => Err(Refusal::NotAnObject { reason: error.to_string() }),
+        }
+    }
+}
+
+impl Config {
+    /// A field's value, unless it is absent or `null`.
+    pub fn get(&self, field: &str) -> Option<&Value> {
+        self.0.get(field).filter(|value| !value.is_null())
+    }
+
+    /// A size: a positive whole number below 2^31.
+    ///
+    /// # Errors
+    /// Where the field is absent or no such number.
+    pub fn size(&self, field: &str) -> Result<u32, Refusal> {
+        let value = self.get(field).ok_or_else(|| Refusal::Missing { field: field.to_owned() })?;
+        let size = value.as_u64().and_then(|size| u32::try_from(size).ok()).filter(|size| (1..1 << 31).contains(size));
+        size.ok_or_else(|| wrong(field, "a positive whole number below 2^31", value))
+    }
+
+    /// A size, or `default` where the field is absent.
+    ///
+    /// # Errors
+    /// Where the field is no size.
+    pub fn size_or(&self, field: &str, default: u32) -> Result<u32, Refusal> {
+        self.get(field).map_or(Ok(default), |_| self.size(field))
+    }
+
+    /// A number, or `default` where the field is absent.
+    ///
+    /// # Errors
+    /// Where the field is no number.
+    pub fn number_or(&self, field: &str, default: f64) -> Result<f64, Refusal> {
+        let Some(value) = self.get(field) else { return Ok(default) };
+        value.as_f64().ok_or_else(|| wrong(field, "a number", value))
+    }
+
+    /// A text, or `default` where the field is absent.
+    ///
+    /// # Errors
+    /// Where the field is no text.
+    pub fn text_or<'a>(&'a self, field: &str, default: &'a str) -> Result<&'a str, Refusal> {
+        let Some(value) = self.get(field) else { return Ok(default) };
+        value.as_str().ok_or_else(|| wrong(field, "a text", value))
+    }
+
+    /// An activation by its name in transformers, or that of `default` where the field is absent.
+    ///
+    /// # Errors
+    /// Where the field names no known activation.
+    pub fn activation_or(&self, field: &str, default: Activation) -> Result<Activation, Refusal> {
+        if self.get(field).is_none() {
+            return Ok(default);
+        }
+        let name = self.text_or(field, "")?;
+        name.parse().map_err(|unknown: crate::op::UnknownActivation| Refusal::Unsupported {
+            field: field.to_owned(),
+            value: name.to_owned(),
+            supported: unknown.to_string(),
+        })
+    }
+}
+
+fn wrong(field: &str, expected: &str, value: &Value) -> Refusal {
+    let found = match value {
+        Value::Number(number) => number.to_string(),
+        other => kind(other).to_owned(),
+    };
+    Refusal::Wrong { field: field.to_owned(), expected: expected.to_owned(), found }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

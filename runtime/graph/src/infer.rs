@@ -1,0 +1,123 @@
+//! The shape of an operator's result, or the rule that its operands break.
+
+use crate::error::Fault;
+use crate::{AttentionOptions, Dim, Element, Op, Shape};
+
+/// An operand: its shape and what it holds.
+pub(crate) type Operand<'a> = (&'a Shape, Element);
+
+/// Shape and element of `op` applied to `operands`. Weights are inferred by the recording, which has the catalog.
+pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element), Fault> {
+    check_arity(op, operands)?;
+    let broken = |rule| Fault::Shapes {
+        operator: op.name(),
+        operands: op.operands().iter().copied().zip(operands.iter().map(|(shape, _)| (*shape).clone())).collect(),
+        rule,
+    };
+    let shapes: Vec<&Shape> = operands.iter().map(|(shape, _)| *shape).collect();
+    let real_from = if matches!(op, Op::Rows) { operands.len() - 1 } else { operands.len() };
+    if operands[..real_from].iter().any(|(_, element)| *element != Element::Real) {
+        return Err(broken("indices are no numbers to compute with; look them up with `rows`"));
+    }
+    let shape = match op {
+        Op::Input(_) => return Ok((Shape::new([Dim::Tokens]), Element::Index)),
+        Op::Weight { .. } => return Err(broken("a weight's shape is the checkpoint's")),
+        Op::Rows => {
+            let Some((Dim::Fixed(_), width)) = shapes[0].as_matrix() else {
+                return Err(broken("the table must be a matrix of known sizes"));
+            };
+            if operands[1].1 != Element::Index || shapes[1].rank() != 1 {
+                return Err(broken("the ids must be a vector of indices"));
+            }
+            Shape::matrix(shapes[1].dims()[0], width)
+        }
+        Op::Linear => linear(&shapes).map_err(broken)?,
+        Op::LayerNorm { epsilon } => {
+            if !epsilon.is_finite() || *epsilon < 0.0 {
+                let rule = "it must be finite and not negative";
+                return Err(Fault::Option { operator: op.name(), option: "epsilon", value: epsilon.to_string(), rule });
+            }
+            let width = shapes[0].width().ok_or_else(|| broken("x must have a last size that is known"))?;
+            if shapes[1..].iter().any(|shape| **shape != Shape::fixed(&[width])) {
+                return Err(broken("weight and bias must be vectors as long as the last size of x"));
+            }
+            shapes[0].clone()
+        }
+        Op::Activation(_) => shapes[0].clone(),
+        Op::Binary(_) => {
+            if shapes[0] != shapes[1] {
+                return Err(broken("both shapes must be equal"));
+            }
+            shapes[0].clone()
+        }
+        Op::Attention(options) => attention(options, &shapes, broken)?,
+        Op::Pool(_) => per_token(shapes[0], Dim::Sequences).map_err(broken)?,
+        Op::SelectRows => per_token(shapes[0], Dim::Rows).map_err(broken)?,
+    };
+    Ok((shape, Element::Real))
+}
+
+fn check_arity(op: &Op, operands: &[Operand<'_>]) -> Result<(), Fault> {
+    let expected = op.operands().len();
+    let least = if matches!(op, Op::Linear) { expected - 1 } else { expected };
+    if (least..=expected).contains(&operands.len()) {
+        return Ok(());
+    }
+    Err(Fault::Arity { operator: op.name(), expected, given: operands.len() })
+}
+
+fn linear(shapes: &[&Shape]) -> Result<Shape, &'static str> {
+    let Some((Dim::Fixed(outputs), inputs)) = shapes[1].as_matrix() else {
+        return Err("the weight must be a matrix of known sizes");
+    };
+    if shapes[0].width() != Some(inputs) || shapes[0].rank() < 2 {
+        return Err("the last size of x must equal the last size of the weight");
+    }
+    if shapes.get(2).is_some_and(|bias| **bias != Shape::fixed(&[outputs])) {
+        return Err("the bias must be a vector as long as the weight's first size");
+    }
+    let mut dims = shapes[0].dims().to_vec();
+    dims.pop();
+    dims.push(Dim::Fixed(outputs));
+    Ok(Shape::new(dims))
+}
+
+fn attention(
+    options: &AttentionOptions,
+    shapes: &[&Shape],
+    broken: impl Fn(&'static str) -> Fault,
+) -> Result<Shape, Fault> {
+    let AttentionOptions { heads, key_value_heads, scale, .. } = *options;
+    let wrong = |option, value: String, rule| Fault::Option { operator: "attention", option, value, rule };
+    if heads == 0 {
+        return Err(wrong("heads", heads.to_string(), "there must be at least one"));
+    }
+    if key_value_heads == 0 || heads % key_value_heads != 0 {
+        return Err(wrong("key_value_heads", key_value_heads.to_string(), "it must divide the number of heads"));
+    }
+    if scale.is_some_and(|scale| !scale.is_finite()) {
+        return Err(wrong("scale", format!("{scale:?}"), "it must be finite"));
+    }
+    let mut widths = [0; 3];
+    for (width, shape) in widths.iter_mut().zip(shapes) {
+        *width = match shape.as_matrix() {
+            Some((Dim::Tokens, width)) if width > 0 => width,
+            _ => return Err(broken("q, k and v must be `[n, width]`")),
+        };
+    }
+    let [q, k, v] = widths;
+    if q % heads != 0 {
+        return Err(broken("the number of heads must divide the width of q"));
+    }
+    if k != v || u64::from(k) != u64::from(q / heads) * u64::from(key_value_heads) {
+        return Err(broken("k and v must be `key_value_heads` heads wide, of the head size of q"));
+    }
+    Ok(shapes[0].clone())
+}
+
+fn per_token(shape: &Shape, rows: Dim) -> Result<Shape, &'static str> {
+    match shape.as_matrix() {
+        Some((Dim::Tokens, width)) => Ok(Shape::matrix(rows, width)),
+        _ => Err("x must be `[n, width]`"),
+    }
+}

@@ -1,0 +1,66 @@
+//! A graph as text, a line for each node.
+
+use std::fmt;
+
+use crate::{AttentionOptions, Graph, Node, Op};
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "graph {}", self.name)?;
+        if let Some(tokens) = self.max_sequence {
+            write!(f, ", sequences of at most {tokens} tokens")?;
+        }
+        writeln!(f)?;
+        let mut layer = None;
+        for (index, node) in self.nodes.iter().enumerate() {
+            if node.layer != layer {
+                layer = node.layer;
+                match layer {
+                    Some(layer) => writeln!(f, "layer {layer}")?,
+                    None => writeln!(f, "no layer")?,
+                }
+            }
+            writeln!(f, "  %{index} = {node}")?;
+        }
+        for output in &self.outputs {
+            writeln!(f, "output {} = %{} : {}", output.name, output.value.0, self.node(output.value).shape)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.op.name())?;
+        match &self.op {
+            Op::Weight { name } => write!(f, " `{name}`")?,
+            Op::LayerNorm { epsilon } => write!(f, " epsilon={epsilon:e}")?,
+            Op::Activation(activation) => write!(f, " {}", activation.name())?,
+            Op::Pool(pooling) => write!(f, " {}", pooling.name())?,
+            Op::Attention(options) => attention(f, options)?,
+            Op::Input(_) | Op::Rows | Op::Linear | Op::Binary(_) | Op::SelectRows => {}
+        }
+        for input in &self.inputs {
+            write!(f, " %{}", input.0)?;
+        }
+        write!(f, " : {}", self.shape)?;
+        match self.stored {
+            Some(dtype) => write!(f, " {}", dtype.name()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn attention(f: &mut fmt::Formatter<'_>, options: &AttentionOptions) -> fmt::Result {
+    write!(f, " heads={}", options.heads)?;
+    if options.key_value_heads != options.heads {
+        write!(f, " key-value-heads={}", options.key_value_heads)?;
+    }
+    if options.causal {
+        f.write_str(" causal")?;
+    }
+    match options.scale {
+        Some(scale) => write!(f, " scale={scale}"),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,147 @@
+//! Weights in safetensors, mapped into memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Component, Path, PathBuf};
+
+use memmap2::{Mmap, UncheckedAdvice};
+use runtime_graph::{Catalog, DType};
+use runtime_tensor::{StoredTensor, Weights};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+
+use crate::folder::ModelFolder;
+use crate::{Error, folder};
+
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+const PICKLES: [&str; 2] = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
+
+/// The tensors of a model, in one file or several.
+#[derive(Debug)]
+pub struct Checkpoint {
+    shards: Vec<Shard>,
+    /// Which shard holds a tensor.
+    tensors: BTreeMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Shard {
+    map: Mmap,
+    /// Where the tensors' bytes begin.
+    data: usize,
+    metadata: Metadata,
+}
+
+impl Checkpoint {
+    /// The weight files of a folder, which need not all be there.
+    pub(crate) fn files(folder: &ModelFolder) -> Result<Vec<PathBuf>, Error> {
+        let single = folder.file(SINGLE);
+        if single.is_file() {
+            return Ok(vec![single]);
+        }
+        let path = folder.file(INDEX);
+        if !path.is_file() {
+            let pickle = PICKLES.iter().map(|name| folder.file(name)).find(|path| path.is_file());
+            let folder = folder.path().to_owned();
+            return Err(pickle.map_or(Error::NoWeights { folder }, |path| Error::Pickle { path }));
+        }
+        let mut files = vec![path.clone()];
+        for shard in shards(&path)? {
+            let is_name = matches!(Path::new(&shard).components().collect::<Vec<_>>()[..], [Component::Normal(_)]);
+            if !is_name {
+                return Err(Error::Shard { path, shard });
+            }
+            files.push(folder.file(&shard));
+        }
+        Ok(files)
+    }
+
+    pub(crate) fn open(folder: &ModelFolder) -> Result<Self, Error> {
+        let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new() };
+        for path in Self::files(folder)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
+        {
+            let shard = Shard::open(&path)?;
+            let index = checkpoint.shards.len();
+            let usable = shard.metadata.tensors().into_iter().filter(|(_, info)| dtype(info).is_some());
+            checkpoint.tensors.extend(usable.map(|(name, _)| (name, index)));
+            checkpoint.shards.push(shard);
+        }
+        Ok(checkpoint)
+    }
+
+    /// What an architecture gets to see: names, shapes and types.
+    pub fn catalog(&self, base_prefix: &str) -> Catalog {
+        let tensors = self.tensors.keys().filter_map(|name| {
+            let (_, info) = self.find(name)?;
+            let shape: Result<Vec<u32>, _> = info.shape.iter().map(|size| u32::try_from(*size)).collect();
+            Some((name.clone(), shape.ok()?, dtype(info)?))
+        });
+        Catalog::new(tensors, base_prefix)
+    }
+
+    fn find(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {
+        let shard = &self.shards[*self.tensors.get(name)?];
+        Some((shard, shard.metadata.info(name)?))
+    }
+}
+
+impl Weights for Checkpoint {
+    fn read(&self, name: &str) -> Result<StoredTensor<'_>, Box<dyn std::error::Error + Send + Sync>> {
+        let missing = || Error::NoTensor { name: name.to_owned() };
+        let (shard, info) = self.find(name).ok_or_else(missing)?;
+        let (start, end) = info.data_offsets;
+        let bytes = &shard.map[shard.data + start..shard.data + end];
+        let dtype = dtype(info).ok_or_else(missing)?;
+        Ok(StoredTensor { dtype, shape: info.shape.clone(), bytes: bytes.into() })
+    }
+
+    fn done(&self, name: &str) {
+        let Some((shard, info)) = self.find(name) else { return };
+        let (start, end) = info.data_offsets;
+        // SAFETY: the map is of a file and read-only, so that pages given back are read from the file again.
+        #[expect(unsafe_code, reason = "the advice is unsafe for private writable maps, which this is not")]
+        let advised =
+            unsafe { shard.map.unchecked_advise_range(UncheckedAdvice::DontNeed, shard.data + start, end - start) };
+        // Advice that is not taken costs memory, not correctness.
+        drop(advised);
+    }
+}
+
+impl Shard {
+    fn open(path: &Path) -> Result<Self, Error> {
+        let read = |source| Error::Read { path: path.to_owned(), source };
+        let file = File::open(path).map_err(read)?;
+        // SAFETY: a file that is cut off while it is mapped would fault; the map lives only while weights are copied
+        // out of it, and models are replaced by renaming, which leaves the mapped file as it was.
+        #[expect(unsafe_code, reason = "memory maps are unsafe by nature")]
+        let map = unsafe { Mmap::map(&file) }.map_err(read)?;
+        let damaged = |source| Error::Safetensors { path: path.to_owned(), source };
+        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(damaged)?;
+        let data = header + size_of::<u64>();
+        if data + metadata.data_len() != map.len() {
+            return Err(damaged(safetensors::SafeTensorError::MetadataIncompleteBuffer));
+        }
+        Ok(Self { map, data, metadata })
+    }
+}
+
+/// The files that an index names, each once.
+fn shards(path: &Path) -> Result<BTreeSet<String>, Error> {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let text = folder::read(path)?;
+    let index: Index = serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), source })?;
+    Ok(index.weight_map.into_values().collect())
+}
+
+fn dtype(info: &TensorInfo) -> Option<DType> {
+    match info.dtype {
+        Dtype::F32 => Some(DType::F32),
+        Dtype::F16 => Some(DType::F16),
+        Dtype::BF16 => Some(DType::BF16),
+        _ => None,
+    }
+}

@@ -1,0 +1,216 @@
+//! Why a model folder cannot be used.
+
+use std::path::PathBuf;
+
+use runtime_diagnostics::{Exit, Explain};
+use runtime_graph::{GraphError, Refusal};
+
+/// A failure of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file is missing or unreadable.
+    #[error("cannot read `{}`", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The weights come as a pickle.
+    #[error("`{}` is a pickle, and loading a pickle runs the code in it", .path.display())]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There are no weights at all.
+    #[error("`{}` has neither `model.safetensors` nor `model.safetensors.index.json`", .folder.display())]
+    NoWeights {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A weights file is damaged.
+    #[error("`{}` is not a whole safetensors file", .path.display())]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: safetensors::SafeTensorError,
+    },
+    /// A JSON file does not hold what it should.
+    #[error("cannot understand `{}`", .path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The index of a sharded checkpoint names a file outside the folder.
+    #[error("`{}` names the shard `{shard}`, which is not a file name", .path.display())]
+    Shard {
+        /// The index.
+        path: PathBuf,
+        /// What it names.
+        shard: String,
+    },
+    /// A tensor is asked for that no file holds in a type that can be computed with.
+    #[error("the checkpoint has no tensor `{name}` of type f32, f16 or bf16")]
+    NoTensor {
+        /// Its name.
+        name: String,
+    },
+    /// `config.json` is not what a configuration is.
+    #[error("`{}` cannot be used", .path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Refusal,
+    },
+    /// `tokenizer.json` cannot be loaded.
+    #[error("`{}` cannot be used", .path.display())]
+    TokenizerFile {
+        /// The file.
+        path: PathBuf,
+        /// What the tokenizers library says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A text cannot be tokenized.
+    #[error("the text cannot be tokenized")]
+    Tokenize {
+        /// What the tokenizers library says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Tokenizer and model are of different models.
+    #[error("the tokenizer in `{}` has ids up to {highest}, but the model's `vocab_size` is {vocab_size}", .folder.display())]
+    Vocabulary {
+        /// The folder.
+        folder: PathBuf,
+        /// The tokenizer's highest id.
+        highest: u32,
+        /// The model's number of ids.
+        vocab_size: u32,
+    },
+    /// The labels of the configuration are not as many as the classifier has outputs.
+    #[error("the model in `{}` scores {outputs} labels, but its `id2label` names {labels}", .folder.display())]
+    Labels {
+        /// The folder.
+        folder: PathBuf,
+        /// Outputs of the classifier.
+        outputs: u32,
+        /// Labels in the configuration.
+        labels: usize,
+    },
+    /// The configuration names an architecture that is not there, in Python.
+    #[error("the model in `{}` wants to run its own Python code (`auto_map` in config.json), which is never run", .folder.display())]
+    RemoteCode {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Nothing describes this kind of model.
+    #[error("there is no architecture for the `model_type` `{model_type}` of `{}`", .folder.display())]
+    NoArchitecture {
+        /// The folder.
+        folder: PathBuf,
+        /// What `config.json` says.
+        model_type: String,
+        /// What is built in.
+        known: Vec<&'static str>,
+    },
+    /// The architecture does not have the head that the task needs.
+    #[error("the architecture `{architecture}` has no head for {head}")]
+    NoHead {
+        /// The architecture.
+        architecture: String,
+        /// The head.
+        head: &'static str,
+    },
+    /// The architecture refuses the configuration.
+    #[error("the architecture `{architecture}` cannot serve the model in `{}`", .folder.display())]
+    Refused {
+        /// The architecture.
+        architecture: String,
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: Refusal,
+    },
+    /// The architecture and the checkpoint do not fit.
+    #[error("the graph of `{}` cannot be built", .folder.display())]
+    Graph {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: GraphError,
+    },
+    /// A plugin failed to describe the model.
+    #[error("the plugin cannot describe the model in `{}`", .folder.display())]
+    Plugin {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The graph lacks the output that its head must have, or it has another shape.
+    #[error("the graph that `{architecture}` built has no output `{output}` of the shape {shape}")]
+    NoOutput {
+        /// The architecture.
+        architecture: String,
+        /// The output.
+        output: &'static str,
+        /// Its shape.
+        shape: &'static str,
+    },
+    /// The graph cannot be compiled for the device.
+    #[error("the model in `{}` cannot be loaded", .folder.display())]
+    Compile {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: runtime_tensor::Error,
+    },
+}
+
+impl Explain for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Exit::NoInput,
+            Self::Read { .. } => Exit::Io,
+            Self::Tokenize { .. } | Self::Safetensors { .. } => Exit::Data,
+            _ => Exit::Config,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Pickle { .. } => Some(
+                "convert it where you trust its source: load it in Python and save it with \
+                 `save_pretrained(..., safe_serialization=True)`"
+                    .to_owned(),
+            ),
+            Self::NoArchitecture { known, .. } => Some(format!(
+                "built in: {}; others come as a plugin: put its `{}` beside `config.json`, or name it with `plugin` in \
+                 the pipeline",
+                known.join(", "),
+                crate::PLUGIN_FILE
+            )),
+            Self::RemoteCode { .. } => Some(format!(
+                "ask its author for a sandboxed plugin, `{}`, beside `config.json`; or name one with `plugin` in the \
+                 pipeline",
+                crate::PLUGIN_FILE
+            )),
+            Self::Vocabulary { .. } => Some("config.json and tokenizer.json are of different models".to_owned()),
+            Self::Safetensors { .. } => Some("the download was cut off, or the file is still being written".to_owned()),
+            _ => None,
+        }
+    }
+}

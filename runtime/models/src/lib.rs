@@ -1,0 +1,18 @@
+//! A model folder, as published on a hub: configuration, weights, tokenizer, and how they become a [`Model`].
+//!
+//! Nothing in a folder is code: weights are safetensors, and a pickle or a Python file named by `auto_map` is refused.
+//! Where the folder came from is the concern of `runtime-hub`; who describes the graph, of the caller.
+
+mod checkpoint;
+mod config;
+mod error;
+mod folder;
+mod model;
+mod tokenizer;
+
+pub use checkpoint::Checkpoint;
+pub use config::{Labels, ModelConfig};
+pub use error::Error;
+pub use folder::{ModelFolder, PLUGIN_FILE};
+pub use model::{Describe, Model};
+pub use tokenizer::{Pieces, Sequence, Tokenizer};

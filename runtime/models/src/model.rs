@@ -1,0 +1,142 @@
+//! A folder, an architecture and a device become something that runs.
+
+use std::sync::Arc;
+
+use runtime_architectures::BUILT_IN;
+use runtime_graph::{Architecture, Builder, Catalog, Dim, Graph, Head};
+use runtime_tensor::{Device, Plan, compile};
+
+use crate::{Checkpoint, Error, Labels, ModelConfig, ModelFolder, Tokenizer};
+
+/// Who describes a model's graph: a built-in architecture, or a plugin.
+pub trait Describe: Sync {
+    /// The architecture's name.
+    fn name(&self) -> &str;
+    /// The prefix of the base model's tensors.
+    fn base_prefix(&self) -> &str;
+    /// The heads it can build.
+    fn heads(&self) -> &[Head];
+    /// The graph for a configuration, over the tensors of a catalog.
+    ///
+    /// # Errors
+    /// Where the architecture refuses the configuration or does not fit the weights.
+    fn graph(&self, folder: &ModelFolder, config: &ModelConfig, head: Head, catalog: Catalog) -> Result<Graph, Error>;
+}
+
+impl Describe for Architecture {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn base_prefix(&self) -> &str {
+        self.base_prefix
+    }
+
+    fn heads(&self) -> &[Head] {
+        self.heads
+    }
+
+    fn graph(&self, folder: &ModelFolder, config: &ModelConfig, head: Head, catalog: Catalog) -> Result<Graph, Error> {
+        let (builder, recording) = Builder::native(self.name, catalog);
+        (self.build)(&builder, &config.fields, head).map_err(|source| Error::Refused {
+            architecture: self.name.to_owned(),
+            folder: folder.path().to_owned(),
+            source,
+        })?;
+        recording.finish().map_err(|source| Error::Graph { folder: folder.path().to_owned(), source })
+    }
+}
+
+/// A loaded model.
+pub struct Model {
+    /// The compiled graph.
+    pub plan: Arc<dyn Plan>,
+    /// The tokenizer of the same folder.
+    pub tokenizer: Tokenizer,
+    /// The labels of a classifier.
+    pub labels: Labels,
+    /// The output that the head is for, such as `logits`.
+    pub output: &'static str,
+    /// The longest sequence, in tokens: the lesser of the tokenizer's and the graph's limit.
+    pub max_tokens: usize,
+}
+
+impl Model {
+    /// The architecture that is built in for a configuration.
+    ///
+    /// # Errors
+    /// Where there is none, saying whether the folder wants Python code run instead.
+    pub fn built_in(folder: &ModelFolder, config: &ModelConfig) -> Result<&'static Architecture, Error> {
+        runtime_architectures::find(&config.model_type).ok_or_else(|| {
+            let folder = folder.path().to_owned();
+            if config.remote_code {
+                return Error::RemoteCode { folder };
+            }
+            let known = BUILT_IN.iter().flat_map(|architecture| architecture.model_types).copied().collect();
+            Error::NoArchitecture { folder, model_type: config.model_type.clone(), known }
+        })
+    }
+
+    /// The graph of a folder's model, without its weights.
+    ///
+    /// # Errors
+    /// Where configuration, checkpoint and architecture do not fit.
+    pub fn graph(folder: &ModelFolder, describe: &dyn Describe, head: Head) -> Result<Graph, Error> {
+        Self::describe(folder, &folder.config()?, &folder.checkpoint()?, describe, head)
+    }
+
+    fn describe(
+        folder: &ModelFolder,
+        config: &ModelConfig,
+        checkpoint: &Checkpoint,
+        describe: &dyn Describe,
+        head: Head,
+    ) -> Result<Graph, Error> {
+        if !describe.heads().contains(&head) {
+            return Err(Error::NoHead { architecture: describe.name().to_owned(), head: head.name() });
+        }
+        describe.graph(folder, config, head, checkpoint.catalog(describe.base_prefix()))
+    }
+
+    /// Loads the folder's model with a head, for a device.
+    ///
+    /// # Errors
+    /// Where a file is missing or damaged, or the parts do not fit together.
+    pub fn load(folder: &ModelFolder, describe: &dyn Describe, head: Head, device: Device) -> Result<Self, Error> {
+        let config = folder.config()?;
+        let checkpoint = folder.checkpoint()?;
+        let graph = Self::describe(folder, &config, &checkpoint, describe, head)?;
+        // Parsing the tokenizer takes about as long as converting the weights.
+        let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, &checkpoint, device));
+        let tokenizer = tokenizer?;
+        let plan = plan.map_err(|source| Error::Compile { folder: folder.path().to_owned(), source })?;
+        check_vocabulary(folder, &config, &tokenizer)?;
+        let (output, shape) = match head {
+            Head::Base => ("hidden_states", "[n, hidden]"),
+            Head::SequenceClassification => ("logits", "[s, labels]"),
+        };
+        let rows = if head == Head::Base { Dim::Tokens } else { Dim::Sequences };
+        let width = graph.output(output).and_then(|value| graph.node(value).shape.as_matrix());
+        let Some((_, width)) = width.filter(|(dim, _)| *dim == rows) else {
+            return Err(Error::NoOutput { architecture: describe.name().to_owned(), output, shape });
+        };
+        let labels = config.labels.names().len();
+        if head == Head::SequenceClassification && labels > 0 && labels != width as usize {
+            return Err(Error::Labels { folder: folder.path().to_owned(), outputs: width, labels });
+        }
+        let limits = [tokenizer.max_length(), graph.max_sequence.map(|limit| limit as usize)];
+        let max_tokens = limits.into_iter().flatten().min().unwrap_or(usize::MAX);
+        Ok(Self { plan, tokenizer, labels: config.labels, output, max_tokens })
+    }
+}
+
+/// Every id that the tokenizer can give must have a row in the model's table.
+fn check_vocabulary(folder: &ModelFolder, config: &ModelConfig, tokenizer: &Tokenizer) -> Result<(), Error> {
+    let highest = tokenizer.highest_id();
+    match config.vocab_size {
+        Some(vocab_size) if highest >= vocab_size => {
+            Err(Error::Vocabulary { folder: folder.path().to_owned(), highest, vocab_size })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,112 @@
+//! Texts to token ids, by `tokenizer.json`.
+
+use std::fs;
+
+use serde_json::Value;
+use tokenizers::{Encoding, PostProcessor, TruncationDirection};
+
+use crate::{Error, ModelFolder};
+
+/// A tokenizer, with the limits of its model. Truncation and padding that a `tokenizer.json` has baked in are left
+/// out: how much is cut off is decided by the task, and nothing is ever padded.
+#[derive(Debug)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    max_length: Option<usize>,
+    side: TruncationDirection,
+}
+
+/// A text's tokens without the special ones, from which sequences are put together.
+#[derive(Clone, Debug)]
+pub struct Pieces(Encoding);
+
+impl Pieces {
+    /// How many tokens there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What a model is given: the ids of one sequence, special tokens included.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sequence {
+    /// `input_ids`.
+    pub token_ids: Vec<u32>,
+    /// `token_type_ids`, as many.
+    pub token_types: Vec<u32>,
+}
+
+impl Tokenizer {
+    pub(crate) fn open(folder: &ModelFolder) -> Result<Self, Error> {
+        let path = folder.file("tokenizer.json");
+        let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let mut inner =
+            tokenizers::Tokenizer::from_bytes(bytes).map_err(|source| Error::TokenizerFile { path, source })?;
+        inner.with_padding(None);
+        // Taking truncation away cannot fail; only parameters are checked.
+        inner.with_truncation(None).map_err(|source| Error::Tokenize { source })?;
+        let config = folder.json("tokenizer_config.json")?.unwrap_or(Value::Null);
+        // A tokenizer without a limit has 1e30 there.
+        let max_length = config["model_max_length"].as_u64().and_then(|length| usize::try_from(length).ok());
+        let left = config["truncation_side"].as_str() == Some("left");
+        let side = if left { TruncationDirection::Left } else { TruncationDirection::Right };
+        Ok(Self { inner, max_length, side })
+    }
+
+    /// `model_max_length`, in tokens.
+    pub fn max_length(&self) -> Option<usize> {
+        self.max_length
+    }
+
+    /// The highest id that it can give.
+    pub fn highest_id(&self) -> u32 {
+        self.inner.get_vocab(true).into_values().max().unwrap_or(0)
+    }
+
+    /// The tokens of a text, without special ones.
+    ///
+    /// # Errors
+    /// Where the library fails, for example for a character that a vocabulary without unknown token does not have.
+    pub fn pieces(&self, text: &str) -> Result<Pieces, Error> {
+        self.inner.encode_fast(text, false).map(Pieces).map_err(|source| Error::Tokenize { source })
+    }
+
+    /// One text as a sequence of at most `limit` tokens.
+    ///
+    /// # Errors
+    /// Where the library fails.
+    pub fn single(&self, text: &Pieces, limit: usize) -> Result<Sequence, Error> {
+        self.assemble(text, None, limit.saturating_sub(self.special_tokens(false)))
+    }
+
+    /// A text and its pair as a sequence of at most `limit` tokens, shortening the text only; `None` where the pair
+    /// alone leaves no place for it (transformers calls this `only_first`).
+    ///
+    /// # Errors
+    /// Where the library fails.
+    pub fn pair(&self, text: &Pieces, pair: &Pieces, limit: usize) -> Result<Option<Sequence>, Error> {
+        let taken = pair.len() + self.special_tokens(true);
+        let fits = text.len() + taken <= limit;
+        match limit.checked_sub(taken).filter(|left| fits || *left > 0) {
+            Some(left) => self.assemble(text, Some(pair), left).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn assemble(&self, text: &Pieces, pair: Option<&Pieces>, limit: usize) -> Result<Sequence, Error> {
+        let mut text = text.0.clone();
+        text.truncate(limit, 0, self.side);
+        let pair = pair.map(|pair| pair.0.clone());
+        let encoding = self.inner.post_process(text, pair, true).map_err(|source| Error::Tokenize { source })?;
+        Ok(Sequence { token_ids: encoding.get_ids().to_vec(), token_types: encoding.get_type_ids().to_vec() })
+    }
+
+    fn special_tokens(&self, pair: bool) -> usize {
+        self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(pair))
+    }
+}

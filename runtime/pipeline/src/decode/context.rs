@@ -1,0 +1,184 @@
+//! What has been found so far: problems, warnings, and the names that others may refer to.
+
+use runtime_diagnostics::{Problem, Problems, nearest};
+
+use crate::name::Name;
+use crate::pipeline::OutputType;
+use crate::spanned::Spanned;
+use crate::tree::Node;
+
+pub(super) struct Context {
+    pub(super) problems: Problems,
+    pub(super) warnings: Vec<Problem>,
+    /// Whether a syntax error hides part of the file, so that nothing can be called absent.
+    pub(super) partial: bool,
+    models: Vec<Declared>,
+    /// The steps read so far.
+    steps: Vec<DeclaredStep>,
+    /// The names of all steps, those not yet read included.
+    names_of_steps: Vec<String>,
+}
+
+struct Declared {
+    name: Spanned<Name>,
+    used: bool,
+}
+
+struct DeclaredStep {
+    declared: Declared,
+    /// `None` where the step's kind is unknown: then any output may be right.
+    outputs: Option<&'static [(&'static str, OutputType)]>,
+}
+
+impl Context {
+    pub(super) fn new(problems: Problems, partial: bool) -> Self {
+        Self {
+            problems,
+            warnings: Vec::new(),
+            partial,
+            models: Vec::new(),
+            steps: Vec::new(),
+            names_of_steps: Vec::new(),
+        }
+    }
+
+    pub(super) fn report(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// Reports what may only seem so in a part of a file.
+    pub(super) fn report_if_whole(&mut self, problem: Problem) {
+        if !self.partial {
+            self.problems.push(problem);
+        }
+    }
+
+    pub(super) fn declare_model(&mut self, name: Spanned<Name>) {
+        self.models.push(Declared { name, used: false });
+    }
+
+    /// Tells which steps there will be, so that a reference to a later one is told from a typo.
+    pub(super) fn announce_steps<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        self.names_of_steps = names.map(str::to_owned).collect();
+    }
+
+    pub(super) fn declare_step(&mut self, name: Spanned<Name>, outputs: Option<&'static [(&'static str, OutputType)]>) {
+        self.steps.push(DeclaredStep { declared: Declared { name, used: false }, outputs });
+    }
+
+    /// Marks the model `name` as used, or reports that there is none.
+    pub(super) fn use_model(&mut self, name: &Spanned<Name>) {
+        if let Some(model) = self.models.iter_mut().find(|model| *model.name == **name) {
+            model.used = true;
+            return;
+        }
+        let problem = name.mistake(format!("no model is named `{}`", name.value), "");
+        let declared = self.models.iter().map(|model| model.name.as_str());
+        let hint = did_you_mean(name.as_str(), declared, "the models are")
+            .unwrap_or_else(|| format!("declare it: a table `[models.{}]` with its `source`", name.value));
+        self.report_if_whole(problem.hint(hint));
+    }
+
+    /// The type of an output of an earlier step, which `written` refers to. Marks the step as used, or reports that
+    /// there is no such output.
+    pub(super) fn use_output(&mut self, written: &Spanned<String>, step: &str, output: &str) -> Option<OutputType> {
+        let Some(known) = self.steps.iter_mut().find(|known| known.declared.name.as_str() == step) else {
+            self.report_if_whole(self.unknown_step(written, step));
+            return None;
+        };
+        known.declared.used = true;
+        let outputs = known.outputs?;
+        let found = outputs.iter().find(|(name, _)| *name == output).map(|(_, kind)| *kind);
+        if found.is_none() {
+            let problem = written.mistake(format!("the step `{step}` has no output `{output}`"), "");
+            let names = outputs.iter().map(|(name, _)| *name);
+            self.report(hinted(problem, did_you_mean(output, names, "its outputs are")));
+        }
+        found
+    }
+
+    fn unknown_step(&self, written: &Spanned<String>, step: &str) -> Problem {
+        if self.names_of_steps.iter().any(|name| name == step) {
+            return written
+                .mistake(format!("the step `{step}` has not run yet"), "")
+                .hint("a step sees the outputs of the steps above it");
+        }
+        let problem = written.mistake(format!("no step is named `{step}`"), "");
+        let names = self.names_of_steps.iter().map(String::as_str);
+        hinted(problem, did_you_mean(step, names, "the steps are"))
+    }
+
+    /// Whether a step of this name has been read.
+    pub(super) fn has_step(&self, name: &str) -> bool {
+        self.steps.iter().any(|step| step.declared.name.as_str() == name)
+    }
+
+    /// Marks the last step as used.
+    pub(super) fn use_last_step(&mut self) {
+        if let Some(step) = self.steps.last_mut() {
+            step.declared.used = true;
+        }
+    }
+
+    pub(super) fn warn_of_what_is_unused(&mut self) {
+        for model in self.models.iter().filter(|model| !model.used) {
+            let name = &model.name;
+            self.warnings.push(name.warning(format!("the model `{}` is not used", name.value)));
+        }
+        for step in self.steps.iter().filter(|step| !step.declared.used) {
+            let name = &step.declared.name;
+            self.warnings.push(
+                name.warning(format!("nothing reads what the step `{}` gives", name.value))
+                    .hint("name one of its outputs under `[output]`"),
+            );
+        }
+    }
+
+    /// Reports `name` where one of `seen` is the same, else adds it to them.
+    pub(super) fn refuse_duplicate<T: PartialEq + AsRef<str> + Clone>(
+        &mut self,
+        plural: &str,
+        name: &Spanned<T>,
+        seen: &mut Vec<Spanned<T>>,
+    ) {
+        match seen.iter().find(|other| other.value == name.value) {
+            Some(first) => {
+                let message = format!("two {plural} are named `{}`", name.value.as_ref());
+                let label = format!("first named on {}", first.line_seen_from(&name.source));
+                self.report(name.mistake(message, label));
+            }
+            None => seen.push(name.clone()),
+        }
+    }
+
+    /// Reports that `node`, the value of `key`, should have been `expected`; says nothing where it was not TOML.
+    pub(super) fn wrong_type(&mut self, key: &str, node: &Node, expected: &str, hint: Option<&str>) {
+        if matches!(node.value, crate::tree::Value::Invalid) {
+            return;
+        }
+        let found = node.value.kind();
+        let problem = node.mistake(format!("`{key}` must be {expected}, not {found}"), "");
+        self.report(hinted(problem, hint.map(str::to_owned)));
+    }
+}
+
+/// `problem` with advice, if there is any.
+pub(super) fn hinted(problem: Problem, hint: Option<String>) -> Problem {
+    match hint {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
+}
+
+/// The nearest of `names`, else all of them after `otherwise`; nothing where there are none.
+pub(super) fn did_you_mean<'a>(
+    wrong: &str,
+    names: impl Iterator<Item = &'a str> + Clone,
+    otherwise: &str,
+) -> Option<String> {
+    if let Some(name) = nearest(wrong, names.clone()) {
+        return Some(format!("did you mean `{name}`?"));
+    }
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    (!names.is_empty()).then(|| format!("{otherwise} {}", names.join(", ")))
+}

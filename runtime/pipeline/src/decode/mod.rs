@@ -1,0 +1,91 @@
+//! The tree becomes a [`Pipeline`], and every problem on the way is kept.
+//!
+//! A reader returns `None` where it has reported a problem; its caller goes on with the rest. Order matters: models
+//! are read before the steps that name them, steps before the outputs and tests that refer to them, so that a
+//! reference is checked where it stands, with its place at hand.
+
+mod context;
+mod fields;
+mod output;
+mod rungs;
+mod steps;
+mod tests;
+mod values;
+
+use runtime_diagnostics::Problems;
+
+use crate::name::Name;
+use crate::pipeline::{Input, Model, Pipeline};
+use crate::spanned::Spanned;
+use crate::tree::Node;
+
+use context::Context;
+use fields::Fields;
+
+/// The keys of the file's top level, for overrides: a new path must begin with one of them.
+pub(crate) const TOP_LEVEL: [&str; 7] = ["name", "description", "input", "models", "steps", "output", "tests"];
+
+/// Reads the tree of a file in which `problems` have been found. In a `partial` tree, recovered from a syntax error,
+/// nothing is reported for being absent.
+pub(crate) fn pipeline(root: &Node, problems: Problems, partial: bool) -> Result<Pipeline, Problems> {
+    let mut cx = Context::new(problems, partial);
+    match read(root, &mut cx) {
+        Some(mut pipeline) if cx.problems.is_empty() => {
+            pipeline.warnings = cx.warnings;
+            Ok(pipeline)
+        }
+        _ => Err(cx.problems),
+    }
+}
+
+fn read(root: &Node, cx: &mut Context) -> Option<Pipeline> {
+    let mut fields = Fields::of(root, "a pipeline", cx)?;
+    let name = fields.required("name", cx, values::text);
+    let description = fields.optional("description", cx, values::text);
+    let input = fields.optional("input", cx, input);
+    let models = fields.optional("models", cx, models);
+    let steps = fields.required("steps", cx, steps::steps);
+    let read = steps.unwrap_or_default();
+    let outputs = output::outputs(fields.get("output"), &read, cx);
+    let tests = fields.optional("tests", cx, |key, node, cx| tests::tests(key, node, &outputs, &read, cx));
+    fields.finish(cx);
+    cx.warn_of_what_is_unused();
+    Some(Pipeline {
+        name: name?.value,
+        description: description.map(|text| text.value),
+        input: input.unwrap_or_default(),
+        models: models.unwrap_or_default(),
+        steps: read,
+        output: outputs.into_iter().filter_map(|target| target.output).collect(),
+        tests: tests.unwrap_or_default(),
+        warnings: Vec::new(),
+    })
+}
+
+fn input(_key: &str, node: &Node, cx: &mut Context) -> Option<Input> {
+    let mut fields = Fields::of(node, "`[input]`", cx)?;
+    let file = fields.optional("file", cx, values::path);
+    let max_record_bytes = fields.optional("max_record_bytes", cx, values::count);
+    fields.finish(cx);
+    Some(Input { file, max_record_bytes: max_record_bytes.unwrap_or(Input::DEFAULT_MAX_RECORD_BYTES) })
+}
+
+fn models(_key: &str, node: &Node, cx: &mut Context) -> Option<Vec<Model>> {
+    let table = values::table("models", node, cx, Some("write each model as a table `[models.NAME]`"))?;
+    let models = table.0.iter().filter_map(|entry| {
+        let name = values::checked_name(&entry.key, cx);
+        if let Some(name) = &name {
+            cx.declare_model(name.clone());
+        }
+        model(name, &entry.node, cx)
+    });
+    Some(models.collect())
+}
+
+fn model(name: Option<Spanned<Name>>, node: &Node, cx: &mut Context) -> Option<Model> {
+    let mut fields = Fields::of(node, "a model", cx)?;
+    let source = fields.required("source", cx, values::text);
+    let plugin = fields.optional("plugin", cx, values::path);
+    fields.finish(cx);
+    Some(Model { name: name?.value, source: source?, plugin })
+}

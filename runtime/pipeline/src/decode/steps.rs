@@ -1,0 +1,151 @@
+//! `[[steps]]`.
+
+use super::context::{Context, did_you_mean, hinted};
+use super::fields::Fields;
+use super::{rungs, values};
+use crate::labels::refuse_duplicates;
+use crate::name::Name;
+use crate::pipeline::{Classifier, Labels, Ladder, OutputType, Reference, Step, StepKind, ZeroShot, outputs_of};
+use crate::spanned::Spanned;
+use crate::tree::Node;
+
+pub(super) fn steps(key: &str, node: &Node, cx: &mut Context) -> Option<Vec<Step>> {
+    let items = values::array(key, node, cx, Some("write each step under a header `[[steps]]`"))?;
+    if items.is_empty() {
+        cx.report(node.mistake("a pipeline needs at least one step", ""));
+    }
+    cx.announce_steps(items.iter().filter_map(Node::name));
+    let mut names = Vec::new();
+    Some(items.iter().filter_map(|item| step(item, &mut names, cx)).collect())
+}
+
+fn step(node: &Node, names: &mut Vec<Spanned<Name>>, cx: &mut Context) -> Option<Step> {
+    let mut fields = Fields::of(node, "a step", cx)?;
+    let name = fields.required("name", cx, values::name);
+    if let Some(name) = &name {
+        cx.refuse_duplicate("steps", name, names);
+    }
+    let written = fields.required("kind", cx, values::text);
+    let kind = match written.as_ref().map(|kind| kind.as_str()) {
+        Some(StepKind::LADDER) => ladder(fields, cx).map(StepKind::Ladder),
+        Some(StepKind::ZERO_SHOT) => zero_shot(fields, cx).map(StepKind::ZeroShot),
+        // Which other keys are legal depends on the kind, so they are left alone.
+        _ => None,
+    };
+    if let Some(kind) = &written {
+        refuse_unknown_kind("step", kind, &StepKind::KINDS, cx);
+    }
+    // Only now: a step does not see itself.
+    if let Some(name) = &name {
+        let outputs = written.map(|kind| outputs_of(&kind)).filter(|outputs| !outputs.is_empty());
+        cx.declare_step(name.clone(), outputs);
+    }
+    Some(Step { name: name?.value, kind: kind? })
+}
+
+/// Reports `kind` unless it is one of `kinds`.
+pub(super) fn refuse_unknown_kind(what: &str, kind: &Spanned<String>, kinds: &[&str], cx: &mut Context) {
+    if !kinds.contains(&kind.as_str()) {
+        let problem = kind.mistake(format!("no kind of {what} is called `{}`", kind.value), "");
+        cx.report(hinted(problem, did_you_mean(kind, kinds.iter().copied(), "the kinds are")));
+    }
+}
+
+fn ladder(mut fields: Fields<'_>, cx: &mut Context) -> Option<Ladder> {
+    let text = fields.required("text", cx, reference);
+    let labels = labels(&mut fields, cx);
+    let rungs = fields.required("rungs", cx, rungs::rungs);
+    fields.finish(cx);
+    Some(Ladder { text: text?, labels: labels?, rungs: rungs? })
+}
+
+fn zero_shot(mut fields: Fields<'_>, cx: &mut Context) -> Option<ZeroShot> {
+    let text = fields.required("text", cx, reference);
+    let labels = labels(&mut fields, cx);
+    let classifier = classifier(&mut fields, cx);
+    fields.finish(cx);
+    Some(ZeroShot { text: text?, labels: labels?, classifier: classifier? })
+}
+
+/// The keys of a classifier, which a step and a rung share.
+pub(super) fn classifier(fields: &mut Fields<'_>, cx: &mut Context) -> Option<Classifier> {
+    let model = fields.required("model", cx, model);
+    let hypothesis_template = fields.optional("hypothesis_template", cx, hypothesis_template);
+    let multi_label = fields.optional("multi_label", cx, values::boolean);
+    Some(Classifier {
+        model: model?,
+        hypothesis_template: hypothesis_template.unwrap_or_else(|| Classifier::DEFAULT_HYPOTHESIS_TEMPLATE.to_owned()),
+        multi_label: multi_label.unwrap_or(false),
+    })
+}
+
+/// A declared model.
+pub(super) fn model(key: &str, node: &Node, cx: &mut Context) -> Option<Spanned<Name>> {
+    let name = values::name(key, node, cx)?;
+    cx.use_model(&name);
+    Some(name)
+}
+
+/// A template in which Python's `str.format` with one label and replacing `{}` give the same: one `{}`, no other brace.
+fn hypothesis_template(key: &str, node: &Node, cx: &mut Context) -> Option<String> {
+    let template = values::text(key, node, cx)?;
+    let Some((before, after)) = template.split_once("{}") else {
+        let problem = template.mistake(format!("`{key}` has no `{{}}`"), "");
+        cx.report(
+            problem
+                .hint(format!("`{{}}` is where the label goes, such as `{}`", Classifier::DEFAULT_HYPOTHESIS_TEMPLATE)),
+        );
+        return None;
+    };
+    if [before, after].iter().any(|part| part.contains(['{', '}'])) {
+        cx.report(template.mistake(format!("`{key}` may have one `{{}}` and no other brace"), ""));
+        return None;
+    }
+    Some(template.value)
+}
+
+/// A field of the record, or a text that an earlier step put out.
+fn reference(key: &str, node: &Node, cx: &mut Context) -> Option<Reference> {
+    let written = values::text(key, node, cx)?;
+    let Some((step, output)) = written.split_once('.') else {
+        if cx.has_step(&written) {
+            let message = format!("`{}` is read as a field of the record, not as the step", written.value);
+            cx.warnings.push(written.warning(message).hint("a step's output is written `step.output`"));
+        }
+        return Some(Reference::Field(written.value));
+    };
+    match cx.use_output(&written, step, output) {
+        Some(OutputType::Number | OutputType::List) => {
+            cx.report(written.mistake(format!("`{}` is no text", written.value), ""));
+        }
+        Some(OutputType::Text) | None => {}
+    }
+    Some(Reference::Output { step: Name::new(step).ok()?, output: output.to_owned() })
+}
+
+/// `labels` or `labels_file`.
+fn labels(fields: &mut Fields<'_>, cx: &mut Context) -> Option<Labels> {
+    match (fields.get("labels"), fields.get("labels_file")) {
+        (Some(labels), None) => inline_labels(labels, cx).map(Labels::Inline),
+        (None, Some(file)) => values::path("labels_file", file, cx).map(Labels::File),
+        (Some(labels), Some(file)) => {
+            let label = format!("`labels` is on {}", labels.line_seen_from(&file.source));
+            cx.report(file.mistake("`labels` and `labels_file` exclude each other", label));
+            inline_labels(labels, cx).map(Labels::Inline)
+        }
+        (None, None) => {
+            fields.report_missing("a step needs `labels` or `labels_file`", cx);
+            None
+        }
+    }
+}
+
+fn inline_labels(node: &Node, cx: &mut Context) -> Option<Vec<String>> {
+    let items = values::array("labels", node, cx, Some("write a list such as `[\"good\", \"bad\"]`"))?;
+    if items.is_empty() {
+        cx.report_if_whole(node.mistake("`labels` needs at least one label", ""));
+    }
+    let labels: Vec<_> = items.iter().filter_map(|item| values::text("a label", item, cx)).collect();
+    refuse_duplicates(&labels, &mut cx.problems);
+    Some(labels.into_iter().map(|label| label.value).collect())
+}

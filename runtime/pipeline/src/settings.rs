@@ -1,0 +1,104 @@
+//! A pipeline as a flat list of its settings.
+
+use serde_json::{Value, json};
+
+use crate::pipeline::{Accept, Classifier, Expectation, Labels, Pipeline, Rung, RungKind, Step, StepKind};
+
+impl Pipeline {
+    /// Every setting with its key, defaults filled in, as the file orders them.
+    ///
+    /// The keys are those that an override takes, such as `steps.triage.rungs.zero-shot.accept.threshold`. `steps` and
+    /// `steps.NAME.rungs` hold the names alone: the order in which they are asked.
+    pub fn settings(&self) -> Vec<(String, Value)> {
+        let mut list = List(Vec::new());
+        list.set("name", json!(self.name));
+        list.set_some("description", self.description.as_deref());
+        list.set_some("input.file", self.input.file.as_deref().map(|path| path.display().to_string()));
+        list.set("input.max_record_bytes", json!(self.input.max_record_bytes));
+        for model in &self.models {
+            let at = format!("models.{}", model.name);
+            list.set(format!("{at}.source"), json!(*model.source));
+            list.set_some(format!("{at}.plugin"), model.plugin.as_deref().map(|path| path.display().to_string()));
+        }
+        list.set("steps", self.steps.iter().map(|step| step.name.as_str()).collect());
+        for step in &self.steps {
+            list.step(step);
+        }
+        for output in &self.output {
+            list.set(format!("output.{}", output.field), json!(format!("{}.{}", output.step, output.output)));
+        }
+        for test in &self.tests {
+            let at = format!("tests.{}", test.name);
+            list.set(format!("{at}.input"), Value::Object(test.input.clone()));
+            for (field, expectation) in &test.expect {
+                list.set(format!("{at}.expect.{field}"), expected(expectation));
+            }
+        }
+        list.0
+    }
+}
+
+fn expected(expectation: &Expectation) -> Value {
+    match expectation {
+        Expectation::Equals(value) => value.clone(),
+        Expectation::Range { min, max } => {
+            let bounds = [("min", min), ("max", max)];
+            let set = bounds.into_iter().filter_map(|(name, bound)| Some((name.to_owned(), json!((*bound)?))));
+            Value::Object(set.collect())
+        }
+    }
+}
+
+struct List(Vec<(String, Value)>);
+
+impl List {
+    fn set(&mut self, key: impl Into<String>, value: Value) {
+        self.0.push((key.into(), value));
+    }
+
+    fn set_some(&mut self, key: impl Into<String>, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.set(key, value.into());
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let at = format!("steps.{}", step.name);
+        self.set(format!("{at}.kind"), json!(step.kind.name()));
+        self.set(format!("{at}.text"), json!(step.kind.text().to_string()));
+        match step.kind.labels() {
+            Labels::Inline(labels) => self.set(format!("{at}.labels"), json!(labels)),
+            Labels::File(path) => self.set(format!("{at}.labels_file"), json!(path.display().to_string())),
+        }
+        match &step.kind {
+            StepKind::ZeroShot(zero_shot) => self.classifier(&at, &zero_shot.classifier),
+            StepKind::Ladder(ladder) => {
+                let names = ladder.rungs.iter().map(|rung| rung.name.as_str()).collect();
+                self.set(format!("{at}.rungs"), names);
+                for rung in &ladder.rungs {
+                    self.rung(&format!("{at}.rungs.{}", rung.name), rung);
+                }
+            }
+        }
+    }
+
+    fn rung(&mut self, at: &str, rung: &Rung) {
+        self.set(format!("{at}.kind"), json!(rung.kind.name()));
+        match &rung.kind {
+            RungKind::ZeroShot(classifier) => self.classifier(at, classifier),
+            RungKind::Llm { model, otherwise } => {
+                self.set(format!("{at}.model"), json!(model.as_str()));
+                self.set(format!("{at}.otherwise"), json!(otherwise));
+            }
+        }
+        let Accept { threshold, margin } = rung.accept;
+        self.set_some(format!("{at}.accept.threshold"), threshold);
+        self.set_some(format!("{at}.accept.margin"), margin);
+    }
+
+    fn classifier(&mut self, at: &str, classifier: &Classifier) {
+        self.set(format!("{at}.model"), json!(classifier.model.as_str()));
+        self.set(format!("{at}.hypothesis_template"), json!(classifier.hypothesis_template));
+        self.set(format!("{at}.multi_label"), json!(classifier.multi_label));
+    }
+}

@@ -1,0 +1,238 @@
+//! What can be wrong with a plugin.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use runtime_diagnostics::{Exit, Explain};
+use runtime_graph::{GraphError, Head, Refusal};
+
+/// Why a plugin cannot be loaded, or its graph not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// WebAssembly cannot be run here at all.
+    #[error("plugins cannot be run on this machine")]
+    Engine {
+        /// What wasmtime or the system says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The file cannot be read.
+    #[error("the plugin `{path}` cannot be read", path = .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file is larger than [`Limits::component`](crate::Limits::component).
+    #[error("the plugin `{path}` is larger than {limit} bytes", path = .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The file is no WebAssembly component.
+    #[error("`{path}` is not a WebAssembly component: {reason}", path = .path.display())]
+    NotAComponent {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead, or where it breaks off.
+        reason: String,
+    },
+    /// The component imports something beside the plugin interface.
+    #[error("the plugin `{path}` imports `{import}`, which no plugin is given", path = .path.display())]
+    ForeignImport {
+        /// The file.
+        path: PathBuf,
+        /// The import.
+        import: String,
+    },
+    /// The component does not fit the plugin interface, or was made for a version that is not known here.
+    #[error("the plugin `{path}` does not fit the interface `inference:runtime@0.1`: {reason}", path = .path.display())]
+    Interface {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// What the plugin says of itself breaks a rule.
+    #[error("the plugin `{path}` describes itself wrongly: {reason}", path = .path.display())]
+    Description {
+        /// The file.
+        path: PathBuf,
+        /// The rule.
+        reason: String,
+    },
+    /// The plugin cannot build this head.
+    #[error("the plugin `{plugin}` {version} has no head `{head}`", head = .head.name())]
+    NoHead {
+        /// The plugin's name.
+        plugin: String,
+        /// The plugin's version.
+        version: String,
+        /// The head.
+        head: Head,
+    },
+    /// The plugin used the graph wrongly.
+    #[error("{site} misused the graph")]
+    Misuse {
+        /// Where.
+        site: Box<Site>,
+        /// How.
+        #[source]
+        error: Box<GraphError>,
+    },
+    /// The plugin was ended.
+    #[error("{site} was ended")]
+    Trap {
+        /// Where.
+        site: Box<Site>,
+        /// Why.
+        #[source]
+        cause: Cause,
+    },
+    /// The plugin cannot serve the model's configuration.
+    #[error("the plugin `{plugin}` {version} refuses the model")]
+    Refused {
+        /// The plugin's name.
+        plugin: String,
+        /// The plugin's version.
+        version: String,
+        /// Why.
+        #[source]
+        refusal: Box<Refusal>,
+    },
+}
+
+/// Where in a plugin something happened; printed as ``the plugin `bert` 0.1.0, in `bert::layer`,``.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The plugin's name; that of its file while it has not yet said it.
+    pub plugin: String,
+    /// The plugin's version, once it has said it.
+    pub version: Option<String>,
+    /// The innermost of the plugin's own functions, or the export that the host called.
+    pub function: String,
+    /// All of the functions, innermost first.
+    pub backtrace: Vec<String>,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the plugin `{}`", self.plugin)?;
+        if let Some(version) = &self.version {
+            write!(f, " {version}")?;
+        }
+        write!(f, ", in `{}`,", self.function)
+    }
+}
+
+/// Why a plugin was ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It did not return in time.
+    #[error("it ran for more than {} ms", .limit.as_millis())]
+    Deadline {
+        /// The time it had.
+        limit: Duration,
+    },
+    /// It asked for more memory than it may have.
+    #[error("it asked for more than {limit} bytes of memory")]
+    Memory {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// Its calls nest too deep.
+    #[error("its calls nest too deep for the stack")]
+    Stack,
+    /// It read or wrote outside its memory.
+    #[error("it reached outside its own memory")]
+    OutOfBounds,
+    /// It panicked or aborted.
+    #[error("it gave up{}", .message.as_deref().map(|message| format!(": {message}")).unwrap_or_default())]
+    Panic {
+        /// What it wrote to its standard error before.
+        message: Option<String>,
+    },
+    /// It called something that WebAssembly has for other programs.
+    #[error("it asked for `{import}`, which no plugin is granted")]
+    NotGranted {
+        /// The import, such as `wasi:filesystem/preopens`.
+        import: String,
+    },
+    /// It passed something that the interface rules out before the graph sees it.
+    #[error("{0}")]
+    Rule(String),
+    /// Anything else, in wasmtime's words.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Explain for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Read { .. } => Exit::NoInput,
+            Self::Engine { .. }
+            | Self::TooLarge { .. }
+            | Self::NotAComponent { .. }
+            | Self::ForeignImport { .. }
+            | Self::Interface { .. }
+            | Self::Description { .. }
+            | Self::Trap { .. } => Exit::Unavailable,
+            Self::NoHead { .. } | Self::Misuse { .. } | Self::Refused { .. } => Exit::Config,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotAComponent { .. } => {
+                Some("in Rust, `cargo build --release --target wasm32-wasip2` makes a component".to_owned())
+            }
+            Self::ForeignImport { .. } => {
+                Some("a plugin can import the package `inference:runtime` alone, see `wit/`".to_owned())
+            }
+            Self::Interface { .. } => Some("the interface is in `wit/v0.1`; build the plugin against it".to_owned()),
+            Self::Misuse { site, .. } | Self::Trap { site, .. } => site.calls(),
+            _ => None,
+        }
+    }
+}
+
+impl Site {
+    /// The chain of calls down to the function that the message names, where there is more than that one.
+    fn calls(&self) -> Option<String> {
+        const SHOWN: usize = 8;
+        let mut calls: Vec<&str> = self.backtrace.iter().map(String::as_str).collect();
+        let first = calls.iter().position(|name| *name == self.function).unwrap_or(0);
+        calls.drain(..first);
+        calls.dedup();
+        let shown: Vec<String> = calls.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+        (shown.len() > 1).then(|| format!("calls, innermost first: {}", shown.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hint_shows_the_authors_calls() {
+        let site = |backtrace: &[&str]| Site {
+            plugin: "bert".to_owned(),
+            version: Some("0.1.0".to_owned()),
+            function: "bert::layer".to_owned(),
+            backtrace: backtrace.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let deep = site(&["core::panic", "bert::layer", "bert::layer", "bert::build", "build"]);
+        assert_eq!(deep.to_string(), "the plugin `bert` 0.1.0, in `bert::layer`,");
+        let error = Error::Trap { site: Box::new(deep), cause: Cause::Stack };
+        assert_eq!(error.hint().as_deref(), Some("calls, innermost first: `bert::layer`, `bert::build`, `build`"));
+        assert_eq!(site(&["bert::layer"]).calls(), None);
+        assert_eq!(site(&[]).calls(), None);
+    }
+}

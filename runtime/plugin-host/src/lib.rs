@@ -1,0 +1,42 @@
+//! Runs plugins: WebAssembly components that describe an architecture.
+//!
+//! [`PluginHost::load`] compiles a component, or takes the compiled code from a cache, refuses it where it imports
+//! anything beside the plugin interface, and asks it to describe itself. [`Plugin::build`] then calls it once for a
+//! model and returns the [`Graph`](runtime_graph::Graph) that it recorded; the plugin is not needed to run the model.
+//!
+//! ```no_run
+//! use runtime_graph::{Catalog, DType, Head};
+//! use runtime_plugin_host::{Limits, PluginHost};
+//!
+//! let host = PluginHost::new(None, Limits::default())?;
+//! let plugin = host.load("architecture.wasm".as_ref())?;
+//! let tensors = [("words.weight", vec![30522, 384], DType::F16)];
+//! let catalog = Catalog::new(tensors, &plugin.description().base_prefix);
+//! println!("{}", plugin.build("{}", Head::Base, catalog)?);
+//! # Ok::<(), runtime_plugin_host::Error>(())
+//! ```
+//!
+//! A plugin is not trusted. It gets a graph builder and nothing else: no files, network, clock, randomness or
+//! environment. Each call starts from a fresh instance, bounded by [`Limits`]; the first misuse ends it, and the
+//! [`Error`] names the plugin, its version and its function. What is not bounded is the time to compile, but by the
+//! size of the file. The cache holds native code and must be a folder that nobody else can write; compiled code from
+//! anywhere else is never loaded.
+//!
+//! One module holds each version of the interface (`wit/`), such as `v0_1`; the rest knows none.
+
+mod blame;
+mod clock;
+mod description;
+mod engine;
+mod error;
+mod limits;
+mod plugin;
+mod state;
+mod text;
+mod v0_1;
+mod wasi;
+
+pub use description::Description;
+pub use error::{Cause, Error, Site};
+pub use limits::Limits;
+pub use plugin::{Plugin, PluginHost};

@@ -1,0 +1,290 @@
+//! `inference:runtime@0.1`: `wit/v0.1` over a [`Recording`](runtime_graph::Recording).
+//!
+//! A handle's number in the host is the node's number in the graph, which the guest never sees, so there is no table.
+
+use runtime_graph as native;
+use runtime_graph::{Binary, Input, Op, Refusal, ValueId};
+use wasmtime::component::{Component, HasSelf, Linker, Resource};
+use wasmtime::{Result, Store};
+
+use crate::error::Cause;
+use crate::state::State;
+use crate::{Description, text};
+
+#[expect(unreachable_pub, reason = "generated")]
+mod bindings {
+    /// A value of the graph, as the guest holds it.
+    pub enum Node {}
+
+    wasmtime::component::bindgen!({
+        path: "../../wit/v0.1",
+        world: "architecture",
+        with: { "inference:runtime/graph.value": crate::v0_1::bindings::Node },
+        imports: { default: trappable },
+    });
+}
+
+use bindings::inference::runtime::{graph, types, weights};
+use bindings::{Architecture, ArchitecturePre, Node};
+
+/// Bytes of a name, at most; the longest in known checkpoints have about 100.
+const NAME: usize = 1024;
+
+/// Layers, at most; known models have up to about 130.
+const LAYERS: u32 = 1 << 16;
+
+/// Outputs of a graph, at most.
+const OUTPUTS: usize = 64;
+
+/// Whether an interface, such as `graph@0.1.0`, is of this version. A later patch may add to it, not change it.
+pub(crate) fn has(interface: &str) -> bool {
+    interface.split_once('@').is_some_and(|(_, version)| version.starts_with("0.1."))
+}
+
+/// Gives `linker` all that the world imports.
+pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+    Architecture::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+}
+
+/// A component that fits the world, ready to be instantiated.
+pub(crate) struct Interface(ArchitecturePre<State>);
+
+impl Interface {
+    pub(crate) fn new(linker: &Linker<State>, component: &Component) -> Result<Self> {
+        Ok(Self(ArchitecturePre::new(linker.instantiate_pre(component)?)?))
+    }
+
+    pub(crate) fn describe(&self, store: &mut Store<State>) -> Result<Description> {
+        let description = self.0.instantiate(&mut *store)?.call_describe(store)?;
+        let types::Description { name, version, model_types, base_prefix, heads } = description;
+        let heads = heads.into_iter().map(native::Head::from).collect();
+        Ok(Description { name, version, model_types, base_prefix, heads })
+    }
+
+    pub(crate) fn build(
+        &self,
+        store: &mut Store<State>,
+        config: &str,
+        head: native::Head,
+    ) -> Result<Result<(), Refusal>> {
+        let answer = self.0.instantiate(&mut *store)?.call_build(store, config, head.into())?;
+        Ok(answer.map_err(Refusal::from))
+    }
+}
+
+/// Its number is that of a node of the graph.
+type Value = Resource<Node>;
+
+impl State {
+    fn record<const N: usize>(&mut self, op: Op, inputs: [&Value; N]) -> Result<Value> {
+        let inputs = inputs.map(|value| ValueId::from_number(value.rep()));
+        Ok(Value::new_own(self.recording.record(op, &inputs, None)?.number()))
+    }
+}
+
+impl graph::Host for State {
+    fn token_ids(&mut self) -> Result<Value> {
+        self.record(Op::Input(Input::TokenIds), [])
+    }
+
+    fn positions(&mut self) -> Result<Value> {
+        self.record(Op::Input(Input::Positions), [])
+    }
+
+    fn token_types(&mut self) -> Result<Value> {
+        self.record(Op::Input(Input::TokenTypes), [])
+    }
+
+    fn layer(&mut self, index: Option<u32>) -> Result<()> {
+        if let Some(index) = index.filter(|index| *index >= LAYERS) {
+            return Err(Cause::Rule(format!("it began layer {index}; there can be {LAYERS}")).into());
+        }
+        self.recording.set_layer(index);
+        Ok(())
+    }
+
+    fn max_sequence(&mut self, tokens: u32) -> Result<()> {
+        if tokens == 0 {
+            return Err(Cause::Rule("it allows sequences of no token".to_owned()).into());
+        }
+        self.recording.set_max_sequence(tokens);
+        Ok(())
+    }
+
+    fn output(&mut self, name: String, value: Value) -> Result<()> {
+        check_name(&name)?;
+        if self.outputs == OUTPUTS {
+            return Err(Cause::Rule(format!("it has more than {OUTPUTS} outputs")).into());
+        }
+        self.outputs += 1;
+        Ok(self.recording.output(&name, ValueId::from_number(value.rep()), None)?)
+    }
+}
+
+impl graph::HostValue for State {
+    fn shape(&mut self, this: Value) -> Result<Vec<graph::Dim>> {
+        let shape = self.recording.shape(ValueId::from_number(this.rep()));
+        Ok(shape.map_or_else(Vec::new, |shape| shape.dims().iter().map(|&dim| dim.into()).collect()))
+    }
+
+    fn rows(&mut self, this: Value, ids: Value) -> Result<Value> {
+        self.record(Op::Rows, [&this, &ids])
+    }
+
+    fn linear(&mut self, this: Value, weight: Value, bias: Option<Value>) -> Result<Value> {
+        match bias {
+            Some(bias) => self.record(Op::Linear, [&this, &weight, &bias]),
+            None => self.record(Op::Linear, [&this, &weight]),
+        }
+    }
+
+    fn layer_norm(&mut self, this: Value, weight: Value, bias: Value, epsilon: f64) -> Result<Value> {
+        self.record(Op::LayerNorm { epsilon }, [&this, &weight, &bias])
+    }
+
+    fn activation(&mut self, this: Value, activation: graph::Activation) -> Result<Value> {
+        self.record(Op::Activation(activation.into()), [&this])
+    }
+
+    fn add(&mut self, this: Value, other: Value) -> Result<Value> {
+        self.record(Op::Binary(Binary::Add), [&this, &other])
+    }
+
+    fn multiply(&mut self, this: Value, other: Value) -> Result<Value> {
+        self.record(Op::Binary(Binary::Multiply), [&this, &other])
+    }
+
+    fn attention(
+        &mut self,
+        this: Value,
+        keys: Value,
+        values: Value,
+        options: graph::AttentionOptions,
+    ) -> Result<Value> {
+        self.record(Op::Attention(options.into()), [&this, &keys, &values])
+    }
+
+    fn pool(&mut self, this: Value, pooling: graph::Pooling) -> Result<Value> {
+        self.record(Op::Pool(pooling.into()), [&this])
+    }
+
+    fn select_rows(&mut self, this: Value) -> Result<Value> {
+        self.record(Op::SelectRows, [&this])
+    }
+
+    /// A dropped handle leaves its node in the graph.
+    fn drop(&mut self, _: Value) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl weights::Host for State {
+    fn find(&mut self, name: String) -> Result<Option<weights::TensorInfo>> {
+        check_name(&name)?;
+        Ok(self.recording.find(&name).map(weights::TensorInfo::from))
+    }
+
+    fn tensor(&mut self, name: String) -> Result<Value> {
+        check_name(&name)?;
+        self.record(Op::Weight { name }, [])
+    }
+}
+
+impl types::Host for State {}
+
+fn check_name(name: &str) -> Result<(), Cause> {
+    if name.len() > NAME {
+        return Err(Cause::Rule(format!("it passed a name of {} bytes; there can be {NAME}", name.len())));
+    }
+    if !text::is_printable(name) {
+        return Err(Cause::Rule(format!("it passed the unprintable name `{}`", text::printable(name))));
+    }
+    Ok(())
+}
+
+impl From<native::TensorInfo> for weights::TensorInfo {
+    fn from(info: native::TensorInfo) -> Self {
+        let dtype = match info.dtype {
+            native::DType::F32 => weights::Dtype::F32,
+            native::DType::F16 => weights::Dtype::F16,
+            native::DType::BF16 => weights::Dtype::Bf16,
+        };
+        Self { name: info.name, shape: info.shape, dtype }
+    }
+}
+
+impl From<native::Dim> for graph::Dim {
+    fn from(dim: native::Dim) -> Self {
+        match dim {
+            native::Dim::Tokens => Self::Tokens,
+            native::Dim::Sequences => Self::Sequences,
+            native::Dim::Rows => Self::Rows,
+            native::Dim::Fixed(size) => Self::Fixed(size),
+        }
+    }
+}
+
+impl From<graph::Activation> for native::Activation {
+    fn from(activation: graph::Activation) -> Self {
+        match activation {
+            graph::Activation::Gelu => Self::Gelu,
+            graph::Activation::GeluTanh => Self::GeluTanh,
+            graph::Activation::Relu => Self::Relu,
+            graph::Activation::Silu => Self::Silu,
+            graph::Activation::Tanh => Self::Tanh,
+            graph::Activation::Sigmoid => Self::Sigmoid,
+        }
+    }
+}
+
+impl From<graph::Pooling> for native::Pooling {
+    fn from(pooling: graph::Pooling) -> Self {
+        match pooling {
+            graph::Pooling::First => Self::First,
+            graph::Pooling::Last => Self::Last,
+            graph::Pooling::Mean => Self::Mean,
+            graph::Pooling::Max => Self::Max,
+        }
+    }
+}
+
+impl From<graph::AttentionOptions> for native::AttentionOptions {
+    fn from(options: graph::AttentionOptions) -> Self {
+        let graph::AttentionOptions { heads, key_value_heads, causal, scale } = options;
+        Self { heads, key_value_heads, causal, scale }
+    }
+}
+
+impl From<types::Head> for native::Head {
+    fn from(head: types::Head) -> Self {
+        match head {
+            types::Head::Base => Self::Base,
+            types::Head::SequenceClassification => Self::SequenceClassification,
+        }
+    }
+}
+
+impl From<native::Head> for types::Head {
+    fn from(head: native::Head) -> Self {
+        match head {
+            native::Head::Base => Self::Base,
+            native::Head::SequenceClassification => Self::SequenceClassification,
+        }
+    }
+}
+
+impl From<types::Refusal> for Refusal {
+    fn from(refusal: types::Refusal) -> Self {
+        let printable = |text: String| text::printable(&text);
+        match refusal {
+            types::Refusal::NotAnObject(reason) => Self::NotAnObject { reason: printable(reason) },
+            types::Refusal::Missing(field) => Self::Missing { field: printable(field) },
+            types::Refusal::Wrong(types::WrongField { field, expected, found }) => {
+                Self::Wrong { field: printable(field), expected: printable(expected), found: printable(found) }
+            }
+            types::Refusal::Unsupported(types::UnsupportedValue { field, value, supported }) => {
+                Self::Unsupported { field: printable(field), value: printable(value), supported: printable(supported) }
+            }
+        }
+    }
+}

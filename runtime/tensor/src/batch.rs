@@ -1,0 +1,89 @@
+//! Sequences laid end to end.
+
+use std::ops::Range;
+
+/// A packed batch: `n` tokens of `s` sequences, and the `r` rows that are asked for.
+///
+/// ```
+/// use runtime_tensor::Batch;
+///
+/// let mut batch = Batch::new();
+/// batch.push(&[101, 7592, 102], &[0, 0, 0]);
+/// batch.push(&[101, 102], &[0, 0]);
+/// assert_eq!((batch.tokens(), batch.sequences()), (5, 2));
+/// assert_eq!(batch.positions(), [0, 1, 2, 0, 1]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    token_ids: Vec<u32>,
+    token_types: Vec<u32>,
+    positions: Vec<u32>,
+    offsets: Vec<usize>,
+    rows: Vec<u32>,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { token_ids: vec![], token_types: vec![], positions: vec![], offsets: vec![0], rows: vec![] }
+    }
+}
+
+impl Batch {
+    /// No sequence yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a sequence of `token_ids`, with the type of each token (missing types are 0).
+    pub fn push(&mut self, token_ids: &[u32], token_types: &[u32]) {
+        self.token_ids.extend_from_slice(token_ids);
+        self.token_types.extend((0..token_ids.len()).map(|index| token_types.get(index).copied().unwrap_or(0)));
+        self.positions.extend((0..).take(token_ids.len()));
+        self.offsets.push(self.token_ids.len());
+    }
+
+    /// Asks for the row of a token, counted over the whole batch; `select-rows` yields them in this order.
+    pub fn ask_row(&mut self, token: u32) {
+        self.rows.push(token);
+    }
+
+    /// `n`.
+    pub fn tokens(&self) -> usize {
+        self.token_ids.len()
+    }
+
+    /// `s`.
+    pub fn sequences(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// `[n]`.
+    pub fn token_ids(&self) -> &[u32] {
+        &self.token_ids
+    }
+
+    /// `[n]`.
+    pub fn token_types(&self) -> &[u32] {
+        &self.token_types
+    }
+
+    /// Each token's place in its sequence, `[n]`.
+    pub fn positions(&self) -> &[u32] {
+        &self.positions
+    }
+
+    /// Where sequences begin and the last one ends, `[s + 1]`.
+    pub fn offsets(&self) -> &[usize] {
+        &self.offsets
+    }
+
+    /// The tokens of each sequence.
+    pub fn spans(&self) -> impl ExactSizeIterator<Item = Range<usize>> {
+        self.offsets.windows(2).map(|pair| pair[0]..pair[1])
+    }
+
+    /// The rows asked for, `[r]`.
+    pub fn rows(&self) -> &[u32] {
+        &self.rows
+    }
+}

@@ -1,0 +1,66 @@
+//! Why a graph cannot be compiled or run.
+
+/// A failure of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A weight that the graph names cannot be read.
+    #[error("cannot read the weight `{name}`")]
+    Weight {
+        /// Its name in the checkpoint.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A stored tensor has not the shape that the graph was recorded for.
+    #[error("the weight `{name}` has the shape {found:?}, but the graph was built for {expected}")]
+    WeightShape {
+        /// Its name in the checkpoint.
+        name: String,
+        /// The graph's.
+        expected: runtime_graph::Shape,
+        /// The checkpoint's.
+        found: Vec<usize>,
+    },
+    /// A stored tensor is not as long as its shape says.
+    #[error("the weight `{name}` has {found} bytes, but its shape needs {expected}")]
+    WeightSize {
+        /// Its name in the checkpoint.
+        name: String,
+        /// Bytes there should be.
+        expected: usize,
+        /// Bytes there are.
+        found: usize,
+    },
+    /// A sequence is longer than the model takes.
+    #[error("sequence {sequence} of the batch has {tokens} tokens, and the model takes at most {limit}")]
+    TooLong {
+        /// Which sequence, from 0.
+        sequence: usize,
+        /// Its length.
+        tokens: usize,
+        /// The limit.
+        limit: u32,
+    },
+    /// An index lies outside the table it is looked up in.
+    #[error("`{operator}` was given index {index}, and there are {count} rows")]
+    Index {
+        /// The operator.
+        operator: &'static str,
+        /// The index.
+        index: u32,
+        /// Rows of the table.
+        count: usize,
+    },
+    /// The backend failed in an operator.
+    #[error("`{operator}` failed in node %{node}")]
+    Operator {
+        /// The operator.
+        operator: &'static str,
+        /// The node's number in the printed graph.
+        node: usize,
+        /// What candle says.
+        #[source]
+        source: candle_core::Error,
+    },
+}

@@ -1,0 +1,76 @@
+//! The interface of a compiled graph.
+
+use std::sync::Arc;
+
+use runtime_graph::Graph;
+
+use crate::{Batch, Error, Weights, cpu};
+
+/// Where a plan runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Device {
+    /// The processor, on the threads of the global rayon pool.
+    #[default]
+    Cpu,
+}
+
+/// A result: `rows` times `width` numbers, row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix {
+    /// How many rows there are: `n`, `s` or `r` of the batch.
+    pub rows: usize,
+    /// Numbers in a row.
+    pub width: usize,
+    /// The numbers.
+    pub data: Vec<f32>,
+}
+
+impl Matrix {
+    /// Row `index`.
+    pub fn row(&self, index: usize) -> &[f32] {
+        &self.data[index * self.width..(index + 1) * self.width]
+    }
+}
+
+/// The named results of one run, in the order of the graph's outputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outputs(Vec<(String, Matrix)>);
+
+impl Outputs {
+    /// Results by name.
+    pub fn new(results: Vec<(String, Matrix)>) -> Self {
+        Self(results)
+    }
+
+    /// The result called `name`.
+    pub fn get(&self, name: &str) -> Option<&Matrix> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, matrix)| matrix)
+    }
+
+    /// The names of the results.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+}
+
+/// A graph compiled for a device, with its weights in place.
+pub trait Plan: Send + Sync {
+    /// Computes the graph's outputs for a batch. The result for a sequence does not depend on the others.
+    ///
+    /// # Errors
+    /// Where a sequence is too long, a token is outside the vocabulary, or the backend fails.
+    fn run(&self, batch: &Batch) -> Result<Outputs, Error>;
+
+    /// Bytes of the weights on the device.
+    fn weight_bytes(&self) -> usize;
+}
+
+/// Compiles `graph` for `device`, reading each of its weights once.
+///
+/// # Errors
+/// Where a weight cannot be read.
+pub fn compile(graph: &Graph, weights: &dyn Weights, device: Device) -> Result<Arc<dyn Plan>, Error> {
+    match device {
+        Device::Cpu => Ok(Arc::new(cpu::CpuPlan::compile(graph, weights)?)),
+    }
+}
