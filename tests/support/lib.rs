@@ -1,10 +1,33 @@
-//! What the end-to-end tests share: where things are, and how a guest or the binary is found.
+//! What the end-to-end tests share: where things are, how a guest or the binary is found, folders to work in, the
+//! program as a process, and model folders made by hand.
+
+mod following;
+mod model;
+mod process;
+mod project;
 
 use std::path::{Path, PathBuf};
+
+pub use following::Following;
+pub use model::{Floats, Tensors, copy_folder, golden_model};
+pub use process::Finished;
+pub use project::{PIPELINE, Project};
 
 /// The root of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests crate lies in the workspace")
+}
+
+/// The `runtime` binary that `tests/run` has built, beside this test's own.
+///
+/// # Panics
+/// Where it has not been built, saying how.
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let profile = test.parent().and_then(Path::parent).expect("a test lies in target/PROFILE/deps");
+    let path = profile.join("runtime").with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(path.is_file(), "{} is missing: `tests/run` builds it first", path.display());
+    path
 }
 
 /// A component built by `tests/run`: `guest("bert_plugin")` or `guest("examples/endless_loop")`.

@@ -16,11 +16,6 @@ impl Failure {
         report(&self.0);
         self.0.exit()
     }
-
-    /// What is wrong.
-    pub(crate) fn problems(&self) -> &Problems {
-        &self.0
-    }
 }
 
 impl From<Problems> for Failure {

@@ -45,9 +45,6 @@ pub enum Error {
         /// Tokens.
         limit: usize,
     },
-    /// A hypothesis template that is none.
-    #[error(transparent)]
-    Template(#[from] crate::TemplateError),
 }
 
 impl Explain for Error {
@@ -58,9 +55,7 @@ impl Explain for Error {
             Self::Model(error) => error.exit(),
             Self::Plugin(error) => error.exit(),
             Self::Schedule(_) => Exit::Internal,
-            Self::OtherModel { .. } | Self::NoLabels | Self::HypothesisTooLong { .. } | Self::Template(_) => {
-                Exit::Config
-            }
+            Self::OtherModel { .. } | Self::NoLabels | Self::HypothesisTooLong { .. } => Exit::Config,
         }
     }
 

@@ -59,7 +59,7 @@ pub struct Answer {
     pub outputs: Map<String, Value>,
     /// For each ladder of the pipeline, the rung that answered.
     pub rungs: Vec<Option<String>>,
-    /// From when the record was taken up until it was answered, waiting for a place in a batch included.
+    /// The time that models spent on it: its share of the batches that it was in, not the waiting for them.
     pub time: Duration,
 }
 

@@ -1,5 +1,7 @@
 //! A ladder: rungs from cheap to dear, each answering only what it is sure of.
 
+use std::time::Duration;
+
 use runtime_pipeline::Accept;
 use serde_json::Value;
 
@@ -35,28 +37,32 @@ pub(crate) struct Verdict {
     pub(crate) score: Option<f32>,
     /// The rung that answered, by its index.
     pub(crate) rung: Option<usize>,
+    /// The time that models spent on it.
+    pub(crate) time: Duration,
 }
 
 impl Ladder {
     /// Asks one rung after the other until one accepts its own answer.
     pub(crate) async fn climb(&self, text: &str) -> Result<Verdict, Error> {
+        let mut time = Duration::ZERO;
         for (index, rung) in self.rungs.iter().enumerate() {
-            let rung_index = Some(index);
+            let answered = Some(index);
             match &rung.asks {
                 Asks::Nobody { otherwise } => {
-                    return Ok(Verdict { label: Some(otherwise.clone()), score: None, rung: rung_index });
+                    return Ok(Verdict { label: Some(otherwise.clone()), score: None, rung: answered, time });
                 }
                 Asks::ZeroShot(classifier) => {
                     let found = classifier.classify(text).await?;
+                    time += found.time;
                     let second = found.scores.get(1).map(|score| decimal(*score));
                     if rung.accept.accepts(decimal(found.scores[0]), second) {
                         let label = found.labels.into_iter().next();
-                        return Ok(Verdict { label, score: Some(found.scores[0]), rung: rung_index });
+                        return Ok(Verdict { label, score: Some(found.scores[0]), rung: answered, time });
                     }
                 }
             }
         }
-        Ok(Verdict::default())
+        Ok(Verdict { time, ..Verdict::default() })
     }
 }
 

@@ -10,7 +10,6 @@ mod ladder;
 mod memo;
 mod registry;
 mod scheduler;
-mod template;
 mod zero_shot;
 
 pub use architecture::Architecture;
@@ -18,5 +17,4 @@ pub use error::Error;
 pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies};
 pub use registry::{LoadedModel, Options, Registry};
 pub use scheduler::{ScheduleError, TOKEN_BUDGET};
-pub use template::{Template, TemplateError};
 pub use zero_shot::{Classification, ZeroShot, ZeroShotOptions, split_labels};

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use runtime_models::Sequence;
 use runtime_tensor::{Batch, Matrix, Plan};
@@ -44,12 +45,22 @@ pub(crate) struct Scheduler {
     memo: Arc<Memo>,
 }
 
+/// A model's answers to a request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answers {
+    /// For each sequence, in order: `[1, labels]` or `[tokens, hidden]`.
+    pub(crate) rows: Vec<Matrix>,
+    /// The request's share of the time that its batches took, by tokens.
+    pub(crate) time: Duration,
+}
+
 #[derive(Debug)]
 struct Request {
     sequences: Vec<Sequence>,
     /// One for each sequence that has been computed, in order.
     results: Vec<Result<Matrix, ScheduleError>>,
-    reply: oneshot::Sender<Result<Vec<Matrix>, ScheduleError>>,
+    time: Duration,
+    reply: oneshot::Sender<Result<Answers, ScheduleError>>,
 }
 
 impl Scheduler {
@@ -63,18 +74,20 @@ impl Scheduler {
         Self { requests, memo }
     }
 
-    /// The model's output for each sequence, in order: `[1, labels]` or `[tokens, hidden]`.
-    pub(crate) async fn run(&self, sequences: Vec<Sequence>) -> Result<Vec<Matrix>, ScheduleError> {
+    /// The model's output for each sequence; what was computed before takes no time.
+    pub(crate) async fn run(&self, sequences: Vec<Sequence>) -> Result<Answers, ScheduleError> {
         let known: Vec<Option<Matrix>> = sequences.iter().map(|sequence| self.memo.get(sequence)).collect();
         let missing = sequences.into_iter().zip(&known).filter(|(_, known)| known.is_none());
         let missing: Vec<Sequence> = missing.map(|(sequence, _)| sequence).collect();
-        let mut computed = if missing.is_empty() { Vec::new() } else { self.ask(missing).await? }.into_iter();
-        known.into_iter().map(|known| known.or_else(|| computed.next()).ok_or(ScheduleError::Gone)).collect()
+        let Answers { rows, time } = if missing.is_empty() { Answers::default() } else { self.ask(missing).await? };
+        let mut computed = rows.into_iter();
+        let rows = known.into_iter().map(|known| known.or_else(|| computed.next()).ok_or(ScheduleError::Gone));
+        Ok(Answers { rows: rows.collect::<Result<_, _>>()?, time })
     }
 
-    async fn ask(&self, sequences: Vec<Sequence>) -> Result<Vec<Matrix>, ScheduleError> {
+    async fn ask(&self, sequences: Vec<Sequence>) -> Result<Answers, ScheduleError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request { sequences, results: Vec::new(), reply };
+        let request = Request { sequences, results: Vec::new(), time: Duration::ZERO, reply };
         self.requests.send(request).map_err(|_| ScheduleError::Gone)?;
         answer.await.map_err(|_| ScheduleError::Gone)?
     }
@@ -106,16 +119,22 @@ impl Worker {
     /// Runs one batch and answers the requests that it completes.
     fn step(&mut self) {
         let batch = self.form();
+        let tokens: usize = batch.iter().map(|sequence| sequence.token_ids.len()).sum();
+        let start = Instant::now();
         let results: Vec<_> = match self.run(&batch) {
             Ok(results) => results.into_iter().map(Ok).collect(),
             Err(error) if batch.len() == 1 => vec![Err(error)],
             // One of them is at fault; the others shall not suffer for it.
             Err(_) => batch.iter().map(|sequence| self.run(&[sequence])?.pop().ok_or(ScheduleError::Gone)).collect(),
         };
+        let time_per_token = start.elapsed().as_secs_f64() / tokens.max(1) as f64;
         let mut results = results.into_iter();
         for request in &mut self.waiting {
-            let missing = request.sequences.len() - request.results.len();
-            request.results.extend(results.by_ref().take(missing));
+            let from = request.results.len();
+            request.results.extend(results.by_ref().take(request.sequences.len() - from));
+            let computed = &request.sequences[from..request.results.len()];
+            let tokens: usize = computed.iter().map(|sequence| sequence.token_ids.len()).sum();
+            request.time += Duration::from_secs_f64(time_per_token * tokens as f64);
         }
         while self.waiting.front().is_some_and(|request| request.results.len() == request.sequences.len()) {
             self.waiting.pop_front().into_iter().for_each(|request| self.answer(request));
@@ -129,7 +148,8 @@ impl Worker {
             }
         }
         // A caller that has just gone away does not want to know.
-        let _gone = request.reply.send(request.results.into_iter().collect());
+        let rows: Result<Vec<Matrix>, ScheduleError> = request.results.into_iter().collect();
+        let _gone = request.reply.send(rows.map(|rows| Answers { rows, time: request.time }));
     }
 
     /// The sequences at the front of the queue, at least one, while they are within the budget.

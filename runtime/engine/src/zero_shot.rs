@@ -2,11 +2,14 @@
 //! hypothesis, a natural-language-inference model says whether the text entails it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use runtime_models::{Pieces, Sequence};
+use runtime_pipeline::Template;
 
+use crate::Error;
 use crate::registry::LoadedModel;
-use crate::{Error, Template};
+use crate::scheduler::Answers;
 
 /// What a zero-shot classifier is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +37,8 @@ pub struct Classification {
     pub labels: Vec<String>,
     /// Their scores, between 0 and 1.
     pub scores: Vec<f32>,
+    /// The time that the model spent on it.
+    pub time: Duration,
 }
 
 /// The labels of a text with commas between them.
@@ -58,8 +63,8 @@ impl ZeroShot {
     }
 
     /// The class that means entailment.
-    pub fn entailment(&self, classes: usize) -> usize {
-        self.model.model.labels.entailment(classes)
+    pub fn entailment(&self) -> usize {
+        self.model.model.labels.entailment(self.model.model.classes)
     }
 
     /// Scores every label for `text`, of which the end is cut off where it is too long for the model.
@@ -68,9 +73,9 @@ impl ZeroShot {
     /// Where the text cannot be tokenized, a hypothesis leaves no place for it, or the model fails.
     pub async fn classify(&self, text: &str) -> Result<Classification, Error> {
         let sequences = self.sequences(text)?;
-        let rows = self.model.scheduler.run(sequences).await?;
+        let Answers { rows, time } = self.model.scheduler.run(sequences).await?;
         let logits: Vec<&[f32]> = rows.iter().map(|row| row.row(0)).collect();
-        let scores = scores(&logits, self.entailment(rows[0].width), self.multi_label);
+        let scores = scores(&logits, self.entailment(), self.multi_label);
         let mut order: Vec<usize> = (0..scores.len()).collect();
         // As numpy sorts them there: ascending, equal ones in order, then reversed.
         order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
@@ -78,6 +83,7 @@ impl ZeroShot {
         Ok(Classification {
             labels: order.iter().map(|index| self.labels[*index].clone()).collect(),
             scores: order.iter().map(|index| scores[*index]).collect(),
+            time,
         })
     }
 

@@ -7,7 +7,6 @@ use crate::Shape;
 #[error("{fault}{}", place(*.layer, .at.as_deref()))]
 pub struct GraphError {
     /// What is wrong.
-    #[source]
     pub fault: Fault,
     /// The layer that was being built.
     pub layer: Option<u32>,

@@ -57,6 +57,8 @@ pub struct Model {
     pub labels: Labels,
     /// The output that the head is for, such as `logits`.
     pub output: &'static str,
+    /// Numbers in a row of that output: the classes of a classifier, or the hidden size.
+    pub classes: usize,
     /// The longest sequence, in tokens: the lesser of the tokenizer's and the graph's limit.
     pub max_tokens: usize,
 }
@@ -126,7 +128,7 @@ impl Model {
         }
         let limits = [tokenizer.max_length(), graph.max_sequence.map(|limit| limit as usize)];
         let max_tokens = limits.into_iter().flatten().min().unwrap_or(usize::MAX);
-        Ok(Self { plan, tokenizer, labels: config.labels, output, max_tokens })
+        Ok(Self { plan, tokenizer, labels: config.labels, output, classes: width as usize, max_tokens })
     }
 }
 

@@ -22,8 +22,10 @@ mod labels;
 mod name;
 mod overrides;
 mod pipeline;
+mod rules;
 mod settings;
 mod spanned;
+mod template;
 mod tree;
 
 use runtime_diagnostics::{Problems, Source};
@@ -34,10 +36,12 @@ pub use labels::parse_labels;
 pub use name::{Name, NameError};
 pub use overrides::Override;
 pub use pipeline::{
-    Accept, Classifier, Expectation, Input, Labels, Ladder, Model, Output, Pipeline, Reference, Rung, RungKind, Step,
-    StepKind, Test, ZeroShot,
+    Classifier, Input, Labels, Ladder, Model, Output, Pipeline, Reference, Rung, RungKind, Step, StepKind, Test,
+    ZeroShot,
 };
+pub use rules::{Accept, Expectation};
 pub use spanned::Spanned;
+pub use template::{Template, TemplateError};
 
 /// Reads a pipeline's text, with `overrides` applied in their order.
 ///

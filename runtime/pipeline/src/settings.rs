@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::pipeline::{Accept, Classifier, Expectation, Labels, Pipeline, Rung, RungKind, Step, StepKind};
+use crate::pipeline::{Classifier, Labels, Pipeline, Rung, RungKind, Step, StepKind};
+use crate::rules::{Accept, Expectation};
 
 impl Pipeline {
     /// Every setting with its key, defaults filled in, as the file orders them.
@@ -98,7 +99,7 @@ impl List {
 
     fn classifier(&mut self, at: &str, classifier: &Classifier) {
         self.set(format!("{at}.model"), json!(classifier.model.as_str()));
-        self.set(format!("{at}.hypothesis_template"), json!(classifier.hypothesis_template));
+        self.set(format!("{at}.hypothesis_template"), json!(classifier.hypothesis_template.as_str()));
         self.set(format!("{at}.multi_label"), json!(classifier.multi_label));
     }
 }

@@ -101,11 +101,22 @@ struct Converter<'a> {
 impl<'a> Converter<'a> {
     fn new(source: &'a Source, offset: usize, errors: &[toml::de::Error]) -> Self {
         let mut converter = Self { source, offset, broken: Vec::new(), problems: Problems::new() };
+        let mut reported: Vec<(Span, &str)> = Vec::new();
         for error in errors {
             let span = converter.place(error.span().unwrap_or_default());
-            let problem = Problem::new(Exit::Config, error.message()).at(source, span.clone(), "");
-            converter.problems.push(problem);
-            converter.broken.push(span);
+            converter.broken.push(span.clone());
+            // One bad value makes several errors, each where another reading of it fails; the first says enough.
+            match reported.last_mut() {
+                Some((last, _)) if last.start <= span.end && span.start <= last.end + 1 => {
+                    *last = last.start.min(span.start)..last.end.max(span.end);
+                }
+                _ => reported.push((span, error.message())),
+            }
+        }
+        for (span, message) in reported {
+            let unquoted = source.text()[span.clone()].starts_with(['.', '/', '~']);
+            let problem = Problem::new(Exit::Config, message).at(source, span, "");
+            converter.problems.push(if unquoted { problem.hint("a text needs quotes") } else { problem });
         }
         converter
     }

@@ -14,5 +14,5 @@ pub(crate) fn run(options: &Graph) -> Result<Exit, Failure> {
         GraphFormat::Mermaid => runtime_pipeline::Format::Mermaid,
         GraphFormat::Dot => runtime_pipeline::Format::Dot,
     };
-    print(&draw(&pipeline, format))
+    print(&format!("{}\n", draw(&pipeline, format).trim_end()))
 }

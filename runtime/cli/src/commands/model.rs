@@ -1,6 +1,6 @@
 //! `runtime model`: what a model is made of, and getting one.
 
-use std::env;
+use std::path::{Path, PathBuf};
 
 use runtime_diagnostics::{Exit, Problem};
 use runtime_engine::{Error, Options, Registry};
@@ -36,8 +36,12 @@ pub(crate) fn fetch(options: &ModelFetch) -> Result<Exit, Failure> {
 }
 
 fn source(text: &str) -> Result<ModelSource, Failure> {
+    // Of a folder that is there, the dot may be left out.
+    if Path::new(text).is_dir() {
+        return Ok(ModelSource::Folder(PathBuf::from(text)));
+    }
     let source = ModelSource::parse(text).map_err(Error::from)?;
-    Ok(source.resolved_from(&env::current_dir().unwrap_or_default()))
+    Ok(source.resolved_from(Path::new("")))
 }
 
 /// The head that the checkpoint was trained with, as `architectures` names the class.

@@ -38,7 +38,7 @@ fn joined(record: &Record, outputs: &Map<String, Value>) -> String {
     match (fields.strip_suffix('}'), outputs.strip_prefix('{')) {
         (_, Some("}")) => fields,
         (Some(_), Some(_)) if record.fields.is_empty() => outputs,
-        (Some(fields), Some(outputs)) => format!("{}, {outputs}", fields.trim_end()),
+        (Some(fields), Some(outputs)) => format!("{},{outputs}", fields.trim_end()),
         _ => outputs,
     }
 }
@@ -59,7 +59,7 @@ mod tests {
         };
         let text = r#"{"id": 0.10000000000000000001, "é": "}" }"#;
         let found = join(text, &outputs);
-        assert_eq!(found, r#"{"id": 0.10000000000000000001, "é": "}", "label":"billing","score":0.5}"#);
+        assert_eq!(found, r#"{"id": 0.10000000000000000001, "é": "}","label":"billing","score":0.5}"#);
         serde_json::from_str::<Value>(&found).expect("it is JSON still");
         assert_eq!(join("{ }", &outputs), outputs.to_string());
         assert_eq!(join(text, &json!({})), text);

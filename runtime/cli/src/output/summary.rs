@@ -61,18 +61,17 @@ impl Summary {
             let names = rungs.into_iter().map(|rung| Some(rung.to_owned())).chain([None]);
             for name in names {
                 let times = self.rungs.get(&(ladder, name.clone())).copied().unwrap_or(0);
-                let note =
-                    generation.notes().iter().find(|note| note.step == step && Some(&note.rung) == name.as_ref());
                 if times == 0 && name.is_none() {
                     continue;
                 }
                 let share = 100.0 * times as f64 / self.answered.max(1) as f64;
-                let name = name.unwrap_or_else(|| "no rung".to_owned());
-                let _ = write!(text, "  {step}: {name:<12} {times:>6} {share:>5.1}%");
+                let rung = name.as_deref().unwrap_or("no rung");
+                let _ = write!(text, "  {step}: {rung:<12} {times:>6} {share:>5.1}%");
+                let note = generation.notes().iter().find(|note| note.step == step && note.rung == rung);
                 if let Some(note) = note.filter(|_| times > 0) {
-                    let _ = write!(text, "  {}: {}", note.otherwise, note.problem);
+                    let _ = write!(text, "  `{}`, since {}", note.otherwise, note.problem);
                     if let Some(advice) = note.problem.advice() {
-                        let _ = write!(text, " ({advice})");
+                        let _ = write!(text, "\n{:>25}{advice}", "");
                     }
                 }
                 text.push('\n');

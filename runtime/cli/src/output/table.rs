@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{CellAlignment, ContentArrangement, Row, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Row, TableStyle};
 use runtime_engine::Answer;
 use runtime_pipeline::{Pipeline, Reference};
 use serde_json::Value;
@@ -36,7 +36,8 @@ impl<W: Write> Table<W> {
             }
         }
         let mut table = comfy_table::Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+        let style = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+        table.load_style(style).set_content_arrangement(ContentArrangement::Disabled);
         let outputs = pipeline.output.iter().map(|output| output.field.clone());
         let header = std::iter::once("line".to_owned()).chain(reads.iter().cloned()).chain(outputs);
         table.set_header(header.chain(std::iter::once("ms".to_owned())));
@@ -68,7 +69,7 @@ impl<W: Write> Sink for Table<W> {
 
     fn finish(&mut self) -> io::Result<()> {
         if self.rows > 0 {
-            writeln!(self.writer, "{}", self.table)?;
+            writeln!(self.writer, "{}", self.table.trim_fmt())?;
         }
         self.writer.flush()
     }

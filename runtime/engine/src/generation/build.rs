@@ -36,6 +36,9 @@ impl Generation {
     }
 }
 
+/// Said of every rung of kind `llm`, so that nobody downloads a model in vain.
+const NO_GENERATION: &str = "this version does not generate text: an `llm` rung gives its `otherwise` in any case";
+
 struct Builder<'a> {
     base: &'a Path,
     registry: &'a Registry,
@@ -76,9 +79,11 @@ impl<'a> Builder<'a> {
 
     fn classifier(&mut self, classifier: &pipeline::Classifier, labels: &[String]) -> Option<ZeroShot> {
         let model = self.model(&classifier.model)?;
-        let template = classifier.hypothesis_template.parse().map_err(Error::from);
-        let template = self.keep(template, &classifier.model)?;
-        let options = ZeroShotOptions { labels: labels.to_vec(), template, multi_label: classifier.multi_label };
+        let options = ZeroShotOptions {
+            labels: labels.to_vec(),
+            template: classifier.hypothesis_template.clone(),
+            multi_label: classifier.multi_label,
+        };
         let built = ZeroShot::new(model, options);
         self.keep(built, &classifier.model)
     }
@@ -115,11 +120,11 @@ impl<'a> Builder<'a> {
                 self.problems.push(place(&error, &model.source));
                 None
             }
-            Err(error) => Some(Problem::of(&error)),
-            Ok(folder) => Some(Problem::new(
-                Exit::Unavailable,
-                format!("the model in `{}` generates text, which this version cannot do", folder.display()),
-            )),
+            Err(error) => Some(Problem::of(&error).hint(NO_GENERATION)),
+            Ok(folder) => {
+                let message = format!("the model in `{}` is not asked", folder.display());
+                Some(Problem::new(Exit::Unavailable, message).hint(NO_GENERATION))
+            }
         }
     }
 

@@ -59,7 +59,11 @@ impl Context {
 
     /// Tells which steps there will be, so that a reference to a later one is told from a typo.
     pub(super) fn announce_steps<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
-        self.names_of_steps = names.map(str::to_owned).collect();
+        for name in names {
+            if !self.names_of_steps.iter().any(|known| known == name) {
+                self.names_of_steps.push(name.to_owned());
+            }
+        }
     }
 
     pub(super) fn declare_step(&mut self, name: Spanned<Name>, outputs: Option<&'static [(&'static str, OutputType)]>) {

@@ -31,7 +31,8 @@ pub(crate) fn pipeline(root: &Node, problems: Problems, partial: bool) -> Result
     let mut cx = Context::new(problems, partial);
     match read(root, &mut cx) {
         Some(mut pipeline) if cx.problems.is_empty() => {
-            pipeline.warnings = cx.warnings;
+            // In the order of the file, whatever was read first.
+            pipeline.warnings = Problems::from_iter(cx.warnings).iter().cloned().collect();
             Ok(pipeline)
         }
         _ => Err(cx.problems),

@@ -5,7 +5,8 @@ use super::fields::Fields;
 use super::steps::{classifier, model, refuse_unknown_kind};
 use super::values;
 use crate::name::Name;
-use crate::pipeline::{Accept, Rung, RungKind};
+use crate::pipeline::{Rung, RungKind};
+use crate::rules::Accept;
 use crate::spanned::Spanned;
 use crate::tree::Node;
 

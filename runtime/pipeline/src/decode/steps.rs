@@ -1,5 +1,7 @@
 //! `[[steps]]`.
 
+use runtime_diagnostics::Explain;
+
 use super::context::{Context, did_you_mean, hinted};
 use super::fields::Fields;
 use super::{rungs, values};
@@ -7,6 +9,7 @@ use crate::labels::refuse_duplicates;
 use crate::name::Name;
 use crate::pipeline::{Classifier, Labels, Ladder, OutputType, Reference, Step, StepKind, ZeroShot, outputs_of};
 use crate::spanned::Spanned;
+use crate::template::{Template, TemplateError};
 use crate::tree::Node;
 
 pub(super) fn steps(key: &str, node: &Node, cx: &mut Context) -> Option<Vec<Step>> {
@@ -74,7 +77,7 @@ pub(super) fn classifier(fields: &mut Fields<'_>, cx: &mut Context) -> Option<Cl
     let multi_label = fields.optional("multi_label", cx, values::boolean);
     Some(Classifier {
         model: model?,
-        hypothesis_template: hypothesis_template.unwrap_or_else(|| Classifier::DEFAULT_HYPOTHESIS_TEMPLATE.to_owned()),
+        hypothesis_template: hypothesis_template.unwrap_or_default(),
         multi_label: multi_label.unwrap_or(false),
     })
 }
@@ -86,22 +89,17 @@ pub(super) fn model(key: &str, node: &Node, cx: &mut Context) -> Option<Spanned<
     Some(name)
 }
 
-/// A template in which Python's `str.format` with one label and replacing `{}` give the same: one `{}`, no other brace.
-fn hypothesis_template(key: &str, node: &Node, cx: &mut Context) -> Option<String> {
-    let template = values::text(key, node, cx)?;
-    let Some((before, after)) = template.split_once("{}") else {
-        let problem = template.mistake(format!("`{key}` has no `{{}}`"), "");
-        cx.report(
-            problem
-                .hint(format!("`{{}}` is where the label goes, such as `{}`", Classifier::DEFAULT_HYPOTHESIS_TEMPLATE)),
-        );
-        return None;
+fn hypothesis_template(key: &str, node: &Node, cx: &mut Context) -> Option<Template> {
+    let text = values::text(key, node, cx)?;
+    let template = text.parse();
+    let report = |error: TemplateError| {
+        let problem = text.mistake(error.to_string(), "");
+        cx.report(match error.hint() {
+            Some(hint) => problem.hint(hint),
+            None => problem,
+        });
     };
-    if [before, after].iter().any(|part| part.contains(['{', '}'])) {
-        cx.report(template.mistake(format!("`{key}` may have one `{{}}` and no other brace"), ""));
-        return None;
-    }
-    Some(template.value)
+    template.map_err(report).ok()
 }
 
 /// A field of the record, or a text that an earlier step put out.
@@ -145,7 +143,11 @@ fn inline_labels(node: &Node, cx: &mut Context) -> Option<Vec<String>> {
     if items.is_empty() {
         cx.report_if_whole(node.mistake("`labels` needs at least one label", ""));
     }
-    let labels: Vec<_> = items.iter().filter_map(|item| values::text("a label", item, cx)).collect();
+    let labels: Vec<_> = items
+        .iter()
+        .enumerate()
+        .filter_map(|(index, item)| values::text(&format!("labels[{index}]"), item, cx))
+        .collect();
     refuse_duplicates(&labels, &mut cx.problems);
     Some(labels.into_iter().map(|label| label.value).collect())
 }

@@ -1,12 +1,14 @@
 //! `[[tests]]`.
 
+use runtime_diagnostics::nearest;
 use serde_json::{Map, Value as Json};
 
 use super::context::{Context, did_you_mean, hinted};
 use super::fields::Fields;
 use super::output::Target;
 use super::values;
-use crate::pipeline::{Expectation, Labels, OutputType, Reference, RungKind, Step, StepKind, Test};
+use crate::pipeline::{Labels, OutputType, Reference, RungKind, Step, StepKind, Test};
+use crate::rules::Expectation;
 use crate::spanned::Spanned;
 use crate::tree::{Entry, Node, Value};
 
@@ -49,8 +51,9 @@ fn record(key: &str, node: &Node, steps: &[Step], cx: &mut Context) -> Option<Ma
         match table.get(field) {
             None => {
                 let message = format!("the record has no field `{field}`, which the step `{}` reads", step.name);
-                let written = table.0.iter().map(|entry| entry.key.as_str());
-                cx.report_if_whole(hinted(node.mistake(message, ""), did_you_mean(field, written, "its fields are")));
+                let near = nearest(field, table.0.iter().map(|entry| entry.key.as_str()));
+                let hint = near.map(|near| format!("is `{near}` meant to be `{field}`?"));
+                cx.report_if_whole(hinted(node.mistake(message, ""), hint));
             }
             Some(value) if !matches!(value.value, Value::String(_)) => cx.wrong_type(field, value, "a string", None),
             Some(_) => {}

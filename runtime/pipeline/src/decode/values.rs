@@ -116,9 +116,10 @@ pub(super) fn json(key: &str, node: &Node, cx: &mut Context) -> Option<serde_jso
         Value::Integer(value) => (*value).into(),
         Value::Boolean(value) => (*value).into(),
         Value::Float(value) if value.is_finite() => (*value).into(),
-        Value::Float(value) => {
+        Value::Float(_) => {
             cx.report(
-                node.mistake(format!("`{key}` cannot be `{value}`: a record is JSON, which has no such number"), ""),
+                node.mistake(format!("`{key}` must be finite"), "")
+                    .hint("a record is JSON, which knows no other number"),
             );
             return None;
         }

@@ -104,7 +104,7 @@ impl Reloader {
                 Ok(()) => {}
                 Err(failure) => {
                     failure.report();
-                    eprintln!("watch: {} mistakes; the pipeline from before goes on", failure.problems().len());
+                    eprintln!("watch: the pipeline from before goes on");
                 }
             }
         }
