@@ -65,7 +65,8 @@ fn equal<T: PartialEq + std::fmt::Debug>(what: &str, expected: &T, found: &T) ->
 
 /// Runs all cases of a task; every failure is told.
 fn run(task: &str, at_least: usize, check: impl Fn(&Case) -> Result<(), Failure>) {
-    let cases: Vec<Case> = cases().iter().map(|path| Case::read(path)).filter(|case| case.fields["task"] == task).collect();
+    let cases: Vec<Case> =
+        cases().iter().map(|path| Case::read(path)).filter(|case| case.fields["task"] == task).collect();
     assert!(cases.len() >= at_least, "{} cases of {task}, and there were {at_least}", cases.len());
     let failed = cases.iter().filter_map(|case| check(case).err().map(|error| format!("{}: {error}", case.id)));
     let failed: Vec<String> = failed.collect();

@@ -1,2 +1,3 @@
 //! Stub.
-#[test] fn t(){}
+#[test]
+fn t() {}

@@ -57,7 +57,12 @@ impl Finished {
     #[must_use]
     #[track_caller]
     pub fn says(self, parts: &[&str]) -> Self {
-        let words = |text: &str| text.split(|c: char| c.is_whitespace() || c == '│').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+        let words = |text: &str| {
+            text.split(|c: char| c.is_whitespace() || c == '│')
+                .filter(|word| !word.is_empty())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         let said = words(&self.stderr);
         for part in parts {
             assert!(said.contains(&words(part)), "stderr does not say `{part}`:\n{}", self.stderr);

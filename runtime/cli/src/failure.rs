@@ -4,6 +4,7 @@ use std::io::{IsTerminal, stderr};
 
 use runtime_diagnostics::{Exit, Explain, Problem, Problems, Style, render};
 
+use crate::output::say;
 use crate::watch::WatchError;
 
 /// Why a command ends early.
@@ -53,7 +54,7 @@ pub(crate) fn report(problems: &Problems) {
     let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let style = Style { colour, ..Style::default() };
     for problem in problems.iter() {
-        eprintln!("{}", render(problem, style).trim_end());
+        say(&format!("{}\n", render(problem, style).trim_end()));
     }
 }
 

@@ -25,13 +25,18 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
-    let result = match args.command {
+    // What panics is a defect of this program; the panic itself has been printed by then.
+    let result = std::panic::catch_unwind(|| run(args.command));
+    result.unwrap_or(Ok(Exit::Internal)).unwrap_or_else(|failure| failure.report()).into()
+}
+
+fn run(command: Command) -> Result<Exit, Failure> {
+    match command {
         Command::Run(options) => commands::run::run(&options),
         Command::Validate(options) => commands::validate::run(&options),
         Command::Test(options) => commands::test::run(&options),
         Command::Graph(options) => commands::graph::run(&options),
         Command::Model(ModelCommand::Graph(options)) => commands::model::graph(&options),
         Command::Model(ModelCommand::Fetch(options)) => commands::model::fetch(&options),
-    };
-    result.unwrap_or_else(|failure: Failure| failure.report()).into()
+    }
 }

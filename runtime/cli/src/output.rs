@@ -6,7 +6,7 @@ mod summary;
 mod table;
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Write, stdout};
+use std::io::{self, IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 
 use runtime_diagnostics::Exit;
@@ -76,6 +76,11 @@ impl Output {
             Format::Table => Box::new(table::Table::new(writer, pipeline)),
         })
     }
+}
+
+/// Writes a text to stderr. Where nobody can read it, it is lost; that is no reason to stop.
+pub(crate) fn say(text: &str) {
+    let _unread = stderr().write_all(text.as_bytes());
 }
 
 /// Writes a text to stdout. A reader that has gone away is no error.

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
-use memmap2::{Mmap, UncheckedAdvice};
+use memmap2::Mmap;
 use runtime_graph::{Catalog, DType};
 use runtime_tensor::{StoredTensor, Weights};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
 use crate::folder::ModelFolder;
-use crate::{Error, folder};
+use crate::{Error, folder, pages};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -97,14 +97,10 @@ impl Weights for Checkpoint {
     }
 
     fn done(&self, name: &str) {
-        let Some((shard, info)) = self.find(name) else { return };
-        let (start, end) = info.data_offsets;
-        // SAFETY: the map is of a file and read-only, so that pages given back are read from the file again.
-        #[expect(unsafe_code, reason = "the advice is unsafe for private writable maps, which this is not")]
-        let advised =
-            unsafe { shard.map.unchecked_advise_range(UncheckedAdvice::DontNeed, shard.data + start, end - start) };
-        // Advice that is not taken costs memory, not correctness.
-        drop(advised);
+        if let Some((shard, info)) = self.find(name) {
+            let (start, end) = info.data_offsets;
+            pages::give_back(&shard.map, shard.data + start..shard.data + end);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use runtime_pipeline::Pipeline;
 use crate::args::{Format, Run};
 use crate::failure::{Failure, IoError};
 use crate::input::{Input, Item, Limits, Record};
-use crate::output::{Output, Sink, Summary};
+use crate::output::{Output, Sink, Summary, say};
 use crate::project::Project;
 use progress::Progress;
 use serve::Live;
@@ -32,11 +32,12 @@ pub(crate) fn run(options: &Run) -> Result<Exit, Failure> {
     let registry = Registry::new(Options { memo, progress: true, ..Options::default() });
     let project = Project::from(&options.pipeline);
     if options.watch {
-        return serve::watch(options, project, registry);
+        return serve::watch(options, &project, registry);
     }
     let generation = Arc::new(project.build(&registry)?);
     let pass = Pass::new(options, &project, generation.pipeline())?;
-    pass.run(&Live::new(generation))?.map_or(Ok(Exit::Ok), |summary| Ok(summary.exit()))
+    let summary = pass.run(&Live::new(generation))?;
+    Ok(summary.map_or(Exit::Ok, |summary| summary.exit()))
 }
 
 /// One reading of the input, all that is fixed for it.
@@ -83,14 +84,16 @@ impl Pass {
         let items = self.input.read(self.limits)?;
         let mut sink = self.output.open(self.format, live.current().pipeline())?;
         let quiet = matches!(self.output, Output::Stdout) && self.format != Format::Table;
-        let progress = Progress::new(self.input.len(), quiet);
+        // How far the input has been read says nothing where only its beginning is wanted.
+        let bytes = self.input.len().filter(|_| self.limits.records == usize::MAX);
+        let progress = Progress::new(bytes, quiet);
         let summary = block_on(self.answer(items, live, &mut *sink, &progress))?;
         progress.finish();
         let Some(summary) = summary else { return Ok(None) };
         if let Err(error) = sink.finish() {
             return self.unwritable(error).map(|()| None);
         }
-        eprint!("{}", summary.text(&live.current()));
+        say(&summary.text(&live.current()));
         Ok(Some(summary))
     }
 
@@ -128,7 +131,7 @@ impl Pass {
     }
 
     fn complain(&self, progress: &Progress, line: usize, message: &str) {
-        progress.suspend(|| eprintln!("{}:{line}: {message}", self.input.name()));
+        progress.suspend(|| say(&format!("{}:{line}: {message}\n", self.input.name())));
     }
 
     /// A reader that has gone away has seen enough; all else is an error.

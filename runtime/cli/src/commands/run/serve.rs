@@ -14,6 +14,7 @@ use super::Pass;
 use crate::args::Run;
 use crate::failure::Failure;
 use crate::input::Input;
+use crate::output::say;
 use crate::project::Project;
 use crate::watch::Changes;
 
@@ -35,12 +36,12 @@ impl Live {
 }
 
 /// Answers the input, and again after each change, until standard input ends or the process is stopped.
-pub(super) fn watch(options: &Run, project: Project, registry: Registry) -> Result<Exit, Failure> {
+pub(super) fn watch(options: &Run, project: &Project, registry: Registry) -> Result<Exit, Failure> {
     let pipeline = project.read()?;
     // Watched from before the pipeline is built, so that a change in between is not missed.
-    let mut changes = Changes::new(watched(&project, &pipeline, options.input.as_ref()))?;
+    let mut changes = Changes::new(watched(project, &pipeline, options.input.as_ref()))?;
     let live = Arc::new(Live::new(Arc::new(project.build(&registry)?)));
-    let mut pass = Pass::new(options, &project, live.current().pipeline())?;
+    let mut pass = Pass::new(options, project, live.current().pipeline())?;
     let (swapped, swaps) = channel();
     let reloader =
         Reloader { project: project.clone(), registry, live: Arc::clone(&live), input: options.input.clone() };
@@ -48,7 +49,7 @@ pub(super) fn watch(options: &Run, project: Project, registry: Registry) -> Resu
     let mut exit = None;
     loop {
         let since = exit.map(|_| wait(&swaps)).transpose()?;
-        pass = match Pass::new(options, &project, live.current().pipeline()) {
+        pass = match Pass::new(options, project, live.current().pipeline()) {
             Ok(pass) => pass,
             Err(failure) => {
                 failure.report();
@@ -59,8 +60,8 @@ pub(super) fn watch(options: &Run, project: Project, registry: Registry) -> Resu
             (Ok(None), _) => return Ok(Exit::Ok),
             (Ok(Some(summary)), since) => {
                 if let Some(since) = since {
-                    let answered = summary.answered();
-                    eprintln!("watch: {answered} records answered {} ms after the change", since.elapsed().as_millis());
+                    let (answered, time) = (summary.answered(), since.elapsed().as_millis());
+                    say(&format!("watch: {answered} records answered {time} ms after the change\n"));
                 }
                 exit = Some(summary.exit());
             }
@@ -104,7 +105,7 @@ impl Reloader {
                 Ok(()) => {}
                 Err(failure) => {
                     failure.report();
-                    eprintln!("watch: the pipeline from before goes on");
+                    say("watch: the pipeline from before goes on\n");
                 }
             }
         }
@@ -121,7 +122,8 @@ impl Reloader {
         let loaded = self.registry.loads() - loads;
         let what: Vec<String> = changed.iter().map(ToString::to_string).collect();
         let what = if what.is_empty() { "files that it names".to_owned() } else { what.join("; ") };
-        eprintln!("watch: {what}; swapped in {} ms, {loaded} models loaded", since.elapsed().as_millis());
+        let time = since.elapsed().as_millis();
+        say(&format!("watch: {what}; swapped in {time} ms, {loaded} models loaded\n"));
         Ok(())
     }
 }
