@@ -7,11 +7,13 @@ mod exit;
 mod problem;
 mod render;
 mod suggest;
+mod text;
 
 pub use exit::Exit;
 pub use problem::{Label, Problem, Problems, Source, Span};
 pub use render::{Style, render};
 pub use suggest::nearest;
+pub use text::{chain, printable};
 
 /// An error that knows its exit code and what to do about it.
 pub trait Explain: std::error::Error {

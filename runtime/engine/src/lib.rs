@@ -10,11 +10,13 @@ mod ladder;
 mod memo;
 mod registry;
 mod scheduler;
+mod stamp;
 mod zero_shot;
 
 pub use architecture::Architecture;
 pub use error::Error;
 pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies};
 pub use registry::{LoadedModel, Options, Registry};
-pub use scheduler::{ScheduleError, TOKEN_BUDGET};
+pub use scheduler::ScheduleError;
+pub use stamp::Stamp;
 pub use zero_shot::{Classification, ZeroShot, ZeroShotOptions, split_labels};

@@ -1,11 +1,9 @@
 //! The loaded models, each once however many pipelines and steps use it.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::time::SystemTime;
 
 use runtime_graph::{Graph, Head};
 use runtime_hub::{Hub, ModelSource, Settings};
@@ -15,7 +13,7 @@ use runtime_tensor::Device;
 
 use crate::memo::Memo;
 use crate::scheduler::{Scheduler, TOKEN_BUDGET};
-use crate::{Architecture, Error};
+use crate::{Architecture, Error, Stamp};
 
 /// How a registry loads models.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +40,7 @@ pub struct Registry {
 /// All that defines a loaded model; two equal keys are the same model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    files: Vec<(PathBuf, u64, Option<SystemTime>)>,
+    files: Vec<Option<Stamp>>,
     plugin: Option<String>,
     head: Head,
 }
@@ -113,7 +111,11 @@ impl Registry {
     /// Where a file is missing or damaged, or the parts do not fit together.
     pub fn load(&self, folder: ModelFolder, plugin: Option<&Path>, head: Head) -> Result<Arc<LoadedModel>, Error> {
         let architecture = Architecture::choose(&folder, &folder.config()?, plugin, || self.plugins())?;
-        let key = Key { files: stamps(&folder), plugin: architecture.digest(), head };
+        let key = Key {
+            files: folder.files().iter().map(|file| Stamp::of(file)).collect(),
+            plugin: architecture.digest(),
+            head,
+        };
         // Held while loading, so that two users of a model do not load it twice.
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(loaded) = models.get(&key).and_then(Weak::upgrade) {
@@ -140,15 +142,4 @@ fn once<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, Error>) -> Resul
         Some(value) => Ok(value),
         None => make().map(|value| cell.get_or_init(|| value)),
     }
-}
-
-/// Path, length and time of each of the model's files, by which a replaced one is told from the one that was loaded.
-fn stamps(folder: &ModelFolder) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
-    let stamp = |path: PathBuf| {
-        let path = fs::canonicalize(&path).unwrap_or(path);
-        let metadata = fs::metadata(&path).ok();
-        let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
-        (path, metadata.map_or(0, |metadata| metadata.len()), modified)
-    };
-    folder.files().into_iter().map(stamp).collect()
 }
