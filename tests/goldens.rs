@@ -3,6 +3,8 @@
 //! `goldens/cases` holds one case per file, in the schema that `goldens/README.md` describes; `goldens/record.py` made
 //! the zero-shot ones. Every case there must be of a task below, so that none is left unread.
 
+#![expect(clippy::cast_precision_loss, reason = "counts of a few thousand")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,8 +56,8 @@ impl Case {
     fn all_close(&self, what: &str, expected: &Value, found: &[f32]) -> Result<(), Failure> {
         let expected = expected.as_array().ok_or_else(|| format!("{what}: nothing recorded"))?;
         equal(&format!("{what}: length"), &expected.len(), &found.len())?;
-        let pairs = expected.iter().zip(found).enumerate();
-        pairs.map(|(i, (x, y))| self.close(&format!("{what}[{i}]"), x, f64::from(*y))).collect()
+        let mut pairs = expected.iter().zip(found).enumerate();
+        pairs.try_for_each(|(i, (x, y))| self.close(&format!("{what}[{i}]"), x, f64::from(*y)))
     }
 }
 
@@ -141,9 +143,9 @@ fn classifier_logits() {
 }
 
 fn sequence(model: &Model, text: &Value, pair: Option<&Value>) -> Result<Sequence, Failure> {
-    let text = model.tokenizer.pieces(text.as_str().ok_or("no text")?)?;
+    let text = model.tokenizer.pieces(text.as_str().ok_or("no text")?, model.max_tokens)?;
     let Some(pair) = pair else { return Ok(model.tokenizer.single(&text, model.max_tokens)?) };
-    let pair = model.tokenizer.pieces(pair.as_str().ok_or("no pair")?)?;
+    let pair = model.tokenizer.pieces(pair.as_str().ok_or("no pair")?, model.max_tokens)?;
     Ok(model.tokenizer.pair(&text, &pair, model.max_tokens)?.ok_or("the pair is too long")?)
 }
 
@@ -151,7 +153,7 @@ fn sequence(model: &Model, text: &Value, pair: Option<&Value>) -> Result<Sequenc
 fn zero_shot_classification() {
     run("zero-shot-classification", 33, |case| {
         let registry = Registry::new(Options::default());
-        let model = registry.load(ModelFolder::new(&case.folder), None, Head::SequenceClassification)?;
+        let model = registry.load(&ModelFolder::new(&case.folder), None, Head::SequenceClassification)?;
         let recorded = &case.fields["expected"];
         let found = classify(case, &model);
         if recorded.get("error").is_some() {

@@ -154,8 +154,17 @@ fn a_description_that_steers_the_terminal_is_refused() {
     assert!(!text.contains('\u{1b}'));
 }
 
-/// Guests whose `build` is not reached, each with a test of its own above.
-const NOT_BUILT: &[&str] = &["steering_description"];
+#[test]
+fn a_plugin_that_never_describes_itself_is_ended() {
+    let started = Instant::now();
+    let error = host().load(&guest("examples/loops_in_describe")).err().expect("it is ended");
+    assert!(matches!(cause(&error), Some(Cause::Deadline { .. })), "{error:?}");
+    assert!(shown(&error).contains("loops_in_describe::ponder"), "{}", shown(&error));
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+/// Guests with a test of their own: above, and `costly_graph` in `parity.rs`, since it is refused after it was built.
+const NOT_BUILT: &[&str] = &["costly_graph", "loops_in_describe", "steering_description"];
 
 #[test]
 fn no_guest_is_without_test_and_no_test_without_guest() {

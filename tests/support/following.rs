@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// After so long without what is waited for, a test fails. Generous, since machines that run tests are busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running process, ended with the value.
 pub struct Following {
@@ -115,20 +115,20 @@ impl Following {
     /// Where they do not come in time.
     #[track_caller]
     pub fn settles_on(&mut self, expected: &str) {
-        let expected: Vec<&str> = expected.lines().collect();
+        let expected: Vec<String> = expected.lines().map(str::to_owned).collect();
         assert!(!expected.is_empty(), "there is something to wait for");
         let until = Instant::now() + PATIENCE;
         let from = self.stdout.seen.len();
-        while !self.stdout.seen[from..].ends_with(&expected.iter().map(ToString::to_string).collect::<Vec<_>>()) {
+        while !self.stdout.seen[from..].ends_with(&expected) {
             if self.stdout.next(until).is_none() {
                 panic!("stdout never ends in\n{}\n{}", expected.join("\n"), self.story());
             }
         }
     }
 
-    /// Whether nothing more comes on standard output for a moment.
-    pub fn is_quiet(&mut self) -> bool {
-        self.stdout.next(Instant::now() + Duration::from_millis(400)).is_none()
+    /// A line of standard output, where one comes within a moment.
+    pub fn soon(&mut self) -> Option<String> {
+        self.stdout.next(Instant::now() + Duration::from_millis(400))
     }
 
     /// Every line of standard error so far that holds `part`.

@@ -31,7 +31,7 @@ impl BertConfig {
             });
         }
         Ok(Self {
-            layers: config.size_or("num_hidden_layers", 12)?,
+            layers: config.layers_or("num_hidden_layers", 12)?,
             heads: config.size_or("num_attention_heads", 12)?,
             activation: config.activation_or("hidden_act", Activation::Gelu)?,
             epsilon: config.number_or("layer_norm_eps", 1e-12)?,

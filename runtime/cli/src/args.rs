@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use runtime_graph::Head;
@@ -73,6 +73,14 @@ pub(crate) enum Format {
     Jsonl,
     /// Comma-separated values with a header
     Csv,
+}
+
+impl Format {
+    /// The form of a file, by the ending of its name.
+    pub(crate) fn of_file(path: &Path) -> Self {
+        let csv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+        if csv { Self::Csv } else { Self::Jsonl }
+    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -65,6 +65,8 @@ pub(crate) enum IoError {
     Read { name: String, source: std::io::Error },
     #[error("cannot write `{name}`")]
     Write { name: String, source: std::io::Error },
+    #[error("reading `{name}` ended by a defect of this program")]
+    Defect { name: String },
 }
 
 impl Explain for IoError {
@@ -73,6 +75,7 @@ impl Explain for IoError {
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Exit::NoInput,
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::IsADirectory => Exit::NoInput,
             Self::Read { .. } | Self::Write { .. } => Exit::Io,
+            Self::Defect { .. } => Exit::Internal,
         }
     }
 }

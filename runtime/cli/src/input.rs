@@ -4,18 +4,24 @@
 
 mod csv;
 mod jsonl;
+mod written;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, stdin};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use futures::channel::mpsc::{Receiver, Sender, channel};
 use futures::executor::block_on;
 use futures::sink::SinkExt;
+use runtime_diagnostics::{Exit, Explain};
 use serde_json::{Map, Value};
 
+use crate::args::Format;
 use crate::failure::IoError;
+
+pub(crate) use written::Written;
 
 /// Where records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +65,21 @@ pub(crate) enum DataError {
     NotAnObject(&'static str),
     #[error("a record of {bytes} bytes, and `input.max_record_bytes` is {limit}")]
     TooLong { bytes: u64, limit: usize },
+    #[error(
+        "a record that goes on far beyond the {limit} bytes of `input.max_record_bytes`; is a quote not closed? What \
+         follows is not read"
+    )]
+    NoEnd { limit: usize },
     #[error("{found} fields, and the header has {expected}")]
     Fields { expected: u64, found: u64 },
     #[error("two columns are called `{0}`")]
     TwoColumns(String),
+}
+
+impl Explain for DataError {
+    fn exit(&self) -> Exit {
+        Exit::Data
+    }
 }
 
 /// What a reader may take.
@@ -102,24 +119,33 @@ impl Input {
     /// Starts reading.
     pub(crate) fn read(&self, limits: Limits) -> Result<Receiver<Item>, IoError> {
         let failed = |source| IoError::Read { name: self.name(), source };
-        let (reader, csv): (Box<dyn Read + Send>, bool) = match self {
-            Self::Stdin => (Box::new(stdin()), false),
+        let (reader, format): (Box<dyn Read + Send>, Format) = match self {
+            Self::Stdin => (Box::new(stdin()), Format::Jsonl),
             Self::File(path) if path.is_dir() => return Err(failed(io::ErrorKind::IsADirectory.into())),
-            Self::File(path) => {
-                let csv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-                (Box::new(File::open(path).map_err(failed)?), csv)
-            }
+            Self::File(path) => (Box::new(File::open(path).map_err(failed)?), Format::of_file(path)),
         };
-        let (items, receiver) = channel(AHEAD);
-        let mut items = Items { items, left: limits.records, name: self.name(), empty: true };
-        thread::spawn(move || {
-            let reader = BufReader::with_capacity(1 << 16, reader);
-            let read =
-                if csv { csv::read(reader, limits, &mut items) } else { jsonl::read(reader, limits, &mut items) };
-            items.finish(read);
-        });
-        Ok(receiver)
+        let reader = BufReader::with_capacity(1 << 16, reader);
+        Ok(start(self.name(), limits.records, move |items| match format {
+            Format::Csv => csv::read(reader, limits, items),
+            Format::Jsonl | Format::Table => jsonl::read(reader, limits, items),
+        }))
     }
+}
+
+/// Runs `read` on a thread of its own; what it puts in comes out of the channel.
+fn start(
+    name: String,
+    records: usize,
+    read: impl FnOnce(&mut Items) -> io::Result<()> + Send + 'static,
+) -> Receiver<Item> {
+    let (items, receiver) = channel(AHEAD);
+    let mut items = Items { items, left: records, name, empty: true };
+    thread::spawn(move || {
+        // A thread that panics would look like the end of the input.
+        let read = catch_unwind(AssertUnwindSafe(|| read(&mut items)));
+        items.finish(read);
+    });
+    receiver
 }
 
 /// Where readers put what they find.
@@ -150,15 +176,19 @@ impl Items {
         block_on(self.items.send(item)).is_ok()
     }
 
-    fn finish(mut self, read: io::Result<()>) {
+    /// Passes on how reading ended.
+    fn finish(mut self, read: thread::Result<io::Result<()>>) {
+        let name = std::mem::take(&mut self.name);
         match read {
-            Ok(()) if self.empty => {
+            Ok(Ok(())) if self.empty => {
                 self.bad(1, DataError::NoRecords);
             }
-            Ok(()) => {}
-            Err(source) => {
-                let name = std::mem::take(&mut self.name);
+            Ok(Ok(())) => {}
+            Ok(Err(source)) => {
                 self.send(Item::Failed(IoError::Read { name, source }));
+            }
+            Err(_) => {
+                self.send(Item::Failed(IoError::Defect { name }));
             }
         }
     }

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 
-use runtime_diagnostics::Exit;
+use runtime_diagnostics::{Exit, Explain};
 use runtime_engine::Answer;
 use runtime_pipeline::Pipeline;
 
@@ -29,10 +29,36 @@ pub(crate) enum Output {
 /// Takes answers in the order of the records.
 pub(crate) trait Sink {
     /// Writes one.
-    fn write(&mut self, record: &Record, answer: &Answer) -> io::Result<()>;
+    fn write(&mut self, record: &Record, answer: &Answer) -> Result<(), SinkError>;
 
     /// Writes what was held back.
     fn finish(&mut self) -> io::Result<()>;
+}
+
+/// Why an answer is not written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SinkError {
+    /// This one does not fit; others may.
+    #[error("the field `{field}` has no column: the first record decided which there are")]
+    NoColumn { field: String },
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Explain for SinkError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NoColumn { .. } => Exit::Data,
+            Self::Io(_) => Exit::Io,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoColumn { .. } => Some("JSON Lines hold any field: `--format jsonl`".to_owned()),
+            Self::Io(_) => None,
+        }
+    }
 }
 
 impl Output {
@@ -51,14 +77,10 @@ impl Output {
 
     /// The form to write in, where the command line does not say.
     pub(crate) fn format(&self, asked: Option<Format>) -> Format {
-        let of_file = |path: &Path| {
-            let csv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-            if csv { Format::Csv } else { Format::Jsonl }
-        };
         asked.unwrap_or_else(|| match self {
             Self::Stdout if stdout().is_terminal() => Format::Table,
             Self::Stdout => Format::Jsonl,
-            Self::File(path) => of_file(path),
+            Self::File(path) => Format::of_file(path),
         })
     }
 

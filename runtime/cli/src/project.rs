@@ -45,9 +45,8 @@ impl Project {
         Ok(parse(&Source::new(name, text), &self.overrides)?)
     }
 
-    /// Reads, checks and builds.
-    pub(crate) fn build(&self, registry: &Registry) -> Result<Generation, Failure> {
-        let pipeline = self.read()?;
+    /// Builds what was read, and prints its warnings.
+    pub(crate) fn build(&self, pipeline: Pipeline, registry: &Registry) -> Result<Generation, Failure> {
         report(&pipeline.warnings.iter().cloned().collect());
         Ok(Generation::build(pipeline, self.base(), registry)?)
     }

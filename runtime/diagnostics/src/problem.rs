@@ -7,29 +7,41 @@ use std::sync::Arc;
 
 use miette::{LabeledSpan, NamedSource, SourceCode};
 
-use crate::{Exit, Explain};
+use crate::{Exit, Explain, printable};
 
 /// Bytes `start..end` of a source.
 pub type Span = Range<usize>;
 
 /// A text that problems point into: a file, or a value from the command line. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Source(Arc<NamedSource<String>>);
+pub struct Source(Arc<Text>);
+
+#[derive(Debug)]
+struct Text {
+    name: String,
+    written: String,
+    /// The same, of the same length, fit for a terminal.
+    shown: NamedSource<String>,
+}
 
 impl Source {
     /// A source called `name` (a path as the user gave it) with its whole text.
     pub fn new(name: impl AsRef<str>, text: impl Into<String>) -> Self {
-        Self(Arc::new(NamedSource::new(name, text.into())))
+        let (name, written) = (name.as_ref().to_owned(), text.into());
+        // Line breaks are what places are found by.
+        let lines: Vec<String> = written.split('\n').map(printable).collect();
+        let shown = NamedSource::new(printable(&name), lines.join("\n"));
+        Self(Arc::new(Text { name, written, shown }))
     }
 
     /// The name that problems print.
     pub fn name(&self) -> &str {
-        self.0.name()
+        &self.0.name
     }
 
     /// The whole text.
     pub fn text(&self) -> &str {
-        self.0.inner()
+        &self.0.written
     }
 
     /// The 1-based line that holds byte `offset`.
@@ -48,7 +60,7 @@ pub struct Label {
     pub text: String,
 }
 
-/// Something wrong with what a user gave: a message, places, a hint.
+/// Something wrong with what a user gave: a message, places, a hint. Its texts are fit for a terminal.
 #[derive(Clone, Debug)]
 pub struct Problem {
     message: String,
@@ -62,21 +74,21 @@ pub struct Problem {
 impl Problem {
     /// A problem with a message (lower case, names in backticks, no full stop).
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { message: message.into(), causes: None, hint: None, labels: Vec::new(), source: None, exit }
+        Self { message: printable(&message.into()), causes: None, hint: None, labels: Vec::new(), source: None, exit }
     }
 
     /// The same problem, at a place in `source`.
     #[must_use]
     pub fn at(mut self, source: &Source, span: Span, text: impl Into<String>) -> Self {
         self.source = Some(source.clone());
-        self.labels.push(Label { span, text: text.into() });
+        self.labels.push(Label { span, text: printable(&text.into()) });
         self
     }
 
     /// The same problem, with advice.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(printable(&hint.into()));
         self
     }
 
@@ -108,7 +120,7 @@ impl Problem {
     /// A problem that says what `error` says, with its causes and its hint.
     pub fn of<E: Explain + ?Sized>(error: &E) -> Self {
         let mut problem = Self::new(error.exit(), error.to_string());
-        problem.hint = error.hint();
+        problem.hint = error.hint().as_deref().map(printable);
         problem.causes = error.source().map(Cause::copy);
         problem
     }
@@ -132,7 +144,7 @@ impl miette::Diagnostic for Problem {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.source.as_ref().map(|source| &*source.0 as &dyn SourceCode)
+        self.source.as_ref().map(|source| &source.0.shown as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
@@ -153,7 +165,7 @@ struct Cause {
 
 impl Cause {
     fn copy(error: &(dyn Error + 'static)) -> Arc<Self> {
-        Arc::new(Self { message: error.to_string(), next: error.source().map(Self::copy) })
+        Arc::new(Self { message: printable(&error.to_string()), next: error.source().map(Self::copy) })
     }
 }
 

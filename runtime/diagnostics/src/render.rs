@@ -50,6 +50,15 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_a_file_commands_the_terminal() {
+        let source = Source::new("a\u{1b}.toml", "x = \"\u{1b}[31m\"\ny = 1\n");
+        let problem = Problem::new(Exit::Config, "bad \u{1b}[1m").at(&source, 4..10, "\u{9b}").hint("\u{202e}");
+        let text = render(&problem, Style::default());
+        assert!(text.contains("a .toml:1:5"), "{text}");
+        assert!(!text.contains(|char: char| char != '\n' && crate::is_steering(char)), "{text:?}");
+    }
+
+    #[test]
     fn a_span_outside_the_source_still_prints_the_message() {
         let source = Source::new("a.toml", "x");
         let text = render(&Problem::new(Exit::Config, "wrong").at(&source, 7..9, ""), Style::default());

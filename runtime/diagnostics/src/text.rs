@@ -10,7 +10,7 @@ use std::error::Error;
 /// ```
 pub fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut shown, char| {
-        if char.is_control() || commands_direction(char) {
+        if is_steering(char) {
             shown.extend(std::iter::repeat_n(' ', char.len_utf8()));
         } else {
             shown.push(char);
@@ -19,9 +19,10 @@ pub fn printable(text: &str) -> String {
     })
 }
 
-/// Whether it is a mark or override of Unicode's bidirectional algorithm (UAX 9).
-fn commands_direction(char: char) -> bool {
-    matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether it is a control character, a line break, or a mark of Unicode's bidirectional algorithm (UAX 9).
+pub fn is_steering(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// An error and its causes on one line, `what: why: why that`.

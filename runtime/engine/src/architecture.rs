@@ -4,7 +4,7 @@ use std::path::Path;
 
 use runtime_graph::{Catalog, Graph, Head};
 use runtime_models::{Describe, Error as ModelError, Model, ModelConfig, ModelFolder};
-use runtime_plugin_host::{Plugin, PluginHost};
+use runtime_plugin_host::Plugin;
 
 use crate::Error;
 
@@ -17,20 +17,20 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// The architecture for a folder's model.
+    /// The architecture for a folder's model; `load` loads a plugin.
     ///
     /// # Errors
     /// Where nothing describes such a model, or the plugin cannot be loaded or is for others.
-    pub fn choose<'h>(
+    pub fn choose(
         folder: &ModelFolder,
         config: &ModelConfig,
         named: Option<&Path>,
-        host: impl FnOnce() -> Result<&'h PluginHost, Error>,
+        load: impl FnOnce(&Path) -> Result<Plugin, Error>,
     ) -> Result<Self, Error> {
         let Some(path) = named.map(Path::to_owned).or_else(|| folder.plugin()) else {
             return Ok(Self::BuiltIn(Model::built_in(folder, config)?));
         };
-        let plugin = host()?.load(&path)?;
+        let plugin = load(&path)?;
         let serves = &plugin.description().model_types;
         if serves.contains(&config.model_type) {
             return Ok(Self::Plugin(plugin));

@@ -5,15 +5,14 @@ mod build;
 mod files;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use runtime_diagnostics::Problem;
 use runtime_pipeline::{Pipeline, Reference};
 use serde_json::{Map, Value};
 
+use crate::ZeroShot;
 use crate::ladder::Ladder;
-use crate::{LoadedModel, ZeroShot};
 
 pub use answer::RecordError;
 pub use files::{check_files, dependencies};
@@ -23,8 +22,6 @@ pub struct Generation {
     pipeline: Pipeline,
     steps: Vec<Step>,
     notes: Vec<RungNote>,
-    /// Kept so that the next generation finds them loaded.
-    _models: Vec<Arc<LoadedModel>>,
 }
 
 /// A step, with its models.
@@ -57,8 +54,8 @@ pub struct RungNote {
 pub struct Answer {
     /// The fields of the pipeline's output section, none of which the record has.
     pub outputs: Map<String, Value>,
-    /// For each ladder of the pipeline, the rung that answered.
-    pub rungs: Vec<Option<String>>,
+    /// For each ladder of the pipeline, its step and the rung that answered.
+    pub rungs: Vec<(String, Option<String>)>,
     /// The time that models spent on it: its share of the batches that it was in, not the waiting for them.
     pub time: Duration,
 }

@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use runtime_models::Sequence;
 use runtime_tensor::Matrix;
+use sha2::{Digest, Sha256};
 
-/// Remembers between `capacity` and twice `capacity` results, dropping the ones that were used least lately.
+/// Remembers results of between one and two times `capacity` bytes, dropping the ones that were used least lately.
 ///
 /// While a pipeline is being edited, the same texts are asked again and again with other thresholds or labels; what a
 /// model says of a sequence depends on its weights only, so a memo belongs to one loaded model. Two generations of
@@ -14,17 +15,22 @@ use runtime_tensor::Matrix;
 #[derive(Debug)]
 pub(crate) struct Memo {
     capacity: usize,
-    entries: Mutex<Generations>,
+    entries: Mutex<Entries>,
 }
 
+/// A sequence's digest, which takes less room than its tokens.
+type Key = [u8; 32];
+
 #[derive(Debug, Default)]
-struct Generations {
-    newer: HashMap<Sequence, Matrix>,
-    older: HashMap<Sequence, Matrix>,
+struct Entries {
+    newer: HashMap<Key, Matrix>,
+    older: HashMap<Key, Matrix>,
+    /// Bytes of the newer ones.
+    bytes: usize,
 }
 
 impl Memo {
-    /// A memo that remembers nothing where `capacity` is 0.
+    /// A memo that remembers nothing where `capacity`, in bytes, is 0.
     pub(crate) fn new(capacity: usize) -> Self {
         Self { capacity, entries: Mutex::default() }
     }
@@ -33,29 +39,49 @@ impl Memo {
         if self.capacity == 0 {
             return None;
         }
+        let key = digest(sequence);
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = entries.newer.get(sequence) {
+        if let Some(found) = entries.newer.get(&key) {
             return Some(found.clone());
         }
-        let (sequence, found) = entries.older.remove_entry(sequence)?;
-        entries.insert(self.capacity, sequence, found.clone());
+        let found = entries.older.remove(&key)?;
+        entries.insert(self.capacity, key, found.clone());
         Some(found)
     }
 
-    pub(crate) fn put(&self, sequence: Sequence, result: Matrix) {
+    pub(crate) fn put(&self, sequence: &Sequence, result: &Matrix) {
         if self.capacity > 0 {
-            self.entries.lock().unwrap_or_else(PoisonError::into_inner).insert(self.capacity, sequence, result);
+            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            entries.insert(self.capacity, digest(sequence), result.clone());
         }
     }
 }
 
-impl Generations {
-    fn insert(&mut self, capacity: usize, sequence: Sequence, result: Matrix) {
-        if self.newer.len() >= capacity {
+impl Entries {
+    fn insert(&mut self, capacity: usize, key: Key, result: Matrix) {
+        if self.bytes >= capacity {
             self.older = std::mem::take(&mut self.newer);
+            self.bytes = 0;
         }
-        self.newer.insert(sequence, result);
+        self.bytes += bytes(&result);
+        if let Some(replaced) = self.newer.insert(key, result) {
+            self.bytes -= bytes(&replaced);
+        }
     }
+}
+
+/// Bytes of an entry: key, matrix and numbers.
+fn bytes(result: &Matrix) -> usize {
+    size_of::<Key>() + size_of::<Matrix>() + size_of_val(&*result.data)
+}
+
+/// Of ids and types, each in 4 bytes, with their number in front, so that no two sequences are written alike.
+fn digest(sequence: &Sequence) -> Key {
+    let mut hash = Sha256::new_with_prefix(sequence.token_ids.len().to_le_bytes());
+    for number in sequence.token_ids.iter().chain(&sequence.token_types) {
+        hash.update(number.to_le_bytes());
+    }
+    hash.finalize().into()
 }
 
 #[cfg(test)]
@@ -72,21 +98,30 @@ mod tests {
 
     #[test]
     fn what_is_used_stays_and_what_is_not_goes() {
-        let memo = Memo::new(10);
+        let capacity = 10 * bytes(&result(0));
+        let memo = Memo::new(capacity);
         for id in 0..100 {
-            memo.put(sequence(id), result(id));
+            memo.put(&sequence(id), &result(id));
             assert_eq!(memo.get(&sequence(0)), Some(result(0)), "after {id}");
         }
         assert_eq!(memo.get(&sequence(99)), Some(result(99)));
         assert_eq!(memo.get(&sequence(50)), None);
         let entries = memo.entries.lock().expect("not poisoned");
-        assert!(entries.newer.len() + entries.older.len() <= 20);
+        let held: usize = entries.newer.values().chain(entries.older.values()).map(bytes).sum();
+        assert!(held <= 2 * capacity, "{held} bytes");
+    }
+
+    #[test]
+    fn types_tell_sequences_apart() {
+        let memo = Memo::new(1 << 10);
+        memo.put(&Sequence { token_ids: vec![1, 2], token_types: vec![0, 0] }, &result(1));
+        assert_eq!(memo.get(&Sequence { token_ids: vec![1, 2], token_types: vec![0, 1] }), None);
     }
 
     #[test]
     fn without_capacity_nothing_is_kept() {
         let memo = Memo::new(0);
-        memo.put(sequence(1), result(1));
+        memo.put(&sequence(1), &result(1));
         assert_eq!(memo.get(&sequence(1)), None);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use runtime_graph::{Graph, Head};
 use runtime_hub::{Hub, ModelSource, Settings};
 use runtime_models::{Model, ModelFolder};
-use runtime_plugin_host::{Limits, PluginHost};
+use runtime_plugin_host::{Limits, Plugin, PluginHost};
 use runtime_tensor::Device;
 
 use crate::memo::Memo;
@@ -20,7 +20,7 @@ use crate::{Architecture, Error, Stamp};
 pub struct Options {
     /// Where models run.
     pub device: Device,
-    /// Results that each model remembers; 0 for none.
+    /// Bytes of results that each model remembers; 0 for none.
     pub memo: usize,
     /// Whether downloads show their progress on stderr.
     pub progress: bool,
@@ -33,6 +33,7 @@ pub struct Registry {
     options: Options,
     hub: OnceLock<Hub>,
     plugins: OnceLock<PluginHost>,
+    loaded_plugins: Mutex<HashMap<PathBuf, (Option<Stamp>, Plugin)>>,
     models: Mutex<HashMap<Key, Weak<LoadedModel>>>,
     loads: AtomicUsize,
 }
@@ -47,16 +48,8 @@ struct Key {
 
 /// A model with its queue.
 pub struct LoadedModel {
-    pub(crate) model: Arc<Model>,
+    pub(crate) model: Model,
     pub(crate) scheduler: Scheduler,
-    folder: ModelFolder,
-}
-
-impl LoadedModel {
-    /// Where its files are.
-    pub fn folder(&self) -> &ModelFolder {
-        &self.folder
-    }
 }
 
 impl Registry {
@@ -66,6 +59,7 @@ impl Registry {
             options,
             hub: OnceLock::new(),
             plugins: OnceLock::new(),
+            loaded_plugins: Mutex::default(),
             models: Mutex::default(),
             loads: AtomicUsize::new(0),
         }
@@ -101,7 +95,7 @@ impl Registry {
     /// # Errors
     /// Where configuration, checkpoint and architecture do not fit.
     pub fn graph(&self, folder: &ModelFolder, plugin: Option<&Path>, head: Head) -> Result<Graph, Error> {
-        let architecture = Architecture::choose(folder, &folder.config()?, plugin, || self.plugins())?;
+        let architecture = Architecture::choose(folder, &folder.config()?, plugin, |path| self.plugin(path))?;
         Ok(Model::graph(folder, &architecture, head)?)
     }
 
@@ -109,8 +103,8 @@ impl Registry {
     ///
     /// # Errors
     /// Where a file is missing or damaged, or the parts do not fit together.
-    pub fn load(&self, folder: ModelFolder, plugin: Option<&Path>, head: Head) -> Result<Arc<LoadedModel>, Error> {
-        let architecture = Architecture::choose(&folder, &folder.config()?, plugin, || self.plugins())?;
+    pub fn load(&self, folder: &ModelFolder, plugin: Option<&Path>, head: Head) -> Result<Arc<LoadedModel>, Error> {
+        let architecture = Architecture::choose(folder, &folder.config()?, plugin, |path| self.plugin(path))?;
         let key = Key {
             files: folder.files().iter().map(|file| Stamp::of(file)).collect(),
             plugin: architecture.digest(),
@@ -121,14 +115,26 @@ impl Registry {
         if let Some(loaded) = models.get(&key).and_then(Weak::upgrade) {
             return Ok(loaded);
         }
-        let model = Arc::new(Model::load(&folder, &architecture, head, self.options.device)?);
+        let model = Model::load(folder, &architecture, head, self.options.device)?;
         self.loads.fetch_add(1, Ordering::Relaxed);
         let memo = Memo::new(self.options.memo);
         let scheduler = Scheduler::start(Arc::clone(&model.plan), model.output, TOKEN_BUDGET, memo);
-        let loaded = Arc::new(LoadedModel { model, scheduler, folder });
+        let loaded = Arc::new(LoadedModel { model, scheduler });
         models.retain(|_, model| model.strong_count() > 0);
         models.insert(key, Arc::downgrade(&loaded));
         Ok(loaded)
+    }
+
+    /// The plugin in a file, loaded once while the file stays as it is.
+    fn plugin(&self, path: &Path) -> Result<Plugin, Error> {
+        let stamp = Stamp::of(path);
+        let mut loaded = self.loaded_plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, plugin)) = loaded.get(path).filter(|(known, _)| known.is_some() && *known == stamp) {
+            return Ok(plugin.clone());
+        }
+        let plugin = self.plugins()?.load(path)?;
+        loaded.insert(path.to_owned(), (stamp, plugin.clone()));
+        Ok(plugin)
     }
 
     fn plugins(&self) -> Result<&PluginHost, Error> {

@@ -19,7 +19,7 @@ use crate::memo::Memo;
 
 /// Tokens in a batch. More would not make the matrix products faster on a processor, but keep the first answers of a
 /// batch waiting for the last, and hold more memory.
-pub const TOKEN_BUDGET: usize = 1024;
+pub(crate) const TOKEN_BUDGET: usize = 1024;
 
 /// Why a request was not answered.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -32,6 +32,12 @@ pub enum ScheduleError {
     Panicked {
         /// What the panic said.
         message: String,
+    },
+    /// The plan did not compute what it is asked for.
+    #[error("the model has no output `{output}`")]
+    NoOutput {
+        /// The output.
+        output: &'static str,
     },
     /// The worker is gone.
     #[error("the model has been shut down")]
@@ -107,7 +113,9 @@ impl Worker {
             self.waiting.extend(request);
             self.waiting.extend(requests.try_iter());
             self.waiting.retain(|request| !request.reply.is_closed());
-            self.step();
+            if !self.waiting.is_empty() {
+                self.step();
+            }
         }
     }
 
@@ -127,14 +135,14 @@ impl Worker {
             // One of them is at fault; the others shall not suffer for it.
             Err(_) => batch.iter().map(|sequence| self.run(&[sequence])?.pop().ok_or(ScheduleError::Gone)).collect(),
         };
-        let time_per_token = start.elapsed().as_secs_f64() / tokens.max(1) as f64;
+        let elapsed = start.elapsed();
         let mut results = results.into_iter();
         for request in &mut self.waiting {
             let from = request.results.len();
             request.results.extend(results.by_ref().take(request.sequences.len() - from));
             let computed = &request.sequences[from..request.results.len()];
-            let tokens: usize = computed.iter().map(|sequence| sequence.token_ids.len()).sum();
-            request.time += Duration::from_secs_f64(time_per_token * tokens as f64);
+            let its_tokens = computed.iter().map(|sequence| sequence.token_ids.len()).sum();
+            request.time += share(elapsed, its_tokens, tokens);
         }
         while self.waiting.front().is_some_and(|request| request.results.len() == request.sequences.len()) {
             self.waiting.pop_front().into_iter().for_each(|request| self.answer(request));
@@ -142,9 +150,9 @@ impl Worker {
     }
 
     fn answer(&self, request: Request) {
-        for (sequence, result) in request.sequences.into_iter().zip(&request.results) {
+        for (sequence, result) in request.sequences.iter().zip(&request.results) {
             if let Ok(result) = result {
-                self.memo.put(sequence, result.clone());
+                self.memo.put(sequence, result);
             }
         }
         // A caller that has just gone away does not want to know.
@@ -172,7 +180,7 @@ impl Worker {
         let outputs = catch_unwind(AssertUnwindSafe(|| self.plan.run(&batch)));
         let outputs = outputs.map_err(|panic| ScheduleError::Panicked { message: message(&*panic) })?;
         let outputs = outputs.map_err(|error| ScheduleError::Plan(Arc::new(error)))?;
-        let output = outputs.get(self.output).ok_or(ScheduleError::Gone)?;
+        let output = outputs.get(self.output).ok_or(ScheduleError::NoOutput { output: self.output })?;
         let per_sequence = output.rows == batch.sequences();
         let rows = |(index, span): (usize, std::ops::Range<usize>)| {
             let rows = if per_sequence { index..index + 1 } else { span };
@@ -181,6 +189,12 @@ impl Worker {
         };
         Ok(batch.spans().enumerate().map(rows).collect())
     }
+}
+
+/// `part` of `whole` of a time.
+fn share(time: Duration, part: usize, whole: usize) -> Duration {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    time * count(part) / count(whole.max(1))
 }
 
 /// The text that a panic carries.

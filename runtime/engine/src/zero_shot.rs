@@ -57,14 +57,14 @@ impl ZeroShot {
             return Err(Error::NoLabels);
         }
         let tokenizer = &model.model.tokenizer;
-        let hypotheses = labels.iter().map(|label| tokenizer.pieces(&template.render(label)));
+        let hypotheses = labels.iter().map(|label| tokenizer.pieces(&template.render(label), usize::MAX));
         let hypotheses = hypotheses.collect::<Result<_, _>>()?;
         Ok(Self { model, labels, hypotheses, multi_label })
     }
 
     /// The class that means entailment.
     pub fn entailment(&self) -> usize {
-        self.model.model.labels.entailment(self.model.model.classes)
+        self.model.model.labels.entailment(self.model.model.width)
     }
 
     /// Scores every label for `text`, of which the end is cut off where it is too long for the model.
@@ -90,7 +90,7 @@ impl ZeroShot {
     /// The text paired with each hypothesis.
     fn sequences(&self, text: &str) -> Result<Vec<Sequence>, Error> {
         let model = &self.model.model;
-        let text = model.tokenizer.pieces(text)?;
+        let text = model.tokenizer.pieces(text, model.max_tokens)?;
         let pair = |(hypothesis, label): (&Pieces, &String)| {
             let sequence = model.tokenizer.pair(&text, hypothesis, model.max_tokens)?;
             sequence.ok_or_else(|| Error::HypothesisTooLong { label: label.clone(), limit: model.max_tokens })

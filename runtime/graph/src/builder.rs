@@ -85,12 +85,17 @@ impl Builder {
         self.record(Op::Weight { name: name.to_owned() }, &[])
     }
 
-    /// The linear layer whose tensors are `name.weight` and, where the checkpoint has it, `name.bias`.
+    /// The linear layer whose tensors are `name.weight` and `name.bias`.
     #[track_caller]
     pub fn linear(&self, name: &str) -> Linear {
-        let bias = format!("{name}.bias");
-        let bias = self.find(&bias).is_some().then(|| self.tensor(&bias));
-        Linear { weight: self.tensor(&format!("{name}.weight")), bias }
+        let Linear { weight, .. } = self.linear_no_bias(name);
+        Linear { weight, bias: Some(self.tensor(&format!("{name}.bias"))) }
+    }
+
+    /// The linear layer whose tensor is `name.weight`.
+    #[track_caller]
+    pub fn linear_no_bias(&self, name: &str) -> Linear {
+        Linear { weight: self.tensor(&format!("{name}.weight")), bias: None }
     }
 
     /// The layer norm whose tensors are `name.weight` and `name.bias`.
@@ -158,7 +163,7 @@ impl Value {
         self.record(Op::Rows, &[ids])
     }
 
-    /// `self weight^T + bias`: `[.., i]` and `[o, i]` give `[.., o]`.
+    /// `self weight^T + bias`: `[rows, i]` and `[o, i]` give `[rows, o]`.
     #[track_caller]
     #[must_use]
     pub fn linear(&self, weight: &Self, bias: Option<&Self>) -> Self {

@@ -76,16 +76,6 @@ impl Catalog {
         Some(TensorInfo { name: name.to_owned(), shape: shape.clone(), dtype: *dtype })
     }
 
-    /// How many tensors there are.
-    pub fn len(&self) -> usize {
-        self.tensors.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.tensors.is_empty()
-    }
-
     /// The name most like `name`.
     pub fn nearest(&self, name: &str) -> Option<&str> {
         let likeness = |known: &str| strsim::normalized_levenshtein(name, known);

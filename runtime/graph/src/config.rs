@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use crate::Activation;
+use crate::{Activation, MAX_LAYERS};
 
 /// A parsed `config.json`. A field that is `null` counts as absent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -81,6 +81,16 @@ impl Config {
     /// Where the field is no size.
     pub fn size_or(&self, field: &str, default: u32) -> Result<u32, Refusal> {
         self.get(field).map_or(Ok(default), |_| self.size(field))
+    }
+
+    /// A number of layers, or `default` where the field is absent.
+    ///
+    /// # Errors
+    /// Where the field is no size, or above [`MAX_LAYERS`].
+    pub fn layers_or(&self, field: &str, default: u32) -> Result<u32, Refusal> {
+        let layers = self.size_or(field, default)?;
+        let too_many = || wrong(field, &format!("at most {MAX_LAYERS} layers"), &Value::from(layers));
+        if layers > MAX_LAYERS { Err(too_many()) } else { Ok(layers) }
     }
 
     /// A number, or `default` where the field is absent.

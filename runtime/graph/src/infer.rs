@@ -70,16 +70,16 @@ fn linear(shapes: &[&Shape]) -> Result<Shape, &'static str> {
     let Some((Dim::Fixed(outputs), inputs)) = shapes[1].as_matrix() else {
         return Err("the weight must be a matrix of known sizes");
     };
-    if shapes[0].width() != Some(inputs) || shapes[0].rank() < 2 {
+    let Some((rows, width)) = shapes[0].as_matrix() else {
+        return Err("x must be a matrix of known width");
+    };
+    if width != inputs {
         return Err("the last size of x must equal the last size of the weight");
     }
     if shapes.get(2).is_some_and(|bias| **bias != Shape::fixed(&[outputs])) {
         return Err("the bias must be a vector as long as the weight's first size");
     }
-    let mut dims = shapes[0].dims().to_vec();
-    dims.pop();
-    dims.push(Dim::Fixed(outputs));
-    Ok(Shape::new(dims))
+    Ok(Shape::matrix(rows, outputs))
 }
 
 fn attention(

@@ -12,7 +12,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// `[.., i]` gives `[.., o]`.
+    /// `[rows, i]` gives `[rows, o]`.
     #[track_caller]
     pub fn forward(&self, x: &Value) -> Value {
         x.linear(&self.weight, self.bias.as_ref())

@@ -19,6 +19,7 @@
 //! for three symbols: `n` tokens, `s` sequences, `r` rows asked for. The same authors' API records natively or, through
 //! another [`Recorder`], from inside a WebAssembly guest. There is no device here and no input or output.
 
+mod architecture;
 mod builder;
 mod catalog;
 mod config;
@@ -31,6 +32,7 @@ mod recording;
 mod shape;
 mod text;
 
+pub use architecture::{Architecture, Head};
 pub use builder::{Builder, Place, Recorder, Value};
 pub use catalog::{Catalog, DType, TensorInfo};
 pub use config::{Config, Refusal};
@@ -38,8 +40,5 @@ pub use error::{Fault, GraphError};
 pub use graph::{Graph, Node, Output, ValueId};
 pub use layers::{Embedding, Linear, Norm};
 pub use op::{Activation, AttentionOptions, Binary, Input, Op, Pooling};
-pub use recording::{MAX_NODES, NativeRecording, Recording};
+pub use recording::{MAX_LAYERS, MAX_NODES, NativeRecording, Recording};
 pub use shape::{Dim, Element, Shape};
-
-mod architecture;
-pub use architecture::{Architecture, Head};

@@ -173,9 +173,9 @@ pub enum Op {
     },
     /// `table [v, h]`, `ids [n]` of indices below `v` -> `[n, h]`.
     Rows,
-    /// `x [.., i]`, `weight [o, i]`, and where there is a bias `bias [o]` -> `x weight^T + bias`, `[.., o]`.
+    /// `x [rows, i]`, `weight [o, i]`, and where there is a bias `bias [o]` -> `x weight^T + bias`, `[rows, o]`.
     Linear,
-    /// `x [.., h]`, `weight [h]`, `bias [h]` -> `(x - mean) / sqrt(variance + epsilon) * weight + bias`.
+    /// `x [rows, h]`, `weight [h]`, `bias [h]` -> `(x - mean) / sqrt(variance + epsilon) * weight + bias`.
     LayerNorm {
         /// Added to the variance.
         epsilon: f64,

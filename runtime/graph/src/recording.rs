@@ -10,6 +10,9 @@ use crate::{
     Catalog, Element, Graph, GraphError, Input, Node, Op, Output, Place, Recorder, Shape, TensorInfo, ValueId,
 };
 
+/// The most layers a graph may have; known models have up to about 130.
+pub const MAX_LAYERS: u32 = 1 << 12;
+
 /// The most nodes a graph may have: a 100-layer mixture of experts has about 20,000.
 pub const MAX_NODES: usize = 1 << 18;
 
@@ -80,10 +83,16 @@ impl Recording {
     }
 
     fn weight(&self, name: &str) -> Result<TensorInfo, Fault> {
-        self.catalog.find(name).ok_or_else(|| Fault::NoWeight {
+        let info = self.catalog.find(name).ok_or_else(|| Fault::NoWeight {
             name: name.to_owned(),
             nearest: self.catalog.nearest(name).map(str::to_owned),
-        })
+        })?;
+        // A size of 0 would make room for one of any other size at no cost in the file.
+        if info.shape.contains(&0) {
+            let operands = vec![("tensor", Shape::fixed(&info.shape))];
+            return Err(Fault::Shapes { operator: "weight", operands, rule: "no size of a weight may be 0" });
+        }
+        Ok(info)
     }
 
     fn operand(&self, op: &Op, value: ValueId) -> Result<(&Shape, Element), Fault> {
@@ -119,10 +128,10 @@ impl Recording {
     pub fn output(&mut self, name: &str, value: ValueId, at: Place) -> Result<(), GraphError> {
         let fault = match self.graph.nodes.get(value.index()) {
             None => Fault::NoValue { operator: "output", number: value.0, count: self.graph.nodes.len() },
-            Some(node) if node.element == Element::Index => Fault::Shapes {
+            Some(node) if node.element == Element::Index || node.shape.as_matrix().is_none() => Fault::Shapes {
                 operator: "output",
                 operands: vec![("value", node.shape.clone())],
-                rule: "a result must hold numbers, not indices",
+                rule: "a result must be a matrix of numbers, of known width",
             },
             Some(_) if self.graph.output(name).is_some() => Fault::TwoOutputs { name: name.to_owned() },
             Some(_) => {
@@ -191,7 +200,8 @@ impl Native {
 
 impl Recorder for Native {
     fn record(&self, op: Op, inputs: &[ValueId], at: Place) -> ValueId {
-        if inputs.contains(&POISON) {
+        // After the first misuse nothing counts; what is left to describe shall cost nothing.
+        if self.error.borrow().is_some() {
             return POISON;
         }
         let result = self.recording.borrow_mut().record(op, inputs, at);
@@ -216,7 +226,7 @@ impl Recorder for Native {
     }
 
     fn output(&self, name: &str, value: ValueId, at: Place) {
-        if value != POISON {
+        if self.error.borrow().is_none() {
             let result = self.recording.borrow_mut().output(name, value, at);
             self.keep(result);
         }

@@ -48,9 +48,12 @@ impl Checkpoint {
         }
         let mut files = vec![path.clone()];
         for shard in shards(&path)? {
-            let is_name = matches!(Path::new(&shard).components().collect::<Vec<_>>()[..], [Component::Normal(_)]);
-            if !is_name {
+            let inside = |component| matches!(component, Component::Normal(_));
+            if shard.is_empty() || !Path::new(&shard).components().all(inside) {
                 return Err(Error::Shard { path, shard });
+            }
+            if !shard.ends_with(".safetensors") {
+                return Err(Error::Pickle { path: folder.file(&shard) });
             }
             files.push(folder.file(&shard));
         }
@@ -59,8 +62,8 @@ impl Checkpoint {
 
     pub(crate) fn open(folder: &ModelFolder) -> Result<Self, Error> {
         let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new() };
-        for path in Self::files(folder)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
-        {
+        let files = Self::files(folder)?;
+        for path in files.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "safetensors")) {
             let shard = Shard::open(&path)?;
             let index = checkpoint.shards.len();
             let usable = shard.metadata.tensors().into_iter().filter(|(_, info)| dtype(info).is_some());
@@ -108,8 +111,8 @@ impl Shard {
     fn open(path: &Path) -> Result<Self, Error> {
         let read = |source| Error::Read { path: path.to_owned(), source };
         let file = File::open(path).map_err(read)?;
-        // SAFETY: a file that is cut off while it is mapped would fault; the map lives only while weights are copied
-        // out of it, and models are replaced by renaming, which leaves the mapped file as it was.
+        // SAFETY: the map is read-only, and lives only while weights are copied out of it. A file that is cut off in
+        // that time would end the process, which no check can rule out: replace a model by renaming, not in place.
         #[expect(unsafe_code, reason = "memory maps are unsafe by nature")]
         let map = unsafe { Mmap::map(&file) }.map_err(read)?;
         let damaged = |source| Error::Safetensors { path: path.to_owned(), source };

@@ -17,6 +17,14 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A file is larger than any of its kind.
+    #[error("`{}` has more than {limit} bytes", .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// The weights come as a pickle.
     #[error("`{}` is a pickle, and loading a pickle runs the code in it", .path.display())]
     Pickle {
@@ -48,7 +56,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// The index of a sharded checkpoint names a file outside the folder.
-    #[error("`{}` names the shard `{shard}`, which is not a file name", .path.display())]
+    #[error("`{}` names the shard `{shard}`, which is outside of the folder", .path.display())]
     Shard {
         /// The index.
         path: PathBuf,
@@ -87,14 +95,26 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Tokenizer and model are of different models.
-    #[error("the tokenizer in `{}` has ids up to {highest}, but the model's `vocab_size` is {vocab_size}", .folder.display())]
+    #[error("the tokenizer in `{}` has ids up to {highest}, but the model's {table} is {rows}", .folder.display())]
     Vocabulary {
         /// The folder.
         folder: PathBuf,
         /// The tokenizer's highest id.
         highest: u32,
-        /// The model's number of ids.
-        vocab_size: u32,
+        /// What says how many ids the model has: its `vocab_size`, or the length of the table they are looked up in.
+        table: &'static str,
+        /// How many.
+        rows: u32,
+    },
+    /// The configuration allows longer sequences than there are positions for.
+    #[error("the model in `{}` is to take {max_sequence} tokens, but has positions for {rows}", .folder.display())]
+    Positions {
+        /// The folder.
+        folder: PathBuf,
+        /// Tokens of the longest sequence, as the configuration says.
+        max_sequence: u32,
+        /// Rows of the table of positions.
+        rows: u32,
     },
     /// The labels of the configuration are not as many as the classifier has outputs.
     #[error("the model in `{}` scores {outputs} labels, but its `id2label` names {labels}", .folder.display())]
@@ -185,7 +205,7 @@ impl Explain for Error {
         match self {
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Exit::NoInput,
             Self::Read { .. } => Exit::Io,
-            Self::Tokenize { .. } | Self::Safetensors { .. } => Exit::Data,
+            Self::Tokenize { .. } => Exit::Data,
             _ => Exit::Config,
         }
     }

@@ -1,6 +1,7 @@
 //! The files of a model.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -78,6 +79,28 @@ impl ModelFolder {
     }
 }
 
+/// Bytes of a configuration or an index, at most; the largest known index has 0.3 MB.
+const LARGEST_JSON: u64 = 16 << 20;
+
 pub(crate) fn read(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+    let text = String::from_utf8(read_bytes(path, LARGEST_JSON)?);
+    let not_text =
+        |error| Error::Read { path: path.to_owned(), source: io::Error::new(io::ErrorKind::InvalidData, error) };
+    text.map_err(not_text)
+}
+
+/// A whole file, which may have at most `limit` bytes and must be one: a device could be read for ever.
+pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::TooLarge { path: path.to_owned(), limit });
+    }
+    Ok(bytes)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use runtime_architectures::BUILT_IN;
-use runtime_graph::{Architecture, Builder, Catalog, Dim, Graph, Head};
+use runtime_graph::{Architecture, Builder, Catalog, Dim, Graph, Head, Input, Node, Op};
 use runtime_tensor::{Device, Plan, compile};
 
 use crate::{Checkpoint, Error, Labels, ModelConfig, ModelFolder, Tokenizer};
@@ -58,8 +58,8 @@ pub struct Model {
     /// The output that the head is for, such as `logits`.
     pub output: &'static str,
     /// Numbers in a row of that output: the classes of a classifier, or the hidden size.
-    pub classes: usize,
-    /// The longest sequence, in tokens: the lesser of the tokenizer's and the graph's limit.
+    pub width: usize,
+    /// The longest sequence, in tokens: the lesser of the tokenizer's limit and the graph's.
     pub max_tokens: usize,
 }
 
@@ -112,7 +112,7 @@ impl Model {
         let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, &checkpoint, device));
         let tokenizer = tokenizer?;
         let plan = plan.map_err(|source| Error::Compile { folder: folder.path().to_owned(), source })?;
-        check_vocabulary(folder, &config, &tokenizer)?;
+        check_vocabulary(folder, &config, &graph, &tokenizer)?;
         let (output, shape) = match head {
             Head::Base => ("hidden_states", "[n, hidden]"),
             Head::SequenceClassification => ("logits", "[s, labels]"),
@@ -126,19 +126,40 @@ impl Model {
         if head == Head::SequenceClassification && labels > 0 && labels != width as usize {
             return Err(Error::Labels { folder: folder.path().to_owned(), outputs: width, labels });
         }
-        let limits = [tokenizer.max_length(), graph.max_sequence.map(|limit| limit as usize)];
-        let max_tokens = limits.into_iter().flatten().min().unwrap_or(usize::MAX);
-        Ok(Self { plan, tokenizer, labels: config.labels, output, classes: width as usize, max_tokens })
+        let positions = rows_for(&graph, Input::Positions);
+        if let (Some(max_sequence), Some(rows)) = (graph.max_sequence, positions)
+            && max_sequence > rows
+        {
+            return Err(Error::Positions { folder: folder.path().to_owned(), max_sequence, rows });
+        }
+        let max_sequence = graph.max_sequence.or(positions).map(|limit| limit as usize);
+        let max_tokens = [tokenizer.max_length(), max_sequence].into_iter().flatten().min().unwrap_or(usize::MAX);
+        Ok(Self { plan, tokenizer, labels: config.labels, output, width: width as usize, max_tokens })
     }
 }
 
+/// The rows of the smallest table in which the graph looks an input up.
+fn rows_for(graph: &Graph, input: Input) -> Option<u32> {
+    let looks_up = |node: &&Node| node.op == Op::Rows && graph.node(node.inputs[1]).op == Op::Input(input);
+    let rows = |node: &Node| match graph.node(node.inputs[0]).shape.dims() {
+        [Dim::Fixed(rows), ..] => Some(*rows),
+        _ => None,
+    };
+    graph.nodes.iter().filter(looks_up).filter_map(rows).min()
+}
+
 /// Every id that the tokenizer can give must have a row in the model's table.
-fn check_vocabulary(folder: &ModelFolder, config: &ModelConfig, tokenizer: &Tokenizer) -> Result<(), Error> {
+fn check_vocabulary(
+    folder: &ModelFolder,
+    config: &ModelConfig,
+    graph: &Graph,
+    tokenizer: &Tokenizer,
+) -> Result<(), Error> {
     let highest = tokenizer.highest_id();
-    match config.vocab_size {
-        Some(vocab_size) if highest >= vocab_size => {
-            Err(Error::Vocabulary { folder: folder.path().to_owned(), highest, vocab_size })
-        }
-        _ => Ok(()),
-    }
+    let counts =
+        [(config.vocab_size, "`vocab_size`"), (rows_for(graph, Input::TokenIds), "number of token embeddings")];
+    let too_few = counts.into_iter().find_map(|(rows, table)| Some((rows.filter(|rows| highest >= *rows)?, table)));
+    too_few.map_or(Ok(()), |(rows, table)| {
+        Err(Error::Vocabulary { folder: folder.path().to_owned(), highest, table, rows })
+    })
 }

@@ -1,11 +1,13 @@
 //! Texts to token ids, by `tokenizer.json`.
 
-use std::fs;
-
 use serde_json::Value;
 use tokenizers::{Encoding, PostProcessor, TruncationDirection};
 
+use crate::folder::read_bytes;
 use crate::{Error, ModelFolder};
+
+/// Bytes of a `tokenizer.json`, at most; the largest known one has 35 MB.
+const LARGEST: u64 = 256 << 20;
 
 /// A tokenizer, with the limits of its model. Truncation and padding that a `tokenizer.json` has baked in are left
 /// out: how much is cut off is decided by the task, and nothing is ever padded.
@@ -44,7 +46,7 @@ pub struct Sequence {
 impl Tokenizer {
     pub(crate) fn open(folder: &ModelFolder) -> Result<Self, Error> {
         let path = folder.file("tokenizer.json");
-        let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let bytes = read_bytes(&path, LARGEST)?;
         let mut inner =
             tokenizers::Tokenizer::from_bytes(bytes).map_err(|source| Error::TokenizerFile { path, source })?;
         inner.with_padding(None);
@@ -68,12 +70,15 @@ impl Tokenizer {
         self.inner.get_vocab(true).into_values().max().unwrap_or(0)
     }
 
-    /// The tokens of a text, without special ones.
+    /// The tokens of a text, without special ones, of which at most `limit` are kept.
     ///
     /// # Errors
     /// Where the library fails, for example for a character that a vocabulary without unknown token does not have.
-    pub fn pieces(&self, text: &str) -> Result<Pieces, Error> {
-        self.inner.encode_fast(text, false).map(Pieces).map_err(|source| Error::Tokenize { source })
+    pub fn pieces(&self, text: &str, limit: usize) -> Result<Pieces, Error> {
+        let mut encoding = self.inner.encode_fast(text, false).map_err(|source| Error::Tokenize { source })?;
+        encoding.truncate(limit, 0, self.side);
+        encoding.take_overflowing();
+        Ok(Pieces(encoding))
     }
 
     /// One text as a sequence of at most `limit` tokens.
@@ -101,6 +106,8 @@ impl Tokenizer {
     fn assemble(&self, text: &Pieces, pair: Option<&Pieces>, limit: usize) -> Result<Sequence, Error> {
         let mut text = text.0.clone();
         text.truncate(limit, 0, self.side);
+        // What was cut off comes along as further encodings, which nobody reads.
+        text.take_overflowing();
         let pair = pair.map(|pair| pair.0.clone());
         let encoding = self.inner.post_process(text, pair, true).map_err(|source| Error::Tokenize { source })?;
         Ok(Sequence { token_ids: encoding.get_ids().to_vec(), token_types: encoding.get_type_ids().to_vec() })

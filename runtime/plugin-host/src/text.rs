@@ -1,5 +1,7 @@
 //! Texts that come out of a plugin. They end on a terminal, so what could steer one is taken out.
 
+use runtime_diagnostics::is_steering;
+
 /// Bytes of a text in a message, at most.
 const LONGEST: usize = 1024;
 
@@ -17,12 +19,6 @@ pub(crate) fn printable(text: &str) -> String {
 /// Whether `text` can be shown as it is.
 pub(crate) fn is_printable(text: &str) -> bool {
     !text.contains(is_steering)
-}
-
-/// Control characters, and those that reverse the direction of what is shown (Unicode's bidirectional formatting).
-fn is_steering(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

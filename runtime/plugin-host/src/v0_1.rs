@@ -3,7 +3,7 @@
 //! A handle's number in the host is the node's number in the graph, which the guest never sees, so there is no table.
 
 use runtime_graph as native;
-use runtime_graph::{Binary, Input, Op, Refusal, ValueId};
+use runtime_graph::{Binary, Input, MAX_LAYERS, Op, Refusal, ValueId};
 use wasmtime::component::{Component, HasSelf, Linker, Resource};
 use wasmtime::{Result, Store};
 
@@ -29,9 +29,6 @@ use bindings::{Architecture, ArchitecturePre, Node};
 
 /// Bytes of a name, at most; the longest in known checkpoints have about 100.
 const NAME: usize = 1024;
-
-/// Layers, at most; known models have up to about 130.
-const LAYERS: u32 = 1 << 16;
 
 /// Outputs of a graph, at most.
 const OUTPUTS: usize = 64;
@@ -96,8 +93,8 @@ impl graph::Host for State {
     }
 
     fn layer(&mut self, index: Option<u32>) -> Result<()> {
-        if let Some(index) = index.filter(|index| *index >= LAYERS) {
-            return Err(Cause::Rule(format!("it began layer {index}; there can be {LAYERS}")).into());
+        if let Some(index) = index.filter(|index| *index >= MAX_LAYERS) {
+            return Err(Cause::Rule(format!("it began layer {index}; there can be {MAX_LAYERS}")).into());
         }
         self.recording.set_layer(index);
         Ok(())

@@ -32,6 +32,16 @@ pub enum Error {
         /// Bytes there are.
         found: usize,
     },
+    /// Running the graph would cost far more than its weights suggest.
+    #[error("the graph needs {needs} {what}, and at most {limit} are allowed for its weights")]
+    TooCostly {
+        /// What it needs too many of.
+        what: &'static str,
+        /// How many.
+        needs: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// A sequence is longer than the model takes.
     #[error("sequence {sequence} of the batch has {tokens} tokens, and the model takes at most {limit}")]
     TooLong {

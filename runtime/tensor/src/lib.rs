@@ -6,6 +6,7 @@
 //! candle; the other kernels are in `cpu/kernels`. Devices, and candle itself, are named in this crate only.
 
 mod batch;
+mod cost;
 mod cpu;
 mod error;
 mod plan;

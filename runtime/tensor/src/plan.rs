@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runtime_graph::Graph;
 
-use crate::{Batch, Error, Weights, cpu};
+use crate::{Batch, Error, Weights, cost, cpu};
 
 /// Where a plan runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -46,30 +46,23 @@ impl Outputs {
     pub fn get(&self, name: &str) -> Option<&Matrix> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, matrix)| matrix)
     }
-
-    /// The names of the results.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
-    }
 }
 
 /// A graph compiled for a device, with its weights in place.
 pub trait Plan: Send + Sync {
-    /// Computes the graph's outputs for a batch. The result for a sequence does not depend on the others.
+    /// Computes the graph's outputs for a batch. The result for a sequence is the same, bit for bit, in any batch.
     ///
     /// # Errors
     /// Where a sequence is too long, a token is outside the vocabulary, or the backend fails.
     fn run(&self, batch: &Batch) -> Result<Outputs, Error>;
-
-    /// Bytes of the weights on the device.
-    fn weight_bytes(&self) -> usize;
 }
 
 /// Compiles `graph` for `device`, reading each of its weights once.
 ///
 /// # Errors
-/// Where a weight cannot be read.
+/// Where a weight cannot be read, or running the graph would cost far more than its weights suggest.
 pub fn compile(graph: &Graph, weights: &dyn Weights, device: Device) -> Result<Arc<dyn Plan>, Error> {
+    cost::check(graph)?;
     match device {
         Device::Cpu => Ok(Arc::new(cpu::CpuPlan::compile(graph, weights)?)),
     }

@@ -16,6 +16,7 @@ fn revive() {
     let number = value.handle();
     drop(value);
     // SAFETY: none; that the host notices is what is tested.
+    #[expect(unsafe_code, reason = "only so can a handle be forged")]
     let revived = unsafe { Value::from_handle(number) };
     let _ = revived.shape();
 }

@@ -1,6 +1,11 @@
 //! `runtime run`: every record of an input through a pipeline; with `--watch` again after each change.
 
 mod progress;
+#[cfg(unix)]
+mod same_file;
+#[cfg(not(unix))]
+#[path = "run/same_file_disabled.rs"]
+mod same_file;
 mod serve;
 
 use std::path::Path;
@@ -9,16 +14,17 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::channel::mpsc::Receiver;
 use futures::executor::block_on;
-use runtime_diagnostics::{Exit, Explain, Problem};
-use runtime_engine::{Answer, Generation, Options, RecordError, Registry};
+use runtime_diagnostics::{Exit, Explain, Problem, chain, printable};
+use runtime_engine::{Answer, Generation, Options, RecordError, Registry, dependencies};
 use runtime_pipeline::Pipeline;
 
 use crate::args::{Format, Run};
 use crate::failure::{Failure, IoError};
-use crate::input::{Input, Item, Limits, Record};
-use crate::output::{Output, Sink, Summary, say};
+use crate::input::{DataError, Input, Item, Limits, Record};
+use crate::output::{Output, Sink, SinkError, Summary, say};
 use crate::project::Project;
 use progress::Progress;
+use same_file::same_file;
 use serve::Live;
 
 /// Records under way at once: enough to fill batches while answers are written in order.
@@ -34,7 +40,7 @@ pub(crate) fn run(options: &Run) -> Result<Exit, Failure> {
     if options.watch {
         return serve::watch(options, &project, registry);
     }
-    let generation = Arc::new(project.build(&registry)?);
+    let generation = Arc::new(project.build(project.read()?, &registry)?);
     let pass = Pass::new(options, &project, generation.pipeline())?;
     let summary = pass.run(&Live::new(generation))?;
     Ok(summary.map_or(Exit::Ok, |summary| summary.exit()))
@@ -52,8 +58,15 @@ struct Pass {
 enum Outcome {
     Answered(Record, Answer),
     Refused(Record, RecordError),
-    Bad { line: usize, message: String },
+    Bad { line: usize, error: DataError },
     Failed(IoError),
+}
+
+/// Why a pass ends early.
+enum Stop {
+    /// Nobody reads the answers any more.
+    Unread,
+    Failed(Failure),
 }
 
 impl Pass {
@@ -67,11 +80,8 @@ impl Pass {
             }
         };
         let output = Output::new(&options.output);
-        if let (Input::File(input), Output::File(output)) = (&input, &output)
-            && same_file(input, output)
-        {
-            let message = format!("`{}` is both input and output, and would be lost", output.display());
-            return Err(Problem::new(Exit::Usage, message).hint("write to another file").into());
+        if let Output::File(output) = &output {
+            spare(output, &input, project, pipeline)?;
         }
         let format = output.format(options.format);
         let records = options.limit.unwrap_or(usize::MAX);
@@ -82,63 +92,75 @@ impl Pass {
     /// Reads the whole input and writes its answers; what it came to, or `None` where nobody reads the answers.
     fn run(&self, live: &Live) -> Result<Option<Summary>, Failure> {
         let items = self.input.read(self.limits)?;
-        let mut sink = self.output.open(self.format, live.current().pipeline())?;
+        let first = live.current();
+        let mut sink = self.output.open(self.format, first.pipeline())?;
         let quiet = matches!(self.output, Output::Stdout) && self.format != Format::Table;
         // How far the input has been read says nothing where only its beginning is wanted.
         let bytes = self.input.len().filter(|_| self.limits.records == usize::MAX);
         let progress = Progress::new(bytes, quiet);
-        let summary = block_on(self.answer(items, live, &mut *sink, &progress))?;
+        let serving = || if self.may_change() { live.current() } else { Arc::clone(&first) };
+        let mut summary = Summary::new();
+        let answered = block_on(self.answer(items, serving, &mut *sink, &progress, &mut summary));
         progress.finish();
-        let Some(summary) = summary else { return Ok(None) };
-        if let Err(error) = sink.finish() {
-            return self.unwritable(error).map(|()| None);
+        // Whatever ends a pass, what was answered until then is written and counted.
+        let finished = sink.finish().map_err(|error| self.unwritable(error));
+        let ended = answered.and(finished);
+        if matches!(ended, Err(Stop::Unread)) {
+            return Ok(None);
         }
-        say(&summary.text(&live.current()));
-        Ok(Some(summary))
+        say(&summary.text(&serving()));
+        match ended {
+            Err(Stop::Failed(failure)) => Err(failure),
+            _ => Ok(Some(summary)),
+        }
+    }
+
+    /// Whether another generation may take over in the middle: a table and CSV have a header, to which the outputs of
+    /// an edited pipeline need not fit.
+    fn may_change(&self) -> bool {
+        self.format == Format::Jsonl
     }
 
     async fn answer(
         &self,
         items: Receiver<Item>,
-        live: &Live,
+        serving: impl Fn() -> Arc<Generation>,
         sink: &mut dyn Sink,
         progress: &Progress,
-    ) -> Result<Option<Summary>, Failure> {
-        let mut summary = Summary::new();
-        let mut outcomes = items.map(|item| answer(live.current(), item)).buffered(WINDOW);
+        summary: &mut Summary,
+    ) -> Result<(), Stop> {
+        let mut outcomes = items.map(|item| answer(serving(), item)).buffered(WINDOW);
         while let Some(outcome) = outcomes.next().await {
             match outcome {
                 Outcome::Answered(record, answer) => {
-                    summary.answer(&answer);
-                    if let Err(error) = sink.write(&record, &answer) {
-                        return self.unwritable(error).map(|()| None);
+                    match sink.write(&record, &answer) {
+                        Ok(()) => summary.answer(&answer),
+                        Err(SinkError::Io(error)) => return Err(self.unwritable(error)),
+                        Err(error) => summary.bad(self.complain(progress, record.line, &error)),
                     }
                     progress.at(record.end);
                 }
-                Outcome::Refused(record, error) => {
-                    let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-                    self.complain(progress, record.line, &format!("{error}{hint}"));
-                    summary.bad(error.exit());
-                }
-                Outcome::Bad { line, message } => {
-                    self.complain(progress, line, &message);
-                    summary.bad(Exit::Data);
-                }
-                Outcome::Failed(error) => return Err(error.into()),
+                Outcome::Refused(record, error) => summary.bad(self.complain(progress, record.line, &error)),
+                Outcome::Bad { line, error } => summary.bad(self.complain(progress, line, &error)),
+                Outcome::Failed(error) => return Err(Stop::Failed(error.into())),
             }
         }
-        Ok(Some(summary))
+        Ok(())
     }
 
-    fn complain(&self, progress: &Progress, line: usize, message: &str) {
-        progress.suspend(|| say(&format!("{}:{line}: {message}\n", self.input.name())));
+    /// Tells what is wrong with a record; the exit code that it leads to.
+    fn complain(&self, progress: &Progress, line: usize, error: &impl Explain) -> Exit {
+        let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        let message = format!("{}:{line}: {}{hint}", self.input.name(), chain(error));
+        progress.suspend(|| say(&format!("{}\n", printable(&message))));
+        error.exit()
     }
 
     /// A reader that has gone away has seen enough; all else is an error.
-    fn unwritable(&self, source: std::io::Error) -> Result<(), Failure> {
+    fn unwritable(&self, source: std::io::Error) -> Stop {
         match source.kind() {
-            std::io::ErrorKind::BrokenPipe => Ok(()),
-            _ => Err(IoError::Write { name: self.output.name(), source }.into()),
+            std::io::ErrorKind::BrokenPipe => Stop::Unread,
+            _ => Stop::Failed(IoError::Write { name: self.output.name(), source }.into()),
         }
     }
 }
@@ -150,11 +172,22 @@ async fn answer(generation: Arc<Generation>, item: Item) -> Outcome {
             Ok(answer) => Outcome::Answered(record, answer),
             Err(error) => Outcome::Refused(record, error),
         },
-        Item::Bad { line, error } => Outcome::Bad { line, message: error.to_string() },
+        Item::Bad { line, error } => Outcome::Bad { line, error },
         Item::Failed(error) => Outcome::Failed(error),
     }
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+/// Refuses an output that would overwrite the input, or what the pipeline is made of.
+fn spare(output: &Path, input: &Input, project: &Project, pipeline: &Pipeline) -> Result<(), Failure> {
+    let refuse = |why: &str| {
+        let message = format!("`{}` is {why}, and would be lost", output.display());
+        Err(Problem::new(Exit::Usage, message).hint("write to another file").into())
+    };
+    let named = dependencies(pipeline, project.base());
+    match input {
+        Input::File(input) if same_file(input, output) => refuse("both input and output"),
+        _ if same_file(project.file(), output) => refuse("the pipeline itself"),
+        _ if named.iter().any(|file| same_file(file, output)) => refuse("a file that the pipeline names"),
+        _ => Ok(()),
+    }
 }

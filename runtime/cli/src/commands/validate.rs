@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use runtime_diagnostics::Exit;
+use runtime_diagnostics::{Exit, printable};
 use runtime_engine::check_files;
 use runtime_pipeline::{Pipeline, StepKind};
 
@@ -43,5 +43,5 @@ fn summary(file: &Path, pipeline: &Pipeline) -> String {
         (pipeline.tests.len(), "test"),
     ];
     let counts = counts.map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }));
-    format!("{}: `{}` is valid ({})\n", file.display(), pipeline.name, counts.join(", "))
+    format!("{}: `{}` is valid ({})\n", file.display(), printable(&pipeline.name), counts.join(", "))
 }

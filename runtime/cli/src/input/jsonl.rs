@@ -2,9 +2,9 @@
 
 use std::io::{self, BufRead};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{DataError, Item, Items, Limits, Record};
+use super::{DataError, Item, Items, Limits, Record, Written};
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -13,24 +13,21 @@ pub(super) fn read(mut reader: impl BufRead, limits: Limits, items: &mut Items) 
     let mut number = 0;
     let mut end = 0;
     // Empty lines are bad records, unless nothing but empty lines follows them.
-    let mut empty: Vec<usize> = Vec::new();
+    let mut told = 0;
     while line.read(&mut reader, limits.record_bytes)? {
         number += 1;
         end += line.length;
-        let bytes = line.kept.strip_prefix(BYTE_ORDER_MARK).filter(|_| number == 1).unwrap_or(&line.kept);
-        if bytes.trim_ascii().is_empty() && !line.too_long(limits.record_bytes) {
-            empty.push(number);
+        if number == 1 {
+            line.strip_byte_order_mark();
+        }
+        if line.content == 0 {
             continue;
         }
-        if !empty.drain(..).all(|number| items.bad(number, DataError::EmptyLine)) {
+        if !(told + 1..number).all(|number| items.bad(number, DataError::EmptyLine)) {
             return Ok(());
         }
-        let parsed = if line.too_long(limits.record_bytes) {
-            Err(DataError::TooLong { bytes: line.length, limit: limits.record_bytes })
-        } else {
-            parse(bytes)
-        };
-        let item = match parsed {
+        told = number;
+        let item = match line.record(limits.record_bytes).and_then(parse) {
             Ok((fields, json)) => Item::Record(Record { line: number, fields, json: Some(json), end }),
             Err(error) => Item::Bad { line: number, error },
         };
@@ -41,17 +38,34 @@ pub(super) fn read(mut reader: impl BufRead, limits: Limits, items: &mut Items) 
     Ok(())
 }
 
-fn parse(bytes: &[u8]) -> Result<(serde_json::Map<String, Value>, String), DataError> {
-    let text = str::from_utf8(bytes).map_err(|error| DataError::NotUtf8(error.valid_up_to()))?.trim();
+fn parse(bytes: &[u8]) -> Result<(Map<String, Value>, String), DataError> {
+    let text = str::from_utf8(bytes).map_err(|error| DataError::NotUtf8(error.valid_up_to()))?.trim_ascii_start();
     match serde_json::from_str(text) {
         Ok(Value::Object(fields)) => Ok((fields, text.to_owned())),
-        Ok(Value::Null) => Err(DataError::NotAnObject("null")),
-        Ok(Value::Bool(_)) => Err(DataError::NotAnObject("a boolean")),
-        Ok(Value::Number(_)) => Err(DataError::NotAnObject("a number")),
-        Ok(Value::String(_)) => Err(DataError::NotAnObject("a text")),
-        Ok(Value::Array(_)) => Err(DataError::NotAnObject("a list")),
-        // The parser saw one line only, so the line that it names is always 1.
-        Err(error) => Err(DataError::NotJson(error.to_string().replace(" at line 1 column ", " at column "))),
+        Ok(other) => Err(DataError::NotAnObject(type_name(&other))),
+        // JSON knows no largest number, and what is passed on unread need not be one. (The error has no kind.)
+        Err(error) if error.to_string().starts_with("number out of range") => match serde_json::from_str(text) {
+            Ok::<Written<'_>, _>(written) => Ok((written.values(), text.to_owned())),
+            Err(error) => Err(not_json(&error)),
+        },
+        Err(error) => Err(not_json(&error)),
+    }
+}
+
+/// The parser saw one line only, so the line that it names is always 1.
+fn not_json(error: &serde_json::Error) -> DataError {
+    DataError::NotJson(error.to_string().replace(" at line 1 column ", " at column "))
+}
+
+/// As messages call a value of this type.
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
     }
 }
 
@@ -61,6 +75,8 @@ struct Line {
     kept: Vec<u8>,
     /// Bytes, the line break included.
     length: u64,
+    /// Bytes up to the last that is not blank, whether kept or not.
+    content: u64,
 }
 
 impl Line {
@@ -68,6 +84,7 @@ impl Line {
     fn read(&mut self, reader: &mut impl BufRead, limit: usize) -> io::Result<bool> {
         self.kept.clear();
         self.length = 0;
+        self.content = 0;
         loop {
             let available = match reader.fill_buf() {
                 Ok(available) => available,
@@ -79,8 +96,12 @@ impl Line {
             }
             let line_break = available.iter().position(|byte| *byte == b'\n');
             let taken = line_break.map_or(available.len(), |index| index + 1);
-            let room = (limit + 2).saturating_sub(self.kept.len());
-            self.kept.extend_from_slice(&available[..taken.min(room)]);
+            let part = &available[..taken];
+            let room = limit.saturating_add(BYTE_ORDER_MARK.len()).saturating_sub(self.kept.len());
+            self.kept.extend_from_slice(&part[..taken.min(room)]);
+            if let Some(last) = part.iter().rposition(|byte| !byte.is_ascii_whitespace()) {
+                self.content = self.length + last as u64 + 1;
+            }
             self.length += taken as u64;
             reader.consume(taken);
             if line_break.is_some() {
@@ -89,8 +110,18 @@ impl Line {
         }
     }
 
-    /// Whether the record is longer than `limit`, its line break not counted.
-    fn too_long(&self, limit: usize) -> bool {
-        self.length > limit as u64 && self.kept.trim_ascii_end().len() > limit
+    fn strip_byte_order_mark(&mut self) {
+        if self.kept.starts_with(BYTE_ORDER_MARK) {
+            self.kept.drain(..BYTE_ORDER_MARK.len());
+            self.content -= BYTE_ORDER_MARK.len() as u64;
+        }
+    }
+
+    /// The record, without the blanks behind it, which may be as many as they like.
+    fn record(&self, limit: usize) -> Result<&[u8], DataError> {
+        match usize::try_from(self.content) {
+            Ok(content) if content <= limit => Ok(&self.kept[..content]),
+            _ => Err(DataError::TooLong { bytes: self.length, limit }),
+        }
     }
 }

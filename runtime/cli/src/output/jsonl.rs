@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use runtime_engine::Answer;
 use serde_json::{Map, Value};
 
-use super::Sink;
+use super::{Sink, SinkError};
 use crate::input::Record;
 
 pub(super) struct JsonLines<W: Write>(BufWriter<W>);
@@ -17,10 +17,10 @@ impl<W: Write> JsonLines<W> {
 }
 
 impl<W: Write> Sink for JsonLines<W> {
-    fn write(&mut self, record: &Record, answer: &Answer) -> io::Result<()> {
+    fn write(&mut self, record: &Record, answer: &Answer) -> Result<(), SinkError> {
         writeln!(self.0, "{}", joined(record, &answer.outputs))?;
         // Whoever reads the pipe gets each answer as soon as it is there.
-        self.0.flush()
+        Ok(self.0.flush()?)
     }
 
     fn finish(&mut self) -> io::Result<()> {

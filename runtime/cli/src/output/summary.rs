@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use runtime_diagnostics::Exit;
-use runtime_engine::{Answer, Generation};
+use runtime_diagnostics::{Exit, chain, printable};
+use runtime_engine::{Answer, Generation, RungNote};
 
 /// Counts of one run.
 #[derive(Debug)]
@@ -14,8 +14,8 @@ pub(crate) struct Summary {
     answered: usize,
     bad: usize,
     exit: Exit,
-    /// By ladder and rung; a rung of `None` is what no rung accepted.
-    rungs: BTreeMap<(usize, Option<String>), usize>,
+    /// By step and rung; a rung of `None` is what no rung accepted.
+    rungs: BTreeMap<(String, Option<String>), usize>,
 }
 
 impl Summary {
@@ -25,8 +25,8 @@ impl Summary {
 
     pub(crate) fn answer(&mut self, answer: &Answer) {
         self.answered += 1;
-        for (ladder, rung) in answer.rungs.iter().enumerate() {
-            *self.rungs.entry((ladder, rung.clone())).or_default() += 1;
+        for answered in &answer.rungs {
+            *self.rungs.entry(answered.clone()).or_default() += 1;
         }
     }
 
@@ -50,35 +50,51 @@ impl Summary {
         let elapsed = self.start.elapsed();
         let mut text = format!("{} in {}", count(self.answered, "record"), seconds(elapsed));
         if self.answered > 0 {
-            let rate = self.answered as f64 / elapsed.as_secs_f64().max(1e-9);
+            let rate = number(self.answered) / elapsed.as_secs_f64().max(1e-9);
             let _ = write!(text, " ({rate:.0} records/s)");
         }
         if self.bad > 0 {
             let _ = write!(text, ", {} not answered", count(self.bad, "record"));
         }
         text.push('\n');
-        for (ladder, (step, rungs)) in generation.ladders().enumerate() {
-            let names = rungs.into_iter().map(|rung| Some(rung.to_owned())).chain([None]);
-            for name in names {
-                let times = self.rungs.get(&(ladder, name.clone())).copied().unwrap_or(0);
-                if times == 0 && name.is_none() {
-                    continue;
+        let ladders = generation.ladders().flat_map(|(step, rungs)| {
+            let rungs = rungs.into_iter().map(|rung| (step.to_owned(), Some(rung.to_owned())));
+            rungs.chain([(step.to_owned(), None)])
+        });
+        for (rung, times) in self.shares(ladders) {
+            let (step, name) = &rung;
+            let share = 100.0 * number(times) / number(self.answered.max(1));
+            let _ = write!(text, "  {step}: {:<12} {times:>6} {share:>5.1}%", name.as_deref().unwrap_or("no rung"));
+            let of_rung = |note: &&RungNote| note.step == *step && Some(&note.rung) == name.as_ref();
+            if let Some(note) = generation.notes().iter().find(of_rung).filter(|_| times > 0) {
+                let why = printable(&chain(&note.problem));
+                let _ = write!(text, "  `{}`, since {why}", printable(&note.otherwise));
+                if let Some(advice) = note.problem.advice() {
+                    let _ = write!(text, "\n{:>25}{}", "", printable(advice));
                 }
-                let share = 100.0 * times as f64 / self.answered.max(1) as f64;
-                let rung = name.as_deref().unwrap_or("no rung");
-                let _ = write!(text, "  {step}: {rung:<12} {times:>6} {share:>5.1}%");
-                let note = generation.notes().iter().find(|note| note.step == step && note.rung == rung);
-                if let Some(note) = note.filter(|_| times > 0) {
-                    let _ = write!(text, "  `{}`, since {}", note.otherwise, note.problem);
-                    if let Some(advice) = note.problem.advice() {
-                        let _ = write!(text, "\n{:>25}{advice}", "");
-                    }
-                }
-                text.push('\n');
             }
+            text.push('\n');
         }
         text
     }
+
+    /// How often each rung answered: those of `ladders` in their order, then those that only an earlier generation had.
+    /// That no rung accepted is told where it happened.
+    fn shares(
+        &self,
+        ladders: impl Iterator<Item = (String, Option<String>)>,
+    ) -> Vec<((String, Option<String>), usize)> {
+        let mut rest = self.rungs.clone();
+        let mut shares: Vec<_> = ladders.map(|rung| (rung.clone(), rest.remove(&rung).unwrap_or(0))).collect();
+        shares.extend(rest);
+        shares.retain(|((_, name), times)| name.is_some() || *times > 0);
+        shares
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate and a share are shown in a few digits")]
+fn number(count: usize) -> f64 {
+    count as f64
 }
 
 fn count(number: usize, what: &str) -> String {
@@ -90,5 +106,37 @@ fn seconds(duration: Duration) -> String {
         format!("{} ms", duration.as_millis())
     } else {
         format!("{:.1} s", duration.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+
+    use super::*;
+
+    fn rung(step: &str, name: Option<&str>) -> (String, Option<String>) {
+        (step.to_owned(), name.map(str::to_owned))
+    }
+
+    #[test]
+    fn rungs_are_counted_by_name_through_a_swap_that_moves_them() {
+        let mut summary = Summary::new();
+        let answers = [
+            vec![rung("a", Some("cheap")), rung("b", None)],
+            vec![rung("b", Some("cheap")), rung("a", Some("old"))],
+            vec![rung("b", None), rung("a", Some("cheap"))],
+        ];
+        for rungs in answers {
+            summary.answer(&Answer { outputs: Map::new(), rungs, time: Duration::ZERO });
+        }
+        let now = [rung("b", Some("cheap")), rung("b", None), rung("a", Some("cheap")), rung("a", None)];
+        let expected = [
+            (rung("b", Some("cheap")), 1),
+            (rung("b", None), 2),
+            (rung("a", Some("cheap")), 2),
+            (rung("a", Some("old")), 1),
+        ];
+        assert_eq!(summary.shares(now.into_iter()), expected);
     }
 }

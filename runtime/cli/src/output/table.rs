@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Row, TableStyle};
+use runtime_diagnostics::printable;
 use runtime_engine::Answer;
 use runtime_pipeline::{Pipeline, Reference};
 use serde_json::Value;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::Sink;
+use super::{Sink, SinkError};
 use crate::input::Record;
 
 /// Columns that a text may take.
@@ -17,12 +18,15 @@ const TEXT_WIDTH: usize = 56;
 /// Columns that an output may take.
 const OUTPUT_WIDTH: usize = 32;
 
+/// Rows that are aligned with each other. More are another table, so that a long input is not held in memory.
+const PAGE: usize = 500;
+
 pub(super) struct Table<W: Write> {
     writer: W,
-    table: comfy_table::Table,
+    header: Vec<String>,
+    rows: Vec<Row>,
     /// The fields of a record that the pipeline reads.
     reads: Vec<String>,
-    rows: usize,
 }
 
 impl<W: Write> Table<W> {
@@ -35,18 +39,27 @@ impl<W: Write> Table<W> {
                 reads.push(field.clone());
             }
         }
+        let outputs = pipeline.output.iter().map(|output| output.field.as_str());
+        let header = std::iter::once("line").chain(reads.iter().map(String::as_str)).chain(outputs).chain(["ms"]);
+        let header = header.map(printable).collect();
+        Self { writer, header, rows: Vec::new(), reads }
+    }
+
+    /// Writes the rows that there are.
+    fn page(&mut self) -> io::Result<()> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
         let mut table = comfy_table::Table::new();
         let style = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
         table.load_style(style).set_content_arrangement(ContentArrangement::Disabled);
-        let outputs = pipeline.output.iter().map(|output| output.field.clone());
-        let header = std::iter::once("line".to_owned()).chain(reads.iter().cloned()).chain(outputs);
-        table.set_header(header.chain(std::iter::once("ms".to_owned())));
-        Self { writer, table, reads, rows: 0 }
+        table.set_header(&self.header).add_rows(self.rows.drain(..));
+        writeln!(self.writer, "{}", table.trim_fmt())
     }
 }
 
 impl<W: Write> Sink for Table<W> {
-    fn write(&mut self, record: &Record, answer: &Answer) -> io::Result<()> {
+    fn write(&mut self, record: &Record, answer: &Answer) -> Result<(), SinkError> {
         let mut row = Row::new();
         row.add_cell(right(record.line.to_string()));
         for field in &self.reads {
@@ -55,22 +68,22 @@ impl<W: Write> Sink for Table<W> {
         for value in answer.outputs.values() {
             row.add_cell(match value {
                 Value::Number(number) => {
-                    right(number.as_f64().map_or_else(String::new, |number| format!("{number:.3}")))
+                    right(number.as_f64().map_or_else(|| number.to_string(), |number| format!("{number:.3}")))
                 }
                 Value::Null => "-".into(),
                 other => shortened(other, OUTPUT_WIDTH).into(),
             });
         }
         row.add_cell(right(format!("{:.0}", answer.time.as_secs_f64() * 1e3)));
-        self.table.add_row(row);
-        self.rows += 1;
+        self.rows.push(row);
+        if self.rows.len() == PAGE {
+            self.page()?;
+        }
         Ok(())
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        if self.rows > 0 {
-            writeln!(self.writer, "{}", self.table.trim_fmt())?;
-        }
+        self.page()?;
         self.writer.flush()
     }
 }
@@ -79,11 +92,10 @@ fn right(text: String) -> comfy_table::Cell {
     comfy_table::Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
-/// On one line, at most `width` columns wide, and without control characters, which could command the terminal.
+/// On one line, at most `width` columns wide, and without what could command the terminal.
 fn shortened(value: &Value, width: usize) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let text: String = text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = printable(&text).split_whitespace().collect::<Vec<_>>().join(" ");
     if text.width() <= width {
         return text;
     }
@@ -97,7 +109,45 @@ fn shortened(value: &Value, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use runtime_diagnostics::Source;
+    use serde_json::Map;
+
     use super::*;
+
+    const PIPELINE: &str = r#"
+        name = "mood"
+        [models.nli]
+        source = "./nli"
+        [[steps]]
+        name = "mood"
+        kind = "zero-shot-classification"
+        text = "text"
+        model = "nli"
+        labels = ["good", "bad"]
+    "#;
+
+    #[test]
+    fn every_page_has_a_header_and_no_row_is_lost_or_held() {
+        let pipeline = runtime_pipeline::parse(&Source::new("p.toml", PIPELINE), &[]).expect("a pipeline");
+        let mut written = Vec::new();
+        let mut table = Table::new(&mut written, &pipeline);
+        for line in 1..=2 * PAGE + 1 {
+            let fields = Map::from_iter([("text".to_owned(), Value::from("hello"))]);
+            let record = Record { line, fields, json: None, end: 0 };
+            let answer = Answer { outputs: Map::new(), rungs: Vec::new(), time: Duration::ZERO };
+            table.write(&record, &answer).expect("a buffer in memory");
+            assert!(table.rows.len() < PAGE);
+        }
+        table.finish().expect("a buffer in memory");
+        drop(table);
+        let text = String::from_utf8(written).expect("a text");
+        let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
+        let numbers: Vec<usize> = text.lines().filter_map(first).filter_map(|word| word.parse().ok()).collect();
+        assert_eq!(numbers, (1..=2 * PAGE + 1).collect::<Vec<_>>());
+        assert_eq!(text.lines().filter(|line| line.contains("label")).count(), 3);
+    }
 
     #[test]
     fn texts_are_shortened_to_columns_and_cannot_command_the_terminal() {

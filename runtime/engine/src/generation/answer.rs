@@ -107,7 +107,7 @@ impl Step {
         &'a self,
         text: &str,
         outputs: &mut Outputs<'a>,
-        rungs: &mut Vec<Option<String>>,
+        rungs: &mut Vec<(String, Option<String>)>,
     ) -> Result<Duration, Error> {
         let mut put = |output, value| outputs.insert((&*self.name, output), value);
         match &self.does {
@@ -117,7 +117,7 @@ impl Step {
                 put("label", verdict.label.map_or(Value::Null, Value::from));
                 put("score", verdict.score.map_or(Value::Null, number));
                 put("rung", rung.clone().map_or(Value::Null, Value::from));
-                rungs.push(rung);
+                rungs.push((self.name.clone(), rung));
                 Ok(verdict.time)
             }
             Does::ZeroShot(classifier) => {

@@ -1,7 +1,8 @@
 //! From a checked pipeline to one that can answer.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,9 +31,8 @@ impl Generation {
             models: HashMap::new(),
         };
         let steps: Vec<Step> = pipeline.steps.iter().filter_map(|step| builder.step(step)).collect();
-        let Builder { problems, notes, models, .. } = builder;
-        let models = models.into_values().flatten().collect();
-        problems.into_result(Self { pipeline, steps, notes, _models: models })
+        let Builder { problems, notes, .. } = builder;
+        problems.into_result(Self { pipeline, steps, notes })
     }
 }
 
@@ -95,7 +95,11 @@ impl<'a> Builder<'a> {
         }
         let model = self.declared(name)?;
         let loaded = self.load(model);
-        let loaded = self.keep(loaded, &model.source);
+        // What a plugin does wrong is told where it is named, if it is.
+        let loaded = match (loaded, &model.plugin) {
+            (Err(error @ (Error::Plugin(_) | Error::OtherModel { .. })), Some(plugin)) => self.keep(Err(error), plugin),
+            (loaded, _) => self.keep(loaded, &model.source),
+        };
         self.models.insert(name.value.to_string(), loaded.clone());
         loaded
     }
@@ -103,7 +107,7 @@ impl<'a> Builder<'a> {
     fn load(&self, model: &pipeline::Model) -> Result<Arc<LoadedModel>, Error> {
         let plugin = model.plugin.as_ref().map(|plugin| beside(self.base, plugin));
         let source = ModelSource::parse(&model.source)?.resolved_from(self.base);
-        self.registry.load(self.registry.folder(&source)?, plugin.as_deref(), Head::SequenceClassification)
+        self.registry.load(&self.registry.folder(&source)?, plugin.as_deref(), Head::SequenceClassification)
     }
 
     /// Why the language model of a rung does not answer. It is never downloaded in passing: it may be large.
@@ -139,10 +143,10 @@ impl<'a> Builder<'a> {
             Labels::File(file) => file,
         };
         let path = beside(self.base, file);
-        let text = match fs::read_to_string(&path) {
+        let text = match read_labels(&path) {
             Ok(text) => text,
             Err(error) => {
-                let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NoInput } else { Exit::Io };
+                let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NoInput } else { Exit::Io };
                 let message = format!("cannot read the label file `{}`: {error}", path.display());
                 self.problems.push(Problem::new(exit, message).at(&file.source, file.span.clone(), ""));
                 return None;
@@ -156,6 +160,21 @@ impl<'a> Builder<'a> {
     fn keep<T, P>(&mut self, result: Result<T, Error>, place_of: &pipeline::Spanned<P>) -> Option<T> {
         result.map_err(|error| self.problems.push(place(&error, place_of))).ok()
     }
+}
+
+/// Bytes of a label file, at most.
+const LARGEST_LABELS: u64 = 16 << 20;
+
+fn read_labels(path: &Path) -> io::Result<String> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
+    }
+    let mut text = String::new();
+    let read = File::open(path)?.take(LARGEST_LABELS + 1).read_to_string(&mut text)?;
+    if read as u64 > LARGEST_LABELS {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {LARGEST_LABELS} bytes")));
+    }
+    Ok(text)
 }
 
 fn place<P>(error: &impl Explain, asked: &pipeline::Spanned<P>) -> Problem {

@@ -32,10 +32,6 @@ impl Plan for Summing {
             batch.spans().map(|span| f32::from(u16::try_from(sum(span)).expect("small sums"))).collect();
         Ok(Outputs::new(vec![("logits".to_owned(), Matrix { rows: data.len(), width: 1, data })]))
     }
-
-    fn weight_bytes(&self) -> usize {
-        0
-    }
 }
 
 fn sequence(ids: &[u32]) -> Sequence {

@@ -1,0 +1,132 @@
+//! What a graph costs to run, known before it runs.
+//!
+//! A plugin describes the graph of a model that nobody vouches for. It is bounded while it does so; what it describes
+//! runs outside of its sandbox and is bounded here, in relation to the weights, which a user did choose to load.
+
+use runtime_graph::{Dim, Graph, Node, Op, Shape};
+
+use crate::Error;
+
+/// Multiplications for each row, per number of the weights: one in most models, 24 where layers share their weights.
+const WORK_PER_WEIGHT: u64 = 256;
+
+/// Numbers of results that do not depend on the batch, per number of the weights.
+const FIXED_PER_WEIGHT: u64 = 4;
+
+/// Numbers that are held at once for each row: 4 MiB, where the largest known feed-forward layer needs 0.4.
+const LIVE_PER_ROW: u64 = 1 << 20;
+
+/// What is allowed in any case, so that tiny models need not be measured.
+const FLOOR: u64 = 1 << 20;
+
+/// Refuses a graph that would need far more time or memory than its weights suggest.
+pub(crate) fn check(graph: &Graph) -> Result<(), Error> {
+    let weights: u64 = graph.nodes.iter().filter(|node| is_weight(node)).map(|node| elements(&node.shape)).sum();
+    let computed = || graph.nodes.iter().filter(|node| !is_weight(node));
+    let work = computed().map(|node| work(graph, node)).fold(0, u64::saturating_add);
+    let fixed = computed().filter(|node| is_fixed(&node.shape)).map(|node| elements(&node.shape));
+    let fixed = fixed.fold(0, u64::saturating_add);
+    for (what, needs, limit) in [
+        ("multiplications for each token", work, weights.saturating_mul(WORK_PER_WEIGHT).max(FLOOR)),
+        ("numbers that depend on no token", fixed, weights.saturating_mul(FIXED_PER_WEIGHT).max(FLOOR)),
+        ("numbers held at once for each token", live(graph), LIVE_PER_ROW),
+    ] {
+        if needs > limit {
+            return Err(Error::TooCostly { what, needs, limit });
+        }
+    }
+    Ok(())
+}
+
+fn is_weight(node: &Node) -> bool {
+    matches!(node.op, Op::Weight { .. })
+}
+
+fn is_fixed(shape: &Shape) -> bool {
+    shape.dims().iter().all(|dim| matches!(dim, Dim::Fixed(_)))
+}
+
+/// The product of the known sizes: all numbers of a fixed shape, those of one row of another.
+fn elements(shape: &Shape) -> u64 {
+    let sizes = shape.dims().iter().map(|dim| if let Dim::Fixed(size) = dim { u64::from(*size) } else { 1 });
+    sizes.fold(1, u64::saturating_mul)
+}
+
+/// Multiplications for one row, or in all where the result is fixed.
+fn work(graph: &Graph, node: &Node) -> u64 {
+    let inner = match node.op {
+        Op::Linear => graph.node(node.inputs[0]).shape.width().map_or(1, u64::from),
+        _ => 1,
+    };
+    elements(&node.shape).saturating_mul(inner)
+}
+
+/// The most numbers for one row that are needed at the same time.
+fn live(graph: &Graph) -> u64 {
+    let mut last_use = vec![0; graph.nodes.len()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        last_use[index] = index;
+        node.inputs.iter().for_each(|input| last_use[input.index()] = index);
+    }
+    graph.outputs.iter().for_each(|output| last_use[output.value.index()] = graph.nodes.len());
+    let mut ends = vec![0u64; graph.nodes.len() + 1];
+    let (mut now, mut most) = (0u64, 0u64);
+    for (index, node) in graph.nodes.iter().enumerate() {
+        if !is_weight(node) && !is_fixed(&node.shape) {
+            now = now.saturating_add(elements(&node.shape));
+            ends[last_use[index]] = ends[last_use[index]].saturating_add(elements(&node.shape));
+        }
+        most = most.max(now);
+        now = now.saturating_sub(ends[index]);
+    }
+    most
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime_graph::{Activation, Builder, Catalog, DType};
+
+    use super::*;
+
+    fn graph(describe: impl Fn(&Builder)) -> Graph {
+        let tensors = [("words", vec![4000, 512], DType::F32), ("square", vec![512, 512], DType::F32)];
+        let (builder, recording) = Builder::native("test", Catalog::new(tensors, ""));
+        describe(&builder);
+        recording.finish().expect("well formed")
+    }
+
+    fn refusal(graph: &Graph) -> Option<&'static str> {
+        match check(graph) {
+            Err(Error::TooCostly { what, .. }) => Some(what),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn deep_models_pass_and_bombs_do_not() {
+        let layers = |count: u32| {
+            graph(|builder| {
+                let square = builder.tensor("square");
+                let x = builder.table("words").rows(&builder.token_ids());
+                let deep = (0..count).fold(x, |x, _| x.linear(&square, None).activation(Activation::Relu));
+                builder.output("y", &deep);
+            })
+        };
+        assert_eq!(refusal(&layers(100)), None);
+        assert_eq!(refusal(&layers(3000)), Some("multiplications for each token"));
+
+        let square = graph(|builder| {
+            let words = builder.tensor("words");
+            builder.output("y", &words.linear(&words, None));
+        });
+        assert_eq!(refusal(&square), Some("multiplications for each token"));
+
+        let hoard = graph(|builder| {
+            let x = builder.table("words").rows(&builder.token_ids());
+            let hoard: Vec<_> = (0..3000).map(|_| x.activation(Activation::Relu)).collect();
+            let sum = hoard.iter().fold(x, |sum, x| &sum + x);
+            builder.output("y", &sum);
+        });
+        assert_eq!(refusal(&hoard), Some("numbers held at once for each token"));
+    }
+}
