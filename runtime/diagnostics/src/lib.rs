@@ -13,7 +13,7 @@ pub use exit::Exit;
 pub use problem::{Label, Problem, Problems, Source, Span};
 pub use render::{Style, render};
 pub use suggest::nearest;
-pub use text::{chain, is_steering, printable};
+pub use text::{chain, is_steering, panic_message, printable};
 
 /// An error that knows its exit code and what to do about it.
 pub trait Explain: std::error::Error {

@@ -1,5 +1,6 @@
 //! Texts of others, made fit to be printed.
 
+use std::any::Any;
 use std::error::Error;
 
 /// The text without what could command a terminal or turn its line around: control characters and marks of direction
@@ -34,6 +35,12 @@ pub fn chain(error: &dyn Error) -> String {
         next = cause.source();
     }
     text
+}
+
+/// The text that a panic carries.
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 #[cfg(test)]

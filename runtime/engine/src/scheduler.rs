@@ -11,6 +11,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use runtime_diagnostics::panic_message;
 use runtime_models::Sequence;
 use runtime_tensor::{Batch, Matrix, Plan};
 use tokio::sync::oneshot;
@@ -178,7 +179,7 @@ impl Worker {
             batch.push(&sequence.token_ids, &sequence.token_types);
         }
         let outputs = catch_unwind(AssertUnwindSafe(|| self.plan.run(&batch)));
-        let outputs = outputs.map_err(|panic| ScheduleError::Panicked { message: message(&*panic) })?;
+        let outputs = outputs.map_err(|panic| ScheduleError::Panicked { message: panic_message(&*panic) })?;
         let outputs = outputs.map_err(|error| ScheduleError::Plan(Arc::new(error)))?;
         let output = outputs.get(self.output).ok_or(ScheduleError::NoOutput { output: self.output })?;
         let per_sequence = output.rows == batch.sequences();
@@ -195,12 +196,6 @@ impl Worker {
 fn share(time: Duration, part: usize, whole: usize) -> Duration {
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     time * count(part) / count(whole.max(1))
-}
-
-/// The text that a panic carries.
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! Texts to token ids, by `tokenizer.json`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use runtime_diagnostics::panic_message;
 use serde_json::Value;
 use tokenizers::{Encoding, PostProcessor, TruncationDirection};
 
@@ -47,8 +50,8 @@ impl Tokenizer {
     pub(crate) fn open(folder: &ModelFolder) -> Result<Self, Error> {
         let path = folder.file("tokenizer.json");
         let bytes = read_bytes(&path, LARGEST)?;
-        let mut inner =
-            tokenizers::Tokenizer::from_bytes(bytes).map_err(|source| Error::TokenizerFile { path, source })?;
+        let mut inner = guarded(|| tokenizers::Tokenizer::from_bytes(bytes))
+            .map_err(|source| Error::TokenizerFile { path, source })?;
         inner.with_padding(None);
         // Taking truncation away cannot fail; only parameters are checked.
         inner.with_truncation(None).map_err(|source| Error::Tokenize { source })?;
@@ -75,7 +78,8 @@ impl Tokenizer {
     /// # Errors
     /// Where the library fails, for example for a character that a vocabulary without unknown token does not have.
     pub fn pieces(&self, text: &str, limit: usize) -> Result<Pieces, Error> {
-        let mut encoding = self.inner.encode_fast(text, false).map_err(|source| Error::Tokenize { source })?;
+        let mut encoding =
+            guarded(|| self.inner.encode_fast(text, false)).map_err(|source| Error::Tokenize { source })?;
         encoding.truncate(limit, 0, self.side);
         encoding.take_overflowing();
         Ok(Pieces(encoding))
@@ -109,11 +113,17 @@ impl Tokenizer {
         // What was cut off comes along as further encodings, which nobody reads.
         text.take_overflowing();
         let pair = pair.map(|pair| pair.0.clone());
-        let encoding = self.inner.post_process(text, pair, true).map_err(|source| Error::Tokenize { source })?;
+        let encoding = guarded(|| self.inner.post_process(text, pair, true));
+        let encoding = encoding.map_err(|source| Error::Tokenize { source })?;
         Ok(Sequence { token_ids: encoding.get_ids().to_vec(), token_types: encoding.get_type_ids().to_vec() })
     }
 
     fn special_tokens(&self, pair: bool) -> usize {
         self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(pair))
     }
+}
+
+/// What the library returns; where it panics, as it does on some files and texts, that is an error like others.
+fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(panic_message(&*panic).into()))
 }
