@@ -30,8 +30,9 @@ use serve::Live;
 /// Records under way at once: enough to fill batches while answers are written in order.
 const WINDOW: usize = 64;
 
-/// Results remembered under `--watch`, so that an edit asks the models only what is new: some 20 MB.
-const MEMO: usize = 1 << 16;
+/// Bytes of results that each model remembers under `--watch`, so that an edit asks only what is new; a classifier's
+/// result takes about 80.
+const MEMO: usize = 16 << 20;
 
 pub(crate) fn run(options: &Run) -> Result<Exit, Failure> {
     let memo = if options.watch { MEMO } else { 0 };
