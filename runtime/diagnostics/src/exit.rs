@@ -14,7 +14,7 @@ pub enum Exit {
     Usage = 64,
     /// The input is wrong, in part or in whole (`EX_DATAERR`).
     Data = 65,
-    /// An input file is absent or unreadable (`EX_NOINPUT`).
+    /// An input does not exist, or is a folder (`EX_NOINPUT`).
     NoInput = 66,
     /// Something needed, such as a model, cannot be had now (`EX_UNAVAILABLE`).
     Unavailable = 69,
