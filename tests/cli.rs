@@ -272,6 +272,43 @@ fn what_the_pipeline_is_made_of_is_never_overwritten() {
 }
 
 #[test]
+fn no_answers_are_written_into_a_model_s_folder() {
+    let project = given(records(2));
+    let folder = project.read(PIPELINE).lines().find_map(|line| {
+        let source = line.strip_prefix("source = \"./")?;
+        Some(source.trim_end_matches('"').to_owned())
+    });
+    let folder = folder.expect("a model in a folder");
+    let weights = format!("{folder}/model.safetensors");
+    let before = fs::read(project.path(&weights)).expect("weights");
+    fs::hard_link(project.path(&weights), project.path("linked.jsonl")).expect("a hard link");
+    let new = format!("{folder}/new.jsonl");
+    for output in [&*weights, "linked.jsonl", &new] {
+        let _refused = run(&project, &["--output", output]).exits(64).says(&[output, "another folder"]);
+        assert_eq!(fs::read(project.path(&weights)).expect("weights"), before);
+    }
+    assert!(!project.path(&new).exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn standard_input_is_not_overwritten() {
+    let project = given(records(2));
+    let before = project.read("data/tickets.jsonl");
+    let attempt = |output: &str| {
+        let mut command = project.command(RUN.iter().chain(&["--input", "-", "--output", output]));
+        command.stdin(fs::File::open(project.path("data/tickets.jsonl")).expect("the input"));
+        command.output().expect("it runs")
+    };
+    let refused = attempt("data/tickets.jsonl");
+    assert_eq!(refused.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("both input and output"));
+    assert_eq!(project.read("data/tickets.jsonl"), before);
+    assert_eq!(attempt("out.jsonl").status.code(), Some(0));
+    assert_eq!(project.read("out.jsonl").lines().count(), 2);
+}
+
+#[test]
 fn wrong_command_lines_are_usage_errors() {
     let project = given(records(1));
     let wrong: [&[&str]; 9] = [
@@ -402,6 +439,19 @@ fn a_wrong_setting_names_the_nearest() {
         .run(["run", PIPELINE, "--set", "source=./x"])
         .exits(64)
         .says(&["models.nli.source", "models.llm.source"]);
+}
+
+#[test]
+fn a_setting_that_the_pipeline_s_tests_do_not_fit_runs() {
+    let project = given("{\"body\": \"a phone\"}\n");
+    for command in ["run", "graph"] {
+        let finished =
+            project.run([command, PIPELINE, "--set", "text=body", "--set", "labels=[\"a\", \"b\"]"]).exits(0);
+        assert!(!finished.stderr.contains("is never"), "{}", finished.stderr);
+    }
+    for command in ["test", "validate"] {
+        let _refused = project.run([command, PIPELINE, "--set", "text=body"]).exits(78).says(&["no field `body`"]);
+    }
 }
 
 #[test]
@@ -537,4 +587,21 @@ fn standard_input_is_read_as_json_lines() {
     assert_eq!(rounded(&by_pipe), rounded(&by_file));
     let _empty =
         project.run_on(b"", RUN.iter().chain(&["--input", "-"])).exits(65).says(&["stdin:1: the input is empty"]);
+}
+
+#[test]
+fn a_model_that_names_no_entailment_is_warned_of_and_answers() {
+    let project = Project::tiny();
+    let quiet = project.run(["run", PIPELINE]).exits(0);
+    assert!(!quiet.stderr.contains("entailment"), "{}", quiet.stderr);
+    project.write("model/config.json", project.read("model/config.json").replace("ENTAILMENT", "AGREEMENT"));
+    let warned = project.run(["run", PIPELINE]).exits(0).says(&["no label of this model says", "`label2id`"]);
+    assert_eq!(warned.records().len(), quiet.records().len());
+}
+
+#[test]
+fn validate_knows_what_is_no_source_of_a_model() {
+    let project = given("");
+    project.edit(PIPELINE, "HuggingFaceTB/SmolLM2-1.7B-Instruct", "https://example.org/a/b");
+    let _refused = project.run(["validate", PIPELINE]).exits(78).says(&["https://example.org/a/b", "triage.toml:"]);
 }

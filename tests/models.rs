@@ -131,10 +131,53 @@ fn damaged_weights_are_refused_wherever_they_are_cut() {
         refused(&project, &["model.safetensors"]);
     }
     project.write(WEIGHTS, [&whole[..], &[0]].concat());
-    refused(&project, &["is not a whole safetensors file"]);
+    refused(&project, &["bytes, and its header tells of"]);
     // A header that claims to be longer than memory.
     project.write(WEIGHTS, [&u64::MAX.to_le_bytes()[..], &whole[8..]].concat());
-    refused(&project, &["is not a whole safetensors file"]);
+    refused(&project, &["bytes, and its header tells of"]);
+    project.write(WEIGHTS, [&whole[..8], &b"x".repeat(whole.len() - 8)[..]].concat());
+    refused(&project, &["is not that of a safetensors file"]);
+}
+
+#[test]
+fn a_pointer_of_git_lfs_is_told_from_a_damaged_file() {
+    let project = tiny();
+    project.write(WEIGHTS, "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 148000\n");
+    refused(&project, &["is a pointer of Git LFS", "git lfs pull"]);
+}
+
+#[test]
+fn weights_that_are_no_numbers_give_no_answer() {
+    for damage in [f32::NAN, f32::INFINITY] {
+        let project = tiny();
+        let mut tensors = Tensors::read(&project.path(WEIGHTS));
+        tensors.0.get_mut("classifier.bias").expect("it has one").1.fill(damage);
+        tensors.write(&project.path(WEIGHTS), Floats::F32);
+        let error = classified(&project.path("model"), None).expect_err("there is no score");
+        assert!(error.to_string().contains("its weights must be damaged"), "{error}");
+    }
+}
+
+#[test]
+fn special_tokens_and_types_must_have_rows_too() {
+    for (pointer, value, says) in [
+        ("/post_processor/special_tokens/[CLS]/ids/0", json!(999_999), "has ids up to 999999"),
+        ("/post_processor/pair/3/Sequence/type_id", json!(9), "gives token types up to 9"),
+    ] {
+        let project = tiny();
+        let path = project.path("model/tokenizer.json");
+        let mut tokenizer: Value = serde_json::from_slice(&fs::read(&path).expect("it is there")).expect("it is JSON");
+        *tokenizer.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer} is not there")) = value;
+        fs::write(&path, tokenizer.to_string()).expect("it is written");
+        refused(&project, &[says]);
+    }
+}
+
+#[test]
+fn a_label_cannot_be_of_a_class_that_there_is_not() {
+    let project = tiny();
+    set(&project, CONFIG, "label2id", json!({"ENTAILMENT": 99, "neutral": 0, "contradiction": 1}));
+    refused(&project, &["scores 3 labels", "`label2id` has `ENTAILMENT` = 99"]);
 }
 
 #[test]

@@ -70,6 +70,8 @@ pub(crate) enum DataError {
          follows is not read"
     )]
     NoEnd { limit: usize },
+    #[error("a quote that begins in this record is not closed")]
+    OpenQuote,
     #[error("{found} fields, and the header has {expected}")]
     Fields { expected: u64, found: u64 },
     #[error("two columns are called `{0}`")]

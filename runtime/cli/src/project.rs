@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use runtime_diagnostics::{Exit, Problem, Source};
+use runtime_diagnostics::{Exit, Problem, Problems, Source};
 use runtime_engine::{Generation, Registry};
-use runtime_pipeline::{Override, Pipeline, parse};
+use runtime_pipeline::{Override, Pipeline, parse, parse_without_tests};
 
 use crate::args::PipelineArgs;
 use crate::failure::{Failure, IoError, report};
@@ -36,6 +36,15 @@ impl Project {
 
     /// Reads and checks the file.
     pub(crate) fn read(&self) -> Result<Pipeline, Failure> {
+        self.read_as(parse)
+    }
+
+    /// Reads and checks the file but for its tests, for what has no use for them.
+    pub(crate) fn read_without_tests(&self) -> Result<Pipeline, Failure> {
+        self.read_as(parse_without_tests)
+    }
+
+    fn read_as(&self, parse: fn(&Source, &[Override]) -> Result<Pipeline, Problems>) -> Result<Pipeline, Failure> {
         let name = self.file.display().to_string();
         let bytes = fs::read(&self.file).map_err(|source| IoError::Read { name: name.clone(), source })?;
         let text = String::from_utf8(bytes).map_err(|error| {
@@ -45,10 +54,12 @@ impl Project {
         Ok(parse(&Source::new(name, text), &self.overrides)?)
     }
 
-    /// Builds what was read, and prints its warnings.
+    /// Builds what was read, and prints the warnings of both.
     pub(crate) fn build(&self, pipeline: Pipeline, registry: &Registry) -> Result<Generation, Failure> {
         report(&pipeline.warnings.iter().cloned().collect());
-        Ok(Generation::build(pipeline, self.base(), registry)?)
+        let generation = Generation::build(pipeline, self.base(), registry)?;
+        report(&generation.warnings().iter().cloned().collect());
+        Ok(generation)
     }
 }
 

@@ -37,6 +37,12 @@ pub enum Error {
     /// A classifier without labels.
     #[error("there is no label to choose from")]
     NoLabels,
+    /// The model's scores are infinite or no numbers at all.
+    #[error("the model gives {score} instead of a score, so that its weights must be damaged")]
+    NoNumber {
+        /// What it gives.
+        score: f32,
+    },
     /// A hypothesis leaves no place for the text.
     #[error("the hypothesis for the label `{label}` alone fills the {limit} tokens that the model takes")]
     HypothesisTooLong {
@@ -55,7 +61,9 @@ impl Explain for Error {
             Self::Model(error) => error.exit(),
             Self::Plugin(error) => error.exit(),
             Self::Schedule(_) => Exit::Internal,
-            Self::OtherModel { .. } | Self::NoLabels | Self::HypothesisTooLong { .. } => Exit::Config,
+            Self::OtherModel { .. } | Self::NoNumber { .. } | Self::NoLabels | Self::HypothesisTooLong { .. } => {
+                Exit::Config
+            }
         }
     }
 

@@ -22,6 +22,7 @@ pub struct Generation {
     pipeline: Pipeline,
     steps: Vec<Step>,
     notes: Vec<RungNote>,
+    warnings: Vec<Problem>,
 }
 
 /// A step, with its models.
@@ -69,6 +70,11 @@ impl Generation {
     /// Rungs whose models cannot be had.
     pub fn notes(&self) -> &[RungNote] {
         &self.notes
+    }
+
+    /// What can be answered, but is hardly meant.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
     }
 
     /// The ladders, each as its step's name and the names of its rungs, in the order of [`Answer::rungs`].

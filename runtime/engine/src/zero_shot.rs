@@ -74,6 +74,9 @@ impl ZeroShot {
     pub async fn classify(&self, text: &str) -> Result<Classification, Error> {
         let sequences = self.sequences(text)?;
         let Answers { rows, time } = self.model.scheduler.run(sequences).await?;
+        if let Some(score) = rows.iter().flat_map(|row| &row.data).find(|score| !score.is_finite()) {
+            return Err(Error::NoNumber { score: *score });
+        }
         let logits: Vec<&[f32]> = rows.iter().map(|row| row.row(0)).collect();
         let scores = scores(&logits, self.entailment(), self.multi_label);
         let mut order: Vec<usize> = (0..scores.len()).collect();

@@ -1,17 +1,20 @@
-//! Weights in safetensors, mapped into memory.
+//! Weights in safetensors.
+//!
+//! Tensors are read, not mapped: each is converted once, and a mapped file that is rewritten while it loads would end
+//! the process by a signal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use memmap2::Mmap;
 use runtime_graph::{Catalog, DType};
 use runtime_tensor::{StoredTensor, Weights};
-use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
-use crate::folder::ModelFolder;
-use crate::{Error, folder, pages};
+use crate::folder::{ModelFolder, open_file};
+use crate::{Error, folder};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -27,11 +30,18 @@ pub struct Checkpoint {
 
 #[derive(Debug)]
 struct Shard {
-    map: Mmap,
+    path: PathBuf,
+    file: Mutex<File>,
     /// Where the tensors' bytes begin.
-    data: usize,
+    data: u64,
     metadata: Metadata,
 }
+
+/// Bytes of a header, at most, as the format's own library has it.
+const LARGEST_HEADER: u64 = 100_000_000;
+
+/// How a file begins that Git LFS has put in the place of a large one.
+const LFS_POINTER: &[u8; 8] = b"version ";
 
 impl Checkpoint {
     /// The weight files of a folder, which need not all be there.
@@ -93,35 +103,49 @@ impl Weights for Checkpoint {
     fn read(&self, name: &str) -> Result<StoredTensor<'_>, Box<dyn std::error::Error + Send + Sync>> {
         let missing = || Error::NoTensor { name: name.to_owned() };
         let (shard, info) = self.find(name).ok_or_else(missing)?;
-        let (start, end) = info.data_offsets;
-        let bytes = &shard.map[shard.data + start..shard.data + end];
         let dtype = dtype(info).ok_or_else(missing)?;
-        Ok(StoredTensor { dtype, shape: info.shape.clone(), bytes: bytes.into() })
-    }
-
-    fn done(&self, name: &str) {
-        if let Some((shard, info)) = self.find(name) {
-            let (start, end) = info.data_offsets;
-            pages::give_back(&shard.map, shard.data + start..shard.data + end);
-        }
+        Ok(StoredTensor { dtype, shape: info.shape.clone(), bytes: shard.read(info)?.into() })
     }
 }
 
 impl Shard {
     fn open(path: &Path) -> Result<Self, Error> {
-        let read = |source| Error::Read { path: path.to_owned(), source };
-        let file = File::open(path).map_err(read)?;
-        // SAFETY: the map is read-only, and lives only while weights are copied out of it. A file that is cut off in
-        // that time would end the process, which no check can rule out: replace a model by renaming, not in place.
-        #[expect(unsafe_code, reason = "memory maps are unsafe by nature")]
-        let map = unsafe { Mmap::map(&file) }.map_err(read)?;
-        let damaged = |source| Error::Safetensors { path: path.to_owned(), source };
-        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(damaged)?;
-        let data = header + size_of::<u64>();
-        if data + metadata.data_len() != map.len() {
-            return Err(damaged(safetensors::SafeTensorError::MetadataIncompleteBuffer));
+        let failed = |source| Error::Read { path: path.to_owned(), source };
+        let mut file = open_file(path)?;
+        let found = file.metadata().map_err(failed)?.len();
+        let mut length = [0; size_of::<u64>()];
+        let cut = |expected| Error::Cut { path: path.to_owned(), expected, found };
+        if found < length.len() as u64 {
+            return Err(cut(length.len() as u64));
         }
-        Ok(Self { map, data, metadata })
+        file.read_exact(&mut length).map_err(failed)?;
+        if &length == LFS_POINTER {
+            return Err(Error::LfsPointer { path: path.to_owned() });
+        }
+        let length = u64::from_le_bytes(length);
+        let data = length.saturating_add(size_of::<u64>() as u64);
+        if length > LARGEST_HEADER || data > found {
+            return Err(cut(data));
+        }
+        let mut header = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        file.read_exact(&mut header).map_err(failed)?;
+        let metadata: Metadata =
+            serde_json::from_slice(&header).map_err(|source| Error::Safetensors { path: path.to_owned(), source })?;
+        let expected = data.saturating_add(metadata.data_len() as u64);
+        if expected != found {
+            return Err(cut(expected));
+        }
+        Ok(Self { path: path.to_owned(), file: Mutex::new(file), data, metadata })
+    }
+
+    /// The bytes of a tensor.
+    fn read(&self, info: &TensorInfo) -> Result<Vec<u8>, Error> {
+        let (start, end) = info.data_offsets;
+        let mut bytes = vec![0; end - start];
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = file.seek(SeekFrom::Start(self.data + start as u64)).and_then(|_| file.read_exact(&mut bytes));
+        read.map_err(|source| Error::Read { path: self.path.clone(), source })?;
+        Ok(bytes)
     }
 }
 

@@ -62,13 +62,26 @@ impl Labels {
         &self.names
     }
 
+    /// A label of a class that a classifier of `classes` in all does not have, with its id.
+    pub fn beyond(&self, classes: usize) -> Option<(&str, usize)> {
+        self.ids.iter().find(|(_, id)| *id >= classes).map(|(label, id)| (label.as_str(), *id))
+    }
+
+    /// Whether a label says that it means entailment.
+    pub fn name_entailment(&self) -> bool {
+        self.ids.iter().any(|(label, _)| entails(label))
+    }
+
     /// The class that means entailment, of `classes` in all: the first of `label2id` whose name starts with "entail"
     /// in any case, else the last (as the zero-shot pipeline of transformers has it).
     pub fn entailment(&self, classes: usize) -> usize {
-        let entails = |label: &str| label.to_lowercase().starts_with("entail");
         let found = self.ids.iter().find(|(label, _)| entails(label)).map(|(_, id)| *id);
         found.filter(|id| *id < classes).unwrap_or(classes.saturating_sub(1))
     }
+}
+
+fn entails(label: &str) -> bool {
+    label.to_lowercase().starts_with("entail")
 }
 
 impl ModelConfig {

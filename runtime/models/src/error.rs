@@ -37,14 +37,30 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
-    /// A weights file is damaged.
-    #[error("`{}` is not a whole safetensors file", .path.display())]
+    /// A weights file has no header that can be understood.
+    #[error("the header of `{}` is not that of a safetensors file", .path.display())]
     Safetensors {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         #[source]
-        source: safetensors::SafeTensorError,
+        source: serde_json::Error,
+    },
+    /// A weights file is longer or shorter than its header says.
+    #[error("`{}` has {found} bytes, and its header tells of {expected}", .path.display())]
+    Cut {
+        /// The file.
+        path: PathBuf,
+        /// Bytes there should be.
+        expected: u64,
+        /// Bytes there are.
+        found: u64,
+    },
+    /// Git LFS has not put the file in its place.
+    #[error("`{}` is a pointer of Git LFS, not the file itself", .path.display())]
+    LfsPointer {
+        /// The file.
+        path: PathBuf,
     },
     /// A JSON file does not hold what it should.
     #[error("cannot understand `{}`", .path.display())]
@@ -106,6 +122,16 @@ pub enum Error {
         /// How many.
         rows: u32,
     },
+    /// The tokenizer tells more kinds of texts apart than the model.
+    #[error("the tokenizer in `{}` gives token types up to {highest}, but the model has {rows}", .folder.display())]
+    TokenTypes {
+        /// The folder.
+        folder: PathBuf,
+        /// The tokenizer's highest type.
+        highest: u32,
+        /// Rows of the table of types.
+        rows: u32,
+    },
     /// The configuration allows longer sequences than there are positions for.
     #[error("the model in `{}` is to take {max_sequence} tokens, but has positions for {rows}", .folder.display())]
     Positions {
@@ -125,6 +151,18 @@ pub enum Error {
         outputs: u32,
         /// Labels in the configuration.
         labels: usize,
+    },
+    /// A label is of a class that the classifier does not have.
+    #[error("the model in `{}` scores {outputs} labels, but its `label2id` has `{label}` = {id}", .folder.display())]
+    NoClass {
+        /// The folder.
+        folder: PathBuf,
+        /// The label.
+        label: String,
+        /// Its class.
+        id: usize,
+        /// Outputs of the classifier.
+        outputs: u32,
     },
     /// The configuration names an architecture that is not there, in Python.
     #[error("the model in `{}` wants to run its own Python code (`auto_map` in config.json), which is never run", .folder.display())]
@@ -204,6 +242,9 @@ impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Exit::NoInput,
+            // Not UTF-8, or no file at all.
+            Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => Exit::Config,
+            Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidInput => Exit::Config,
             Self::Read { .. } => Exit::Io,
             Self::Tokenize { .. } => Exit::Data,
             _ => Exit::Config,
@@ -229,7 +270,8 @@ impl Explain for Error {
                 crate::PLUGIN_FILE
             )),
             Self::Vocabulary { .. } => Some("config.json and tokenizer.json are of different models".to_owned()),
-            Self::Safetensors { .. } => Some("the download was cut off, or the file is still being written".to_owned()),
+            Self::Cut { .. } => Some("the download was cut off, or the file is still being written".to_owned()),
+            Self::LfsPointer { .. } => Some("`git lfs pull` in its repository fetches it".to_owned()),
             _ => None,
         }
     }

@@ -8,11 +8,6 @@ mod config;
 mod error;
 mod folder;
 mod model;
-#[cfg(unix)]
-mod pages;
-#[cfg(not(unix))]
-#[path = "pages_disabled.rs"]
-mod pages;
 mod tokenizer;
 
 pub use checkpoint::Checkpoint;

@@ -126,6 +126,11 @@ impl Model {
         if head == Head::SequenceClassification && labels > 0 && labels != width as usize {
             return Err(Error::Labels { folder: folder.path().to_owned(), outputs: width, labels });
         }
+        if let Some((label, id)) = config.labels.beyond(width as usize).filter(|_| head == Head::SequenceClassification)
+        {
+            let (folder, label) = (folder.path().to_owned(), label.to_owned());
+            return Err(Error::NoClass { folder, label, id, outputs: width });
+        }
         let positions = rows_for(&graph, Input::Positions);
         if let (Some(max_sequence), Some(rows)) = (graph.max_sequence, positions)
             && max_sequence > rows
@@ -148,14 +153,22 @@ fn rows_for(graph: &Graph, input: Input) -> Option<u32> {
     graph.nodes.iter().filter(looks_up).filter_map(rows).min()
 }
 
-/// Every id that the tokenizer can give must have a row in the model's table.
+/// Every id and type that the tokenizer can give, those of its special tokens included, must have a row in the model's
+/// tables.
 fn check_vocabulary(
     folder: &ModelFolder,
     config: &ModelConfig,
     graph: &Graph,
     tokenizer: &Tokenizer,
 ) -> Result<(), Error> {
-    let highest = tokenizer.highest_id();
+    let any = tokenizer.pieces("a", 1)?;
+    let framed = [Some(tokenizer.single(&any, usize::MAX)?), tokenizer.pair(&any, &any, usize::MAX)?];
+    let framed = || framed.iter().flatten();
+    let highest = framed().flat_map(|frame| frame.token_ids.iter().copied()).fold(tokenizer.highest_id(), u32::max);
+    let highest_type = framed().flat_map(|frame| frame.token_types.iter().copied()).max().unwrap_or(0);
+    if let Some(rows) = rows_for(graph, Input::TokenTypes).filter(|rows| highest_type >= *rows) {
+        return Err(Error::TokenTypes { folder: folder.path().to_owned(), highest: highest_type, rows });
+    }
     let counts =
         [(config.vocab_size, "`vocab_size`"), (rows_for(graph, Input::TokenIds), "number of token embeddings")];
     let too_few = counts.into_iter().find_map(|(rows, table)| Some((rows.filter(|rows| highest >= *rows)?, table)));

@@ -69,6 +69,19 @@ pub use template::{Template, TemplateError};
 /// All that is wrong, at once. Where the text is not TOML, what could be recovered of it is still checked, except
 /// for what may only seem to be missing.
 pub fn parse(source: &Source, overrides: &[Override]) -> Result<Pipeline, Problems> {
+    read(source, overrides, decode::Tests::Read)
+}
+
+/// Reads a pipeline's text as [`parse`] does, but for its `[[tests]]`: [`Pipeline::tests`] is empty. They are written
+/// for the pipeline as the file has it, and need not fit one that `overrides` change, which runs all the same.
+///
+/// # Errors
+/// As [`parse`], except for what is wrong within a test.
+pub fn parse_without_tests(source: &Source, overrides: &[Override]) -> Result<Pipeline, Problems> {
+    read(source, overrides, decode::Tests::PassedOver)
+}
+
+fn read(source: &Source, overrides: &[Override], tests: decode::Tests) -> Result<Pipeline, Problems> {
     let (mut root, mut problems) = tree::parse(source);
     let partial = !problems.is_empty();
     // Half a tree may lack the very key that an override names.
@@ -79,5 +92,5 @@ pub fn parse(source: &Source, overrides: &[Override]) -> Result<Pipeline, Proble
             }
         }
     }
-    decode::pipeline(&root, problems, partial)
+    decode::pipeline(&root, problems, partial, tests)
 }

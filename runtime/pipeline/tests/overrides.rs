@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use runtime_diagnostics::{Problems, Source, Style, render};
-use runtime_pipeline::{Pipeline, parse};
+use runtime_pipeline::{Pipeline, parse, parse_without_tests};
 use serde_json::{Value, json};
 
 const TRIAGE: &str = include_str!("fixtures/triage.toml");
@@ -131,4 +131,18 @@ fn what_is_no_override_is_a_usage_error() {
         let problem = text.parse::<runtime_pipeline::Override>().expect_err(text);
         assert_eq!(problem.exit(), runtime_diagnostics::Exit::Usage, "{text}");
     }
+}
+
+#[test]
+fn an_override_that_the_tests_do_not_fit_is_refused_with_them_alone() {
+    let source = Source::new("triage.toml", TRIAGE);
+    let over = ["text=body".parse().unwrap()];
+    assert!(parse(&source, &over).unwrap_err().to_string().contains("`body`"));
+    let pipeline = parse_without_tests(&source, &over).unwrap();
+    assert!(pipeline.tests.is_empty());
+    let labels = ["labels=['fine']".parse().unwrap()];
+    assert!(!parse(&source, &labels).unwrap().warnings.is_empty());
+    assert_eq!(parse_without_tests(&source, &labels).unwrap().warnings.len(), 0);
+    let wrong = ["treshold=1".parse().unwrap()];
+    assert!(parse_without_tests(&source, &wrong).is_err());
 }

@@ -1,7 +1,7 @@
 //! Loading a plugin and calling it.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -66,7 +66,13 @@ impl PluginHost {
     fn read(&self, path: &Path) -> Result<Vec<u8>, Error> {
         let limit = self.sandbox.limits.component;
         let mut bytes = Vec::new();
-        File::open(path)
+        // Opening a pipe could wait for ever.
+        let is_file = fs::metadata(path).and_then(|metadata| match metadata.is_file() {
+            true => Ok(()),
+            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")),
+        });
+        is_file
+            .and_then(|()| File::open(path))
             .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
             .map_err(|source| Error::Read { path: path.to_owned(), source })?;
         if bytes.len() as u64 > limit {

@@ -27,9 +27,6 @@ pub trait Weights {
     /// # Errors
     /// Where there is none or it cannot be read.
     fn read(&self, name: &str) -> Result<StoredTensor<'_>, Box<dyn std::error::Error + Send + Sync>>;
-
-    /// Tells that the tensor will not be read again, so that its pages need not stay in memory.
-    fn done(&self, _name: &str) {}
 }
 
 /// Numbers converted at a time: enough to make a task worth its scheduling, and to stay in the cache.

@@ -9,7 +9,7 @@ use crate::output::print;
 use crate::project::Project;
 
 pub(crate) fn run(options: &Graph) -> Result<Exit, Failure> {
-    let pipeline = Project::from(&options.pipeline).read()?;
+    let pipeline = Project::from(&options.pipeline).read_without_tests()?;
     let format = match options.format {
         GraphFormat::Mermaid => runtime_pipeline::Format::Mermaid,
         GraphFormat::Dot => runtime_pipeline::Format::Dot,

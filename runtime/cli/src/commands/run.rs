@@ -8,6 +8,7 @@ mod same_file;
 mod same_file;
 mod serve;
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use crate::input::{DataError, Input, Item, Limits, Record};
 use crate::output::{Output, Sink, SinkError, Summary, say};
 use crate::project::Project;
 use progress::Progress;
-use same_file::same_file;
+use same_file::{is_stdin, same_file};
 use serve::Live;
 
 /// Records under way at once: enough to fill batches while answers are written in order.
@@ -41,7 +42,7 @@ pub(crate) fn run(options: &Run) -> Result<Exit, Failure> {
     if options.watch {
         return serve::watch(options, &project, registry);
     }
-    let generation = Arc::new(project.build(project.read()?, &registry)?);
+    let generation = Arc::new(project.build(project.read_without_tests()?, &registry)?);
     let pass = Pass::new(options, &project, generation.pipeline())?;
     let summary = pass.run(&Live::new(generation))?;
     Ok(summary.map_or(Exit::Ok, |summary| summary.exit()))
@@ -180,15 +181,30 @@ async fn answer(generation: Arc<Generation>, item: Item) -> Outcome {
 
 /// Refuses an output that would overwrite the input, or what the pipeline is made of.
 fn spare(output: &Path, input: &Input, project: &Project, pipeline: &Pipeline) -> Result<(), Failure> {
-    let refuse = |why: &str| {
-        let message = format!("`{}` is {why}, and would be lost", output.display());
-        Err(Problem::new(Exit::Usage, message).hint("write to another file").into())
-    };
+    let problem = |why: &str| Problem::new(Exit::Usage, format!("`{}` is {why}", output.display()));
+    let refuse = |why: &str| Err(problem(&format!("{why}, and would be lost")).hint("write to another file").into());
     let named = dependencies(pipeline, project.base());
+    if let Some(folder) = named.iter().find(|named| lies_in(named, output)) {
+        let why = format!("in the folder `{}`, which holds a model of the pipeline and no answers", folder.display());
+        return Err(problem(&why).hint("write to another folder").into());
+    }
     match input {
         Input::File(input) if same_file(input, output) => refuse("both input and output"),
+        Input::Stdin if is_stdin(output) => refuse("both input and output"),
         _ if same_file(project.file(), output) => refuse("the pipeline itself"),
         _ if named.iter().any(|file| same_file(file, output)) => refuse("a file that the pipeline names"),
         _ => Ok(()),
     }
+}
+
+/// Whether `output`, which need not exist yet, is a file of `folder`, by any of its names.
+fn lies_in(folder: &Path, output: &Path) -> bool {
+    let parent = match output.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return false,
+    };
+    // A cache of models keeps links in its folders, and the files elsewhere.
+    let mut files = fs::read_dir(folder).into_iter().flatten().flatten();
+    same_file(folder, parent) || files.any(|file| same_file(&file.path(), output))
 }

@@ -1,5 +1,6 @@
 //! Comma-separated values with a header (RFC 4180); every field is a text. Empty lines are passed over.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
@@ -12,7 +13,8 @@ use super::{DataError, Item, Items, Limits, Record};
 const LEEWAY: usize = 1 << 20;
 
 pub(super) fn read(reader: impl Read, limits: Limits, items: &mut Items) -> io::Result<()> {
-    let held = Held { reader, bytes: Vec::new(), room: limits.record_bytes.saturating_add(LEEWAY), full: false };
+    let room = limits.record_bytes.saturating_add(LEEWAY);
+    let held = Held { reader, bytes: Vec::new(), room, full: false, ended: false };
     let mut rows = Rows {
         reader: ReaderBuilder::new().has_headers(false).flexible(true).from_reader(held),
         row: ByteRecord::new(),
@@ -25,6 +27,11 @@ pub(super) fn read(reader: impl Read, limits: Limits, items: &mut Items) -> io::
             items.bad(line, DataError::NoEnd { limit: limits.record_bytes });
             return Ok(());
         };
+        // The parser takes the end of the input for the quote that is missing.
+        if rows.reader.get_ref().ended && quote_is_open(&raw) {
+            items.bad(line, DataError::OpenQuote);
+            return Ok(());
+        }
         let Some(columns) = &header else {
             match read_header(&rows.row) {
                 Ok(columns) => header = Some(columns),
@@ -47,16 +54,34 @@ pub(super) fn read(reader: impl Read, limits: Limits, items: &mut Items) -> io::
 }
 
 fn read_header(row: &ByteRecord) -> Result<Vec<String>, DataError> {
-    let mut columns: Vec<String> = Vec::new();
-    for name in row {
+    let mut known = HashSet::new();
+    let column = |name| {
         let name = str::from_utf8(name).map_err(|error| DataError::NotUtf8(error.valid_up_to()))?;
         let name = name.trim_start_matches('\u{feff}');
-        if columns.iter().any(|known| known == name) {
-            return Err(DataError::TwoColumns(name.to_owned()));
-        }
-        columns.push(name.to_owned());
+        if known.insert(name) { Ok(name.to_owned()) } else { Err(DataError::TwoColumns(name.to_owned())) }
+    };
+    row.iter().map(column).collect()
+}
+
+/// Whether a record, as it was written, ends within quotes. As the parser has it, a quote opens a field at its
+/// beginning only, and is part of the text anywhere else.
+fn quote_is_open(raw: &[u8]) -> bool {
+    #[derive(PartialEq, Eq)]
+    enum At {
+        Start,
+        Plain,
+        Quoted,
+        /// Behind a quote within quotes: it closes the field, or is the first of two that stand for one.
+        Quote,
     }
-    Ok(columns)
+    let raw = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
+    let end = raw.iter().fold(At::Start, |at, byte| match (at, byte) {
+        (At::Quoted, b'"') => At::Quote,
+        (At::Quoted, _) | (At::Start | At::Quote, b'"') => At::Quoted,
+        (_, b',') => At::Start,
+        _ => At::Plain,
+    });
+    end == At::Quoted
 }
 
 fn fields(columns: &[String], row: &ByteRecord, raw: &[u8], limits: Limits) -> Result<Map<String, Value>, DataError> {
@@ -124,6 +149,8 @@ struct Held<R> {
     bytes: Vec<u8>,
     room: usize,
     full: bool,
+    /// Whether the end of the input has been read.
+    ended: bool,
 }
 
 impl<R: Read> Read for Held<R> {
@@ -134,6 +161,7 @@ impl<R: Read> Read for Held<R> {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let read = self.reader.read(buffer)?;
+        self.ended = read == 0;
         self.bytes.extend_from_slice(&buffer[..read]);
         Ok(read)
     }

@@ -150,6 +150,21 @@ fn a_quote_that_is_never_closed_does_not_read_the_rest() {
 }
 
 #[test]
+fn a_quote_that_is_open_at_the_end_is_told_where_its_record_begins() {
+    let open = "a quote that begins in this record is not closed";
+    for rest in ["\"x\n3,y\n", "\"x", "\"", "\"x\"\"", "\"\"\"", "x,\"\n\n"] {
+        let found = read(format!("a,b\n1,\"\"\"z\"\n\n2,{rest}").as_bytes(), true, ALL);
+        assert_eq!(found, ["2: {\"a\":\"1\",\"b\":\"\\\"z\"}", &format!("4! {open}")], "{rest}");
+    }
+    assert_eq!(read("\u{feff}\"a\n1\n".as_bytes(), true, ALL), [format!("1! {open}")]);
+    // A quote behind the beginning of a field is text.
+    for (written, text) in [("5\" nail", "5\" nail"), ("\"x\"y\"", "xy\""), ("\"x\"", "x"), ("\"\"", "")] {
+        let found = read(format!("a\n{written}").as_bytes(), true, ALL);
+        assert_eq!(found, [format!("2: {}", serde_json::json!({ "a": text }))]);
+    }
+}
+
+#[test]
 fn csv_records_have_the_header_s_fields() {
     let found = read(b"id,text\n1,\"a, \"\"b\"\"\nc\"\n2\n3,x\n", true, ALL);
     let expected = [

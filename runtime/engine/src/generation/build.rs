@@ -28,11 +28,12 @@ impl Generation {
             pipeline: &pipeline,
             problems: Problems::new(),
             notes: Vec::new(),
+            warnings: Vec::new(),
             models: HashMap::new(),
         };
         let steps: Vec<Step> = pipeline.steps.iter().filter_map(|step| builder.step(step)).collect();
-        let Builder { problems, notes, .. } = builder;
-        problems.into_result(Self { pipeline, steps, notes })
+        let Builder { problems, notes, warnings, .. } = builder;
+        problems.into_result(Self { pipeline, steps, notes, warnings })
     }
 }
 
@@ -45,6 +46,7 @@ struct Builder<'a> {
     pipeline: &'a Pipeline,
     problems: Problems,
     notes: Vec<RungNote>,
+    warnings: Vec<Problem>,
     /// By name; `None` for one that failed, so that it is complained about once.
     models: HashMap<String, Option<Arc<LoadedModel>>>,
 }
@@ -79,6 +81,17 @@ impl<'a> Builder<'a> {
 
     fn classifier(&mut self, classifier: &pipeline::Classifier, labels: &[String]) -> Option<ZeroShot> {
         let model = self.model(&classifier.model)?;
+        if !model.model.labels.name_entailment() {
+            let warning =
+                Problem::new(Exit::Ok, "no label of this model says that it means entailment; the last is taken");
+            let warning =
+                warning.hint("a zero-shot classifier needs a model of natural-language inference; see `label2id`");
+            self.warnings.push(warning.at(
+                &classifier.model.source,
+                classifier.model.span.clone(),
+                "in its config.json",
+            ));
+        }
         let options = ZeroShotOptions {
             labels: labels.to_vec(),
             template: classifier.hypothesis_template.clone(),

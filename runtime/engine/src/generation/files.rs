@@ -14,9 +14,19 @@ pub fn dependencies(pipeline: &Pipeline, base: &Path) -> Vec<PathBuf> {
     named(pipeline, base).into_iter().map(|named| named.path).collect()
 }
 
-/// What of these files is not there, each at the place that names it.
+/// What of these files is not there, and which sources of models are none, each at the place that names it.
 pub fn check_files(pipeline: &Pipeline, base: &Path) -> Problems {
-    named(pipeline, base).into_iter().filter(|named| !named.path.exists()).map(|named| named.missing()).collect()
+    let mut problems: Problems = pipeline
+        .models
+        .iter()
+        .filter_map(|model| {
+            let error = ModelSource::parse(&model.source).err()?;
+            Some(Problem::of(&error).at(&model.source.source, model.source.span.clone(), ""))
+        })
+        .collect();
+    let named = named(pipeline, base).into_iter();
+    named.filter(|named| !named.path.exists()).for_each(|named| problems.push(named.missing()));
+    problems
 }
 
 struct Named<'a> {

@@ -25,11 +25,18 @@ use fields::Fields;
 /// The keys of the file's top level, for overrides: a new path must begin with one of them.
 pub(crate) const TOP_LEVEL: [&str; 7] = ["name", "description", "input", "models", "steps", "output", "tests"];
 
+/// What becomes of `[[tests]]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tests {
+    Read,
+    PassedOver,
+}
+
 /// Reads the tree of a file in which `problems` have been found. In a `partial` tree, recovered from a syntax error,
 /// nothing is reported for being absent.
-pub(crate) fn pipeline(root: &Node, problems: Problems, partial: bool) -> Result<Pipeline, Problems> {
+pub(crate) fn pipeline(root: &Node, problems: Problems, partial: bool, tests: Tests) -> Result<Pipeline, Problems> {
     let mut cx = Context::new(problems, partial);
-    match read(root, &mut cx) {
+    match read(root, tests, &mut cx) {
         Some(mut pipeline) if cx.problems.is_empty() => {
             // In the order of the file, whatever was read first.
             pipeline.warnings = Problems::from_iter(cx.warnings).iter().cloned().collect();
@@ -39,7 +46,7 @@ pub(crate) fn pipeline(root: &Node, problems: Problems, partial: bool) -> Result
     }
 }
 
-fn read(root: &Node, cx: &mut Context) -> Option<Pipeline> {
+fn read(root: &Node, tests: Tests, cx: &mut Context) -> Option<Pipeline> {
     let mut fields = Fields::of(root, "a pipeline", cx)?;
     let name = fields.required("name", cx, values::text);
     let description = fields.optional("description", cx, values::text);
@@ -48,7 +55,10 @@ fn read(root: &Node, cx: &mut Context) -> Option<Pipeline> {
     let steps = fields.required("steps", cx, steps::steps);
     let read = steps.unwrap_or_default();
     let outputs = output::outputs(fields.get("output"), &read, cx);
-    let tests = fields.optional("tests", cx, |key, node, cx| tests::tests(key, node, &outputs, &read, cx));
+    let tests = fields.optional("tests", cx, |key, node, cx| match tests {
+        Tests::Read => tests::tests(key, node, &outputs, &read, cx),
+        Tests::PassedOver => None,
+    });
     fields.finish(cx);
     cx.warn_of_what_is_unused();
     Some(Pipeline {

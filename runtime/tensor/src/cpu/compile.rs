@@ -19,7 +19,6 @@ impl CpuPlan {
         for (index, node) in graph.nodes.iter().enumerate() {
             if let Op::Weight { name } = &node.op {
                 plan.weights[index] = Some(load(graph, index, name, weights, computed_with[index])?);
-                weights.done(name);
             } else {
                 let (op, inputs) = (node.op.clone(), node.inputs.clone());
                 let width = node.shape.width().unwrap_or(1) as usize;

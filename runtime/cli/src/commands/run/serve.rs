@@ -43,7 +43,7 @@ type Swap = Result<Instant, WatchError>;
 pub(super) fn watch(options: &Run, project: &Project, registry: Registry) -> Result<Exit, Failure> {
     // Each file is watched from before it is read, so that a change in between is not missed.
     let mut changes = Changes::new(vec![project.file().to_owned()])?;
-    let pipeline = project.read()?;
+    let pipeline = project.read_without_tests()?;
     changes.follow(watched(project, &pipeline, options.input.as_ref()))?;
     let mut pass = Pass::new(options, project, &pipeline)?;
     if pass.input == Input::Stdin && !pass.may_change() {
@@ -133,7 +133,7 @@ impl Reloader {
     fn reload(&self, changes: &mut Changes, since: Instant) -> Result<(), Failure> {
         let before = self.live.current();
         let loads = self.registry.loads();
-        let pipeline = self.project.read()?;
+        let pipeline = self.project.read_without_tests()?;
         changes.follow(watched(&self.project, &pipeline, self.input.as_ref()))?;
         let next = self.project.build(pipeline, &self.registry)?;
         let changed = diff(before.pipeline(), next.pipeline());
