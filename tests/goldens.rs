@@ -38,8 +38,8 @@ impl Case {
 
     fn model(&self, head: Head) -> Result<Model, Failure> {
         let folder = ModelFolder::new(&self.folder);
-        let architecture = Model::built_in(&folder, &folder.config()?)?;
-        Ok(Model::load(&folder, architecture, head, Device::Cpu)?)
+        let config = folder.config()?;
+        Ok(Model::load(&folder, &config, Model::built_in(&folder, &config)?, head, Device::Cpu)?)
     }
 
     /// `|x - y| <= atol + rtol * |x|`, as the schema defines it.

@@ -45,7 +45,8 @@ fn rewrite(project: &Project, floats: Floats, name: impl Fn(String) -> String) {
 
 fn load(folder: &Path) -> Result<Model, runtime_models::Error> {
     let folder = ModelFolder::new(folder);
-    Model::load(&folder, Model::built_in(&folder, &folder.config()?)?, Head::SequenceClassification, Device::Cpu)
+    let config = folder.config()?;
+    Model::load(&folder, &config, Model::built_in(&folder, &config)?, Head::SequenceClassification, Device::Cpu)
 }
 
 /// The logits of each of the texts.

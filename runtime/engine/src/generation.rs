@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::ZeroShot;
 use crate::ladder::Ladder;
 
-pub use answer::RecordError;
+pub use answer::{RecordError, type_name};
 pub use files::{check_files, dependencies};
 
 /// A pipeline that can answer records.

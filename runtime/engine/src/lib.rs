@@ -15,7 +15,7 @@ mod zero_shot;
 
 pub use architecture::Architecture;
 pub use error::Error;
-pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies};
+pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies, type_name};
 pub use registry::{LoadedModel, Options, Registry};
 pub use scheduler::ScheduleError;
 pub use stamp::Stamp;

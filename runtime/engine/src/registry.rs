@@ -95,8 +95,9 @@ impl Registry {
     /// # Errors
     /// Where configuration, checkpoint and architecture do not fit.
     pub fn graph(&self, folder: &ModelFolder, plugin: Option<&Path>, head: Head) -> Result<Graph, Error> {
-        let architecture = Architecture::choose(folder, &folder.config()?, plugin, |path| self.plugin(path))?;
-        Ok(Model::graph(folder, &architecture, head)?)
+        let config = folder.config()?;
+        let architecture = Architecture::choose(folder, &config, plugin, |path| self.plugin(path))?;
+        Ok(Model::graph(folder, &config, &architecture, head)?)
     }
 
     /// The model of a folder, described by `plugin` where one is named.
@@ -104,7 +105,8 @@ impl Registry {
     /// # Errors
     /// Where a file is missing or damaged, or the parts do not fit together.
     pub fn load(&self, folder: &ModelFolder, plugin: Option<&Path>, head: Head) -> Result<Arc<LoadedModel>, Error> {
-        let architecture = Architecture::choose(folder, &folder.config()?, plugin, |path| self.plugin(path))?;
+        let config = folder.config()?;
+        let architecture = Architecture::choose(folder, &config, plugin, |path| self.plugin(path))?;
         let key = Key {
             files: folder.files().iter().map(|file| Stamp::of(file)).collect(),
             plugin: architecture.digest(),
@@ -115,7 +117,7 @@ impl Registry {
         if let Some(loaded) = models.get(&key).and_then(Weak::upgrade) {
             return Ok(loaded);
         }
-        let model = Model::load(folder, &architecture, head, self.options.device)?;
+        let model = Model::load(folder, &config, &architecture, head, self.options.device)?;
         self.loads.fetch_add(1, Ordering::Relaxed);
         let memo = Memo::new(self.options.memo);
         let scheduler = Scheduler::start(Arc::clone(&model.plan), model.output, TOKEN_BUDGET, memo);

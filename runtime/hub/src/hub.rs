@@ -33,11 +33,6 @@ impl Hub {
         self
     }
 
-    /// What it was made with.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
     /// The folder of the model's files if all that is needed is there already; never touches the network.
     ///
     /// # Errors

@@ -83,7 +83,15 @@ impl ModelFolder {
 const LARGEST_JSON: u64 = 16 << 20;
 
 pub(crate) fn read(path: &Path) -> Result<String, Error> {
-    let text = String::from_utf8(read_bytes(path, LARGEST_JSON)?);
+    read_text(path, LARGEST_JSON)
+}
+
+/// The text of a whole file of at most `limit` bytes.
+///
+/// # Errors
+/// Where it cannot be read, is longer, or is not UTF-8.
+pub fn read_text(path: &Path, limit: u64) -> Result<String, Error> {
+    let text = String::from_utf8(read_bytes(path, limit)?);
     let not_text =
         |error| Error::Read { path: path.to_owned(), source: io::Error::new(io::ErrorKind::InvalidData, error) };
     text.map_err(not_text)

@@ -13,6 +13,6 @@ mod tokenizer;
 pub use checkpoint::Checkpoint;
 pub use config::{Labels, ModelConfig};
 pub use error::Error;
-pub use folder::{ModelFolder, PLUGIN_FILE};
+pub use folder::{ModelFolder, PLUGIN_FILE, read_text};
 pub use model::{Describe, Model};
 pub use tokenizer::{Pieces, Sequence, Tokenizer};

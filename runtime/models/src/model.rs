@@ -83,8 +83,13 @@ impl Model {
     ///
     /// # Errors
     /// Where configuration, checkpoint and architecture do not fit.
-    pub fn graph(folder: &ModelFolder, describe: &dyn Describe, head: Head) -> Result<Graph, Error> {
-        Self::describe(folder, &folder.config()?, &folder.checkpoint()?, describe, head)
+    pub fn graph(
+        folder: &ModelFolder,
+        config: &ModelConfig,
+        describe: &dyn Describe,
+        head: Head,
+    ) -> Result<Graph, Error> {
+        Self::describe(folder, config, &folder.checkpoint()?, describe, head)
     }
 
     fn describe(
@@ -100,19 +105,24 @@ impl Model {
         describe.graph(folder, config, head, checkpoint.catalog(describe.base_prefix()))
     }
 
-    /// Loads the folder's model with a head, for a device.
+    /// Loads the folder's model with a head, for a device. `config` is the folder's, as the architecture was chosen by.
     ///
     /// # Errors
     /// Where a file is missing or damaged, or the parts do not fit together.
-    pub fn load(folder: &ModelFolder, describe: &dyn Describe, head: Head, device: Device) -> Result<Self, Error> {
-        let config = folder.config()?;
+    pub fn load(
+        folder: &ModelFolder,
+        config: &ModelConfig,
+        describe: &dyn Describe,
+        head: Head,
+        device: Device,
+    ) -> Result<Self, Error> {
         let checkpoint = folder.checkpoint()?;
-        let graph = Self::describe(folder, &config, &checkpoint, describe, head)?;
+        let graph = Self::describe(folder, config, &checkpoint, describe, head)?;
         // Parsing the tokenizer takes about as long as converting the weights.
         let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, &checkpoint, device));
         let tokenizer = tokenizer?;
         let plan = plan.map_err(|source| Error::Compile { folder: folder.path().to_owned(), source })?;
-        check_vocabulary(folder, &config, &graph, &tokenizer)?;
+        check_vocabulary(folder, config, &graph, &tokenizer)?;
         let (output, shape) = match head {
             Head::Base => ("hidden_states", "[n, hidden]"),
             Head::SequenceClassification => ("logits", "[s, labels]"),
@@ -139,7 +149,7 @@ impl Model {
         }
         let max_sequence = graph.max_sequence.or(positions).map(|limit| limit as usize);
         let max_tokens = [tokenizer.max_length(), max_sequence].into_iter().flatten().min().unwrap_or(usize::MAX);
-        Ok(Self { plan, tokenizer, labels: config.labels, output, width: width as usize, max_tokens })
+        Ok(Self { plan, tokenizer, labels: config.labels.clone(), output, width: width as usize, max_tokens })
     }
 }
 

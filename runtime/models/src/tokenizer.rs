@@ -19,6 +19,7 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     max_length: Option<usize>,
     side: TruncationDirection,
+    highest_id: u32,
 }
 
 /// A text's tokens without the special ones, from which sequences are put together.
@@ -60,7 +61,8 @@ impl Tokenizer {
         let max_length = config["model_max_length"].as_u64().and_then(|length| usize::try_from(length).ok());
         let left = config["truncation_side"].as_str() == Some("left");
         let side = if left { TruncationDirection::Left } else { TruncationDirection::Right };
-        Ok(Self { inner, max_length, side })
+        let highest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
+        Ok(Self { inner, max_length, side, highest_id })
     }
 
     /// `model_max_length`, in tokens.
@@ -70,7 +72,7 @@ impl Tokenizer {
 
     /// The highest id that it can give.
     pub fn highest_id(&self) -> u32 {
-        self.inner.get_vocab(true).into_values().max().unwrap_or(0)
+        self.highest_id
     }
 
     /// The tokens of a text, without special ones, of which at most `limit` are kept.

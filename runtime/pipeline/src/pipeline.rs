@@ -112,11 +112,6 @@ impl StepKind {
             Self::ZeroShot(step) => &step.labels,
         }
     }
-
-    /// The names of its outputs.
-    pub fn outputs(&self) -> impl Iterator<Item = &'static str> {
-        outputs_of(self.name()).iter().map(|(name, _)| *name)
-    }
 }
 
 /// The type of a step's output.
@@ -214,14 +209,6 @@ impl RungKind {
         match self {
             Self::ZeroShot(_) => Self::ZERO_SHOT,
             Self::Llm { .. } => Self::LLM,
-        }
-    }
-
-    /// The model that is asked.
-    pub fn model(&self) -> &Spanned<Name> {
-        match self {
-            Self::ZeroShot(classifier) => &classifier.model,
-            Self::Llm { model, .. } => model,
         }
     }
 }

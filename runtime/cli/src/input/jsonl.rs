@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead};
 
+use runtime_engine::type_name;
 use serde_json::{Map, Value};
 
 use super::{DataError, Item, Items, Limits, Record, Written};
@@ -55,18 +56,6 @@ fn parse(bytes: &[u8]) -> Result<(Map<String, Value>, String), DataError> {
 /// The parser saw one line only, so the line that it names is always 1.
 fn not_json(error: &serde_json::Error) -> DataError {
     DataError::NotJson(error.to_string().replace(" at line 1 column ", " at column "))
-}
-
-/// As messages call a value of this type.
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
 
 /// A line, of which no more is kept than a record may be long.

@@ -148,10 +148,18 @@ fn text(reference: &Reference, record: &Map<String, Value>, outputs: &Outputs<'_
         Value::String(text) if text.trim().is_empty() => Err(RecordError::Empty { field: named() }),
         Value::String(text) => Ok(text.clone()),
         Value::Null if matches!(reference, Reference::Output { .. }) => Err(RecordError::NoValue { output: named() }),
-        Value::Null => Err(RecordError::NoText { field: named(), found: "null" }),
-        Value::Bool(_) => Err(RecordError::NoText { field: named(), found: "a boolean" }),
-        Value::Number(_) => Err(RecordError::NoText { field: named(), found: "a number" }),
-        Value::Array(_) => Err(RecordError::NoText { field: named(), found: "a list" }),
-        Value::Object(_) => Err(RecordError::NoText { field: named(), found: "an object" }),
+        other => Err(RecordError::NoText { field: named(), found: type_name(other) }),
+    }
+}
+
+/// As messages call a value of this type.
+pub fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
     }
 }

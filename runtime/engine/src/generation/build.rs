@@ -1,14 +1,13 @@
 //! From a checked pipeline to one that can answer.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use runtime_diagnostics::{Exit, Explain, Problem, Problems, Source};
 use runtime_graph::Head;
 use runtime_hub::ModelSource;
+use runtime_models::read_text;
 use runtime_pipeline::{self as pipeline, Labels, Pipeline, RungKind, StepKind};
 
 use super::{Does, Generation, RungNote, Step, beside};
@@ -156,15 +155,7 @@ impl<'a> Builder<'a> {
             Labels::File(file) => file,
         };
         let path = beside(self.base, file);
-        let text = match read_labels(&path) {
-            Ok(text) => text,
-            Err(error) => {
-                let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NoInput } else { Exit::Io };
-                let message = format!("cannot read the label file `{}`: {error}", path.display());
-                self.problems.push(Problem::new(exit, message).at(&file.source, file.span.clone(), ""));
-                return None;
-            }
-        };
+        let text = self.keep(read_text(&path, LARGEST_LABELS).map_err(Error::from), file)?;
         let source = Source::new(path.display().to_string(), text);
         pipeline::parse_labels(source.text(), &source).map_err(|problems| self.problems.extend(problems)).ok()
     }
@@ -177,18 +168,6 @@ impl<'a> Builder<'a> {
 
 /// Bytes of a label file, at most.
 const LARGEST_LABELS: u64 = 16 << 20;
-
-fn read_labels(path: &Path) -> io::Result<String> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
-    }
-    let mut text = String::new();
-    let read = File::open(path)?.take(LARGEST_LABELS + 1).read_to_string(&mut text)?;
-    if read as u64 > LARGEST_LABELS {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {LARGEST_LABELS} bytes")));
-    }
-    Ok(text)
-}
 
 fn place<P>(error: &impl Explain, asked: &pipeline::Spanned<P>) -> Problem {
     Problem::of(error).at(&asked.source, asked.span.clone(), "")
