@@ -132,6 +132,9 @@ impl From<Head> for types::Head {
         match head {
             Head::Base => Self::Base,
             Head::SequenceClassification => Self::SequenceClassification,
+            Head::TokenClassification => Self::TokenClassification,
+            Head::QuestionAnswering => Self::QuestionAnswering,
+            Head::MaskedLm => Self::MaskedLm,
         }
     }
 }
@@ -141,6 +144,9 @@ impl From<types::Head> for Head {
         match head {
             types::Head::Base => Self::Base,
             types::Head::SequenceClassification => Self::SequenceClassification,
+            types::Head::TokenClassification => Self::TokenClassification,
+            types::Head::QuestionAnswering => Self::QuestionAnswering,
+            types::Head::MaskedLm => Self::MaskedLm,
         }
     }
 }

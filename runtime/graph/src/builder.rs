@@ -85,6 +85,14 @@ impl Builder {
         self.record(Op::Weight { name: name.to_owned() }, &[])
     }
 
+    /// The first of these tensors that the checkpoint has, such as a decoder that may be tied to the embeddings; where
+    /// it has none, the last one is reported as missing.
+    #[track_caller]
+    pub fn first_tensor(&self, names: &[&str]) -> Value {
+        let found = names.iter().find(|name| self.find(name).is_some());
+        self.tensor(found.or(names.last()).copied().unwrap_or_default())
+    }
+
     /// The linear layer whose tensors are `name.weight` and `name.bias`.
     #[track_caller]
     pub fn linear(&self, name: &str) -> Linear {

@@ -257,6 +257,9 @@ impl From<types::Head> for native::Head {
         match head {
             types::Head::Base => Self::Base,
             types::Head::SequenceClassification => Self::SequenceClassification,
+            types::Head::TokenClassification => Self::TokenClassification,
+            types::Head::QuestionAnswering => Self::QuestionAnswering,
+            types::Head::MaskedLm => Self::MaskedLm,
         }
     }
 }
@@ -266,6 +269,9 @@ impl From<native::Head> for types::Head {
         match head {
             native::Head::Base => Self::Base,
             native::Head::SequenceClassification => Self::SequenceClassification,
+            native::Head::TokenClassification => Self::TokenClassification,
+            native::Head::QuestionAnswering => Self::QuestionAnswering,
+            native::Head::MaskedLm => Self::MaskedLm,
         }
     }
 }
