@@ -123,6 +123,11 @@ impl Tokenizer {
         Ok(Sequence { token_ids, token_types, rows: Vec::new() })
     }
 
+    /// The special tokens that a text, or a text and its pair, are framed with.
+    pub fn num_special(&self, pair: bool) -> usize {
+        self.special_tokens(pair)
+    }
+
     fn special_tokens(&self, pair: bool) -> usize {
         self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(pair))
     }

@@ -12,4 +12,4 @@ pub use options::{
     Aggregation, Embedding, FillMask, Function, Pooling, QuestionAnswering, Rerank, TaskOptions, TextClassification,
     TokenClassification, TopK, ZeroShot,
 };
-pub use params::{ParamError, Params};
+pub use params::{ParamError, Params, split_labels};
