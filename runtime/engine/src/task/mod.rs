@@ -5,7 +5,10 @@ mod encode;
 mod feature_extraction;
 mod fields;
 mod head;
+mod rerank;
 pub(crate) mod scores;
+mod sentence_embedding;
+mod similarity;
 mod text_classification;
 mod zero_shot;
 
@@ -18,6 +21,9 @@ use serde_json::Value;
 
 pub use feature_extraction::FeatureExtraction;
 pub use fields::Fields;
+pub use rerank::Rerank;
+pub use sentence_embedding::SentenceEmbedding;
+pub use similarity::Similarity;
 pub use text_classification::TextClassification;
 pub use zero_shot::ZeroShotClassification;
 
@@ -43,6 +49,9 @@ enum Does {
     TextClassification(TextClassification),
     ZeroShotClassification(ZeroShotClassification),
     FeatureExtraction(FeatureExtraction),
+    SentenceEmbedding(SentenceEmbedding),
+    Similarity(Similarity),
+    Rerank(Rerank),
 }
 
 impl Task {
@@ -72,6 +81,14 @@ impl Task {
                 let model = load(TaskKind::FeatureExtraction)?;
                 Does::FeatureExtraction(FeatureExtraction::new(model, truncate)?)
             }
+            TaskOptions::Embedding(TaskKind::Similarity, options) => {
+                Does::Similarity(Similarity::load(registry, folder, plugin, options, truncate)?)
+            }
+            TaskOptions::Embedding(kind, options) => {
+                let options = (*kind, options);
+                Does::SentenceEmbedding(SentenceEmbedding::load(registry, folder, plugin, options, truncate)?)
+            }
+            TaskOptions::Rerank(options) => Does::Rerank(Rerank::load(registry, folder, plugin, options, truncate)?),
             _ => todo!(),
         }))
     }
@@ -85,6 +102,9 @@ impl Task {
             Does::TextClassification(task) => task.run(input).await,
             Does::ZeroShotClassification(task) => task.run(input).await,
             Does::FeatureExtraction(task) => task.run(input).await,
+            Does::SentenceEmbedding(task) => task.run(input).await,
+            Does::Similarity(task) => task.run(input).await,
+            Does::Rerank(task) => task.run(input).await,
         }
     }
 }
