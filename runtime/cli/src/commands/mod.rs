@@ -5,3 +5,4 @@ pub(crate) mod model;
 pub(crate) mod run;
 pub(crate) mod test;
 pub(crate) mod validate;
+pub(crate) mod verify;

@@ -1,10 +1,10 @@
 //! Tasks over a loaded model: an input of named fields goes in, a JSON result in the form of the Hugging Face pipeline
 //! comes out. One file for each task; [`Task`] is any of them.
 
-mod encode;
+pub(crate) mod encode;
 mod feature_extraction;
 mod fields;
-mod head;
+pub(crate) mod head;
 mod rerank;
 pub(crate) mod scores;
 mod sentence_embedding;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use runtime_models::ModelFolder;
 use runtime_tasks::{TaskKind, TaskOptions};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use feature_extraction::FeatureExtraction;
 pub use fields::Fields;
@@ -91,6 +91,25 @@ impl Task {
             TaskOptions::Rerank(options) => Does::Rerank(Rerank::load(registry, folder, plugin, options, truncate)?),
             _ => todo!(),
         }))
+    }
+
+    /// What recorded cases hold of an input: the result, and what it comes from.
+    ///
+    /// # Errors
+    /// As [`Task::run`].
+    pub(crate) async fn recorded(&self, input: Fields<'_>) -> Result<Value, Error> {
+        match &self.0 {
+            Does::TextClassification(task) => {
+                let (logits, _) = task.logits(input).await?;
+                let written: Value = logits.iter().copied().map(scores::number).collect();
+                Ok(json!({"result": task.result(&logits), "logits": written}))
+            }
+            Does::ZeroShotClassification(task) => {
+                Ok(json!({"result": task.run(input).await?.result, "entailment_id": task.entailment()}))
+            }
+            Does::SentenceEmbedding(task) => task.recorded(input).await,
+            _ => Ok(json!({"result": self.run(input).await?.result})),
+        }
     }
 
     /// What the task says of an input.

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use runtime_models::{EncodeOptions, ModelFolder, Text};
 use runtime_tasks::{Embedding as Options, Pooling as Asked, TaskKind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::encode::{Encoded, Limit};
 use super::feature_extraction::hidden_states;
 use super::scores::{check_finite, number};
 use super::{Fields, TaskAnswer, head};
 use crate::registry::LoadedModel;
-use crate::sentence::{Mode, Module, Modules, Pooling, SentenceError, Settings, TransformerSettings, normalize};
+use crate::sentence::{
+    Mode, Module, Modules, Pooling, SentenceError, Settings, SimilarityFunction, TransformerSettings, normalize,
+};
 use crate::{Error, Registry};
 
 /// The vectors of texts, by the modules of a sentence-transformers folder or of the mean over the tokens.
@@ -102,6 +104,16 @@ impl SentenceEmbedding {
             _ => vectors.next().unwrap_or(Value::Null),
         };
         Ok(TaskAnswer { result, ..answer })
+    }
+
+    /// The vectors of `texts`, which may be empty ones, and the cosine of each with each.
+    pub(crate) async fn recorded(&self, input: Fields<'_>) -> Result<Value, Error> {
+        let (vectors, _) = self.embed(&input.any_texts("texts")?).await?;
+        let cosines =
+            |a: &Vec<f32>| -> Value { vectors.iter().map(|b| number(SimilarityFunction::Cosine.of(a, b))).collect() };
+        let cosines: Vec<Value> = vectors.iter().map(cosines).collect();
+        let vectors: Vec<Value> = vectors.iter().map(|vector| vector.iter().copied().map(number).collect()).collect();
+        Ok(json!({"embeddings": vectors, "cosine_similarity": cosines}))
     }
 
     /// The vectors of texts, and an answer without a result.
