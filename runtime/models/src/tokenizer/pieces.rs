@@ -26,6 +26,8 @@ pub struct Sequence {
     pub token_ids: Vec<u32>,
     /// `token_type_ids`, as many.
     pub token_types: Vec<u32>,
+    /// The tokens, counted from 0 in this sequence, whose rows a head over `[r, ..]` is asked for.
+    pub rows: Vec<u32>,
 }
 
 impl Tokenizer {

@@ -58,7 +58,7 @@ impl Template {
             }
             token_types.resize(token_ids.len(), *token_type);
         }
-        Sequence { token_ids, token_types }
+        Sequence { token_ids, token_types, rows: Vec::new() }
     }
 }
 
