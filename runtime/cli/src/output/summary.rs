@@ -92,16 +92,19 @@ impl Summary {
     }
 }
 
+/// For a rate or a share.
 #[expect(clippy::cast_precision_loss, reason = "a rate and a share are shown in a few digits")]
-fn number(count: usize) -> f64 {
+pub(crate) fn number(count: usize) -> f64 {
     count as f64
 }
 
-fn count(number: usize, what: &str) -> String {
+/// `1 record`, `2 records`.
+pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-fn seconds(duration: Duration) -> String {
+/// As people say it.
+pub(crate) fn seconds(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {
         format!("{} ms", duration.as_millis())
     } else {
