@@ -20,5 +20,5 @@ pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dep
 pub use registry::{LoadedModel, Options, Registry};
 pub use scheduler::ScheduleError;
 pub use stamp::Stamp;
-pub use task::{Fields, TaskAnswer};
-pub use zero_shot::{Classification, ZeroShot, ZeroShotOptions, split_labels};
+pub use task::{FeatureExtraction, Fields, Task, TaskAnswer, TextClassification, ZeroShotClassification};
+pub use zero_shot::{Classification, ZeroShot, ZeroShotOptions};

@@ -110,6 +110,13 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Ids cannot be made a text again.
+    #[error("the tokens cannot be made a text")]
+    Detokenize {
+        /// What the tokenizers library says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Tokenizer and model are of different models.
     #[error("the tokenizer in `{}` has ids up to {highest}, but the model's {table} is {rows}", .folder.display())]
     Vocabulary {
@@ -246,7 +253,7 @@ impl Explain for Error {
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => Exit::Config,
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidInput => Exit::Config,
             Self::Read { .. } => Exit::Io,
-            Self::Tokenize { .. } => Exit::Data,
+            Self::Tokenize { .. } | Self::Detokenize { .. } => Exit::Data,
             _ => Exit::Config,
         }
     }

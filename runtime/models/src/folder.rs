@@ -38,7 +38,7 @@ impl ModelFolder {
 
     /// Every file that the model is made of and that is there: what to watch, and what identifies it.
     pub fn files(&self) -> Vec<PathBuf> {
-        let named = ["config.json", "tokenizer.json", "tokenizer_config.json", PLUGIN_FILE];
+        let named = ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", PLUGIN_FILE];
         let mut files: Vec<PathBuf> = named.iter().map(|name| self.file(name)).filter(|path| path.is_file()).collect();
         files.extend(Checkpoint::files(self).unwrap_or_default());
         files

@@ -15,4 +15,4 @@ pub use config::{Labels, ModelConfig};
 pub use error::Error;
 pub use folder::{ModelFolder, PLUGIN_FILE, read_text};
 pub use model::{Describe, Model};
-pub use tokenizer::{Pieces, Sequence, Tokenizer};
+pub use tokenizer::{EncodeOptions, Encoding, Pieces, Sequence, Side, Special, Text, Tokenizer, Truncation};

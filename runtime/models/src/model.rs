@@ -55,6 +55,8 @@ pub struct Model {
     pub tokenizer: Tokenizer,
     /// The labels of a classifier.
     pub labels: Labels,
+    /// `problem_type` in `config.json`.
+    pub problem_type: Option<String>,
     /// What it was loaded for, which says the name and the rows of its output.
     pub head: Head,
     /// Numbers in a row of that output: the classes of a classifier, or the hidden size.
@@ -144,7 +146,8 @@ impl Model {
         }
         let max_sequence = graph.max_sequence.or(positions).map(|limit| limit as usize);
         let max_tokens = [tokenizer.max_length(), max_sequence].into_iter().flatten().min().unwrap_or(usize::MAX);
-        Ok(Self { plan, tokenizer, labels: config.labels.clone(), head, width: width as usize, max_tokens })
+        let (labels, problem_type) = (config.labels.clone(), config.problem_type.clone());
+        Ok(Self { plan, tokenizer, labels, problem_type, head, width: width as usize, max_tokens })
     }
 }
 

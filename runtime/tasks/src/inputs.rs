@@ -39,12 +39,10 @@ impl TaskKind {
     pub fn inputs(self) -> &'static [TaskInput] {
         const PAIR: TaskInput = text("text_pair");
         match self {
-            Self::TextClassification => const { &[text("text"), optional(PAIR)] },
+            Self::TextClassification | Self::FeatureExtraction => const { &[text("text"), optional(PAIR)] },
             // The labels may come as a parameter instead.
             Self::ZeroShotClassification => const { &[text("text"), optional(texts("candidate_labels"))] },
-            Self::TokenClassification | Self::FillMask | Self::FeatureExtraction | Self::SentenceEmbedding => {
-                const { &[text("text")] }
-            }
+            Self::TokenClassification | Self::FillMask | Self::SentenceEmbedding => const { &[text("text")] },
             Self::QuestionAnswering => const { &[text("context"), text("question")] },
             Self::Similarity => const { &[text("text"), PAIR] },
             Self::Rerank => const { &[text("query"), texts("documents")] },

@@ -16,4 +16,4 @@ pub use options::{
     TokenClassification, TopK, ZeroShot,
 };
 pub use outputs::{OutputType, TaskOutput};
-pub use params::{ParamError, Params};
+pub use params::{ParamError, Params, split_labels};

@@ -125,7 +125,7 @@ pub struct ZeroShot {
 impl ZeroShot {
     fn read(params: &mut Params<'_>) -> Result<Self, ParamError> {
         Ok(Self {
-            candidate_labels: params.texts("candidate_labels")?,
+            candidate_labels: params.labels("candidate_labels")?,
             hypothesis_template: params.text("hypothesis_template")?.unwrap_or("This example is {}.").to_owned(),
             multi_label: params.boolean("multi_label")?.unwrap_or(false),
         })

@@ -95,6 +95,7 @@ impl<'a> Builder<'a> {
             labels: labels.to_vec(),
             template: classifier.hypothesis_template.clone(),
             multi_label: classifier.multi_label,
+            truncate: true,
         };
         let built = ZeroShot::new(model, options);
         self.keep(built, &classifier.model)

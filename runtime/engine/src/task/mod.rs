@@ -1,13 +1,27 @@
 //! Tasks over a loaded model: an input of named fields goes in, a JSON result in the form of the Hugging Face pipeline
-//! comes out. One file for each task.
+//! comes out. One file for each task; [`Task`] is any of them.
 
+mod encode;
+mod feature_extraction;
 mod fields;
+mod head;
+pub(crate) mod scores;
+mod text_classification;
+mod zero_shot;
 
+use std::path::Path;
 use std::time::Duration;
 
+use runtime_models::ModelFolder;
+use runtime_tasks::{TaskKind, TaskOptions};
 use serde_json::Value;
 
+pub use feature_extraction::FeatureExtraction;
 pub use fields::Fields;
+pub use text_classification::TextClassification;
+pub use zero_shot::ZeroShotClassification;
+
+use crate::{Error, Registry};
 
 /// What a task says of one input.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,4 +34,57 @@ pub struct TaskAnswer {
     pub tokens: usize,
     /// Texts that were cut off, being longer than the model takes.
     pub truncated: usize,
+}
+
+/// A task over a loaded model, with its parameters.
+pub struct Task(Does);
+
+enum Does {
+    TextClassification(TextClassification),
+    ZeroShotClassification(ZeroShotClassification),
+    FeatureExtraction(FeatureExtraction),
+}
+
+impl Task {
+    /// Loads the model of a folder for a task. With `truncate`, a text that is longer than the model takes is cut off;
+    /// without, it is an error.
+    ///
+    /// # Errors
+    /// Where the model cannot be loaded, does not have the head that the task needs, or does not fit the parameters.
+    pub fn load(
+        registry: &Registry,
+        folder: &ModelFolder,
+        plugin: Option<&Path>,
+        options: &TaskOptions,
+        truncate: bool,
+    ) -> Result<Self, Error> {
+        let load = |kind: TaskKind| head::load(registry, folder, plugin, kind);
+        Ok(Self(match options {
+            TaskOptions::TextClassification(options) => {
+                let model = load(TaskKind::TextClassification)?;
+                Does::TextClassification(TextClassification::new(model, options, truncate)?)
+            }
+            TaskOptions::ZeroShot(options) => {
+                let model = load(TaskKind::ZeroShotClassification)?;
+                Does::ZeroShotClassification(ZeroShotClassification::new(model, options, truncate)?)
+            }
+            TaskOptions::FeatureExtraction => {
+                let model = load(TaskKind::FeatureExtraction)?;
+                Does::FeatureExtraction(FeatureExtraction::new(model, truncate)?)
+            }
+            _ => todo!(),
+        }))
+    }
+
+    /// What the task says of an input.
+    ///
+    /// # Errors
+    /// Where the input lacks a field or has a wrong one, a text is too long, or the model fails.
+    pub async fn run(&self, input: Fields<'_>) -> Result<TaskAnswer, Error> {
+        match &self.0 {
+            Does::TextClassification(task) => task.run(input).await,
+            Does::ZeroShotClassification(task) => task.run(input).await,
+            Does::FeatureExtraction(task) => task.run(input).await,
+        }
+    }
 }
