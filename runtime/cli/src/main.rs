@@ -1,5 +1,6 @@
 //! The `runtime` command.
 
+mod ahead;
 mod args;
 mod commands;
 mod failure;

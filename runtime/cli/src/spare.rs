@@ -29,7 +29,8 @@ impl Spared<'_> {
     /// Refuses an output that would overwrite one of these, or the input.
     pub(crate) fn from(&self, output: &Path, input: Option<&Input>) -> Result<(), Failure> {
         let problem = |why: &str| Problem::new(Exit::Usage, format!("`{}` is {why}", output.display()));
-        let refuse = |why: &str| Err(problem(&format!("{why}, and would be lost")).hint("write to another file").into());
+        let refuse =
+            |why: &str| Err(problem(&format!("{why}, and would be lost")).hint("write to another file").into());
         if let Some(folder) = self.named.iter().find(|named| lies_in(named, output)) {
             let why = format!("in the folder `{}`, which holds a model and no answers", folder.display());
             return Err(problem(&why).hint("write to another folder").into());

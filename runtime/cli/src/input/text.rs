@@ -7,12 +7,7 @@ use serde_json::{Map, Value};
 use super::lines::BYTE_ORDER_MARK;
 use super::{DataError, Items, Limits, lines};
 
-pub(super) fn read(
-    reader: impl BufRead,
-    field: &'static str,
-    limits: Limits,
-    items: &mut Items,
-) -> io::Result<()> {
+pub(super) fn read(reader: impl BufRead, field: &'static str, limits: Limits, items: &mut Items) -> io::Result<()> {
     lines::read(reader, limits, items, |line| {
         let text = str::from_utf8(line).map_err(|error| DataError::NotUtf8(error.valid_up_to()))?;
         Ok((Map::from_iter([(field.to_owned(), Value::from(text))]), None))

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use runtime_engine::{Answer, TaskAnswer};
 use runtime_tasks::TaskKind;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::readable::Readable;
 use super::{Output, Sink, SinkError, csv, jsonl};
@@ -51,12 +51,12 @@ impl TaskSink {
         match &mut self.form {
             Form::Joined(sink) => {
                 let outputs = Map::from_iter([(RESULT.to_owned(), result)]);
-                join(&mut **sink, record, Answer { outputs, rungs: Vec::new(), time })
+                join(&mut **sink, record, Answer { outputs, rungs: Vec::new(), time, truncated: 0 })
             }
             Form::Columns(sink) => {
                 let names = self.kind.outputs().iter().map(|(name, _)| (*name).to_owned());
                 let outputs = names.zip(self.kind.output_values(&result)).collect();
-                join(&mut **sink, record, Answer { outputs, rungs: Vec::new(), time })
+                join(&mut **sink, record, Answer { outputs, rungs: Vec::new(), time, truncated: 0 })
             }
             Form::Bare(writer) => Ok(writeln!(writer, "{result}")?),
             Form::Readable(readable) => Ok(readable.write(record.line, &record.fields, &result)?),
@@ -84,7 +84,7 @@ fn join(sink: &mut dyn Sink, record: &Record, answer: Answer) -> Result<(), Sink
 mod tests {
     use std::time::Duration;
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
