@@ -39,6 +39,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Task(options) => commands::task::run(&options),
         Command::Validate(options) => commands::validate::run(&options),
         Command::Test(options) => commands::test::run(&options),
+        Command::Verify(options) => commands::verify::run(&options),
         Command::Graph(options) => commands::graph::run(&options),
         Command::Model(ModelCommand::Graph(options)) => commands::model::graph(&options),
         Command::Model(ModelCommand::Fetch(options)) => commands::model::fetch(&options),

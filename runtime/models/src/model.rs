@@ -63,6 +63,8 @@ pub struct Model {
     pub width: usize,
     /// The longest sequence, in tokens: the lesser of the tokenizer's limit and the graph's.
     pub max_tokens: usize,
+    /// The longest sequence that the graph can run, in tokens, where there is a limit.
+    pub max_positions: Option<usize>,
 }
 
 impl Model {
@@ -147,7 +149,8 @@ impl Model {
         let max_sequence = graph.max_sequence.or(positions).map(|limit| limit as usize);
         let max_tokens = [tokenizer.max_length(), max_sequence].into_iter().flatten().min().unwrap_or(usize::MAX);
         let (labels, problem_type) = (config.labels.clone(), config.problem_type.clone());
-        Ok(Self { plan, tokenizer, labels, problem_type, head, width: width as usize, max_tokens })
+        let (width, max_positions) = (width as usize, max_sequence);
+        Ok(Self { plan, tokenizer, labels, problem_type, head, width, max_tokens, max_positions })
     }
 }
 

@@ -239,13 +239,14 @@ pub enum Pooling {
 
 /// `sentence-embedding` and `similarity`. What is `None` is as the folder's sentence-transformers files say, else the
 /// mean over the tokens, not normalised.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Embedding {
     /// How the tokens become one vector.
     pub pooling: Option<Pooling>,
-    /// Whether vectors are scaled to length 1.
+    /// Whether vectors are scaled to length 1; false leaves out a normalising module of the folder.
     pub normalize: Option<bool>,
-    /// Numbers of each vector that are kept (Matryoshka), before normalising.
+    /// Numbers of each vector that are kept (Matryoshka): before `normalize`, but behind a normalising module of the
+    /// folder, as sentence-transformers has it.
     pub truncate_dim: Option<usize>,
     /// The longest text, in tokens.
     pub max_seq_length: Option<usize>,
@@ -253,6 +254,8 @@ pub struct Embedding {
     pub prompt: Option<String>,
     /// The same by its name in `config_sentence_transformers.json`.
     pub prompt_name: Option<String>,
+    /// Whether the folder's sentence-transformers files are followed, where it has some.
+    pub sentence_transformers: bool,
 }
 
 const POOLINGS: &[(&str, Pooling)] =
@@ -267,6 +270,7 @@ impl Embedding {
             max_seq_length: params.count("max_seq_length", 1)?,
             prompt: params.text("prompt")?.map(str::to_owned),
             prompt_name: params.text("prompt_name")?.map(str::to_owned),
+            sentence_transformers: params.boolean("sentence_transformers")?.unwrap_or(true),
         })
     }
 }

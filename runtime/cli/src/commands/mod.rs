@@ -6,3 +6,4 @@ pub(crate) mod run;
 pub(crate) mod task;
 pub(crate) mod test;
 pub(crate) mod validate;
+pub(crate) mod verify;

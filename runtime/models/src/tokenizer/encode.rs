@@ -106,6 +106,10 @@ impl Tokenizer {
     ) -> tokenizers::Result<LibraryEncoding> {
         let mut text = self.tokenize(text)?;
         let mut pair = pair.map(|pair| self.tokenize(pair)).transpose()?;
+        if let Some(pair) = &mut pair {
+            // The library marks it so from the start, and does not look at overflowing windows again.
+            pair.set_type_ids(vec![1; pair.len()]);
+        }
         if let Some(params) = self.truncation(pair.is_some(), options)? {
             (text, pair) = truncate_encodings(text, pair, &params)?;
             if !overflow {

@@ -4,10 +4,12 @@
 //! transformers adds: limits, sides, roles of tokens and clean-up, from `tokenizer_config.json` and the files beside
 //! it; windows and padding by the options of a call. Ids alone are put together without the library (`pieces`).
 
+mod call;
 mod class;
 mod decode;
 mod encode;
 mod encoding;
+mod pad;
 mod pieces;
 mod settings;
 mod special;
@@ -19,8 +21,10 @@ use runtime_diagnostics::panic_message;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{ModelWrapper, PostProcessor, PostProcessorWrapper};
 
+pub use call::{Arguments, detokenize_call, tokenize_call};
 pub use encode::{EncodeOptions, Side, Text, Truncation};
 pub use encoding::Encoding;
+pub use pad::{PadOptions, Padding};
 pub use pieces::{Pieces, Sequence};
 pub use special::Special;
 

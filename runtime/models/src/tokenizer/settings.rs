@@ -65,8 +65,8 @@ impl Settings {
         Ok(Self {
             // A tokenizer without a limit has 1e30 there.
             max_length: config["model_max_length"].as_u64().and_then(|length| usize::try_from(length).ok()),
-            truncation_side: side(&config["truncation_side"]).or(baked).unwrap_or(Side::Right),
-            padding_side: side(&config["padding_side"]).or(baked_padding).unwrap_or_else(|| class.padding_side()),
+            truncation_side: Side::read(&config["truncation_side"]).or(baked).unwrap_or(Side::Right),
+            padding_side: Side::read(&config["padding_side"]).or(baked_padding).unwrap_or_else(|| class.padding_side()),
             padding_type: padding_type.or(padding.map(|params| params.pad_type_id)).unwrap_or(0),
             clean_up: flag("clean_up_tokenization_spaces"),
             clean_up_bpe: flag("clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output"),
@@ -89,10 +89,13 @@ fn baked_in(role: Special, inner: &tokenizers::Tokenizer) -> Option<String> {
     Some(padding.pad_token.clone())
 }
 
-fn side(value: &Value) -> Option<Side> {
-    match value.as_str()? {
-        "left" => Some(Side::Left),
-        "right" => Some(Side::Right),
-        _ => None,
+impl Side {
+    /// As `padding_side` and `truncation_side` write it.
+    pub(super) fn read(value: &Value) -> Option<Self> {
+        match value.as_str()? {
+            "left" => Some(Self::Left),
+            "right" => Some(Self::Right),
+            _ => None,
+        }
     }
 }
