@@ -130,6 +130,12 @@ pub enum Error {
     /// Padding is asked for, and there is no token for it.
     #[error("the tokenizer has no padding token")]
     NoPadding,
+    /// Padding would make sequences longer than any model takes.
+    #[error("sequences are to be padded to more than {most} tokens")]
+    PaddedLength {
+        /// Tokens that they may have.
+        most: usize,
+    },
     /// Tokenizer and model are of different models.
     #[error("the tokenizer in `{}` has ids up to {highest}, but the model's {table} is {rows}", .folder.display())]
     Vocabulary {
@@ -266,7 +272,9 @@ impl Explain for Error {
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => Exit::Config,
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidInput => Exit::Config,
             Self::Read { .. } => Exit::Io,
-            Self::Tokenize { .. } | Self::Detokenize { .. } | Self::Argument { .. } => Exit::Data,
+            Self::Tokenize { .. } | Self::Detokenize { .. } | Self::Argument { .. } | Self::PaddedLength { .. } => {
+                Exit::Data
+            }
             _ => Exit::Config,
         }
     }

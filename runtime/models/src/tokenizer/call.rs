@@ -66,7 +66,9 @@ fn options(tokenizer: &Tokenizer, params: &Arguments) -> Result<(EncodeOptions, 
     };
     let truncation = match given(params, "truncation") {
         // A length alone asks for truncation.
-        None if max_length.is_some() && !params.contains_key("padding") => "longest_first",
+        None if max_length.is_some() && matches!(params.get("padding"), None | Some(Value::Bool(false))) => {
+            "longest_first"
+        }
         None | Some(Value::Bool(false)) => "do_not_truncate",
         Some(Value::Bool(true)) => "longest_first",
         Some(value) => value.as_str().unwrap_or_default(),

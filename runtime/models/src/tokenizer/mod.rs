@@ -4,6 +4,7 @@
 //! transformers adds: limits, sides, roles of tokens and clean-up, from `tokenizer_config.json` and the files beside
 //! it; windows and padding by the options of a call. Ids alone are put together without the library (`pieces`).
 
+mod adapt;
 mod call;
 mod class;
 mod decode;
@@ -14,10 +15,12 @@ mod pieces;
 mod settings;
 mod special;
 mod template;
+mod truncate;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use runtime_diagnostics::panic_message;
+use serde_json::Value;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{ModelWrapper, PostProcessor, PostProcessorWrapper};
 
@@ -30,6 +33,8 @@ pub use special::Special;
 
 use crate::folder::read_bytes;
 use crate::{Error, ModelFolder};
+use adapt::adapt;
+use class::Class;
 use settings::Settings;
 use template::Template;
 
@@ -54,20 +59,21 @@ impl Tokenizer {
     pub(crate) fn open(folder: &ModelFolder) -> Result<Self, Error> {
         let path = folder.file("tokenizer.json");
         let bytes = read_bytes(&path, LARGEST)?;
-        let parts = guarded(|| {
-            let mut inner = tokenizers::Tokenizer::from_bytes(bytes)?;
-            let processor = inner.get_post_processor().cloned().map_or_else(plain, Ok)?;
-            let single = Template::learn(&processor, false)?;
-            let pair = Template::learn(&processor, true)?;
-            inner.with_post_processor(None::<PostProcessorWrapper>);
-            Ok((inner, processor, single, pair))
-        });
-        let (mut inner, processor, single, pair) = parts.map_err(|source| Error::TokenizerFile { path, source })?;
-        let settings = Settings::read(folder, &inner)?;
+        let failed = |source| Error::TokenizerFile { path: path.clone(), source };
+        let mut inner = guarded(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(failed)?;
+        let config = folder.json("tokenizer_config.json")?.unwrap_or(Value::Null);
+        let class = Class::of(&config, &folder.json("config.json")?.unwrap_or(Value::Null));
+        let settings = Settings::read(folder, &config, &class, &inner)?;
         inner.with_padding(None);
-        // Taking truncation away cannot fail; only parameters are checked.
-        inner.with_truncation(None).map_err(|source| Error::Tokenize { source })?;
         inner.set_encode_special_tokens(settings.split_special_tokens);
+        let parts = guarded(|| {
+            inner.with_truncation(None)?;
+            adapt(&mut inner, &class, &config, &settings)?;
+            let processor = inner.get_post_processor().cloned().map_or_else(plain, Ok)?;
+            inner.with_post_processor(None::<PostProcessorWrapper>);
+            Ok((Template::learn(&processor, false)?, Template::learn(&processor, true)?, processor))
+        });
+        let (single, pair, processor) = parts.map_err(failed)?;
         let id = |role: Special| Some((role, inner.token_to_id(settings.named(role)?)?));
         let roles = Special::ALL.into_iter().filter_map(id).collect();
         let highest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);

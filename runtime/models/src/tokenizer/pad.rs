@@ -31,7 +31,7 @@ impl Tokenizer {
     /// is longer already stays so.
     ///
     /// # Errors
-    /// Where padding is asked for and the tokenizer has no token for it.
+    /// Where padding is asked for and the tokenizer has no token for it, or sequences would be longer than any.
     pub fn pad(&self, batch: &mut [Vec<Encoding>], options: &PadOptions) -> Result<(), Error> {
         let length = match options.padding {
             Padding::None => return Ok(()),
@@ -41,29 +41,35 @@ impl Tokenizer {
             Padding::Length(length) => length,
         };
         let multiple = options.multiple_of.filter(|multiple| *multiple > 0).unwrap_or(1);
-        let length = length.next_multiple_of(multiple);
+        let length = length.checked_next_multiple_of(multiple).filter(|length| *length <= LONGEST);
+        let length = length.ok_or(Error::PaddedLength { most: LONGEST })?;
         let id = self.special(Special::Padding).ok_or(Error::NoPadding)?;
-        let token = self.token(id).unwrap_or_default();
+        let token = self.settings.named(Special::Padding).unwrap_or_default();
         let side = options.side.unwrap_or(self.settings.padding_side);
         for window in batch.iter_mut().flatten() {
-            window.pad(length, side, &Filler { id, token: &token, token_type: self.settings.padding_type });
+            window.pad(length, side, &Filler { id, token });
         }
         Ok(())
     }
 }
 
+/// Tokens of a padded sequence, at most: a limit that a file invents is not to fill the memory.
+const LONGEST: usize = 1 << 24;
+
+/// `pad_token_type_id`, which no file sets.
+const PADDING_TYPE: u32 = 0;
+
 /// What padding consists of.
 struct Filler<'a> {
     id: u32,
     token: &'a str,
-    token_type: u32,
 }
 
 impl Encoding {
     fn pad(&mut self, length: usize, side: Side, filler: &Filler<'_>) {
         let count = length.saturating_sub(self.len());
         fill(&mut self.token_ids, filler.id, count, side);
-        fill(&mut self.token_types, filler.token_type, count, side);
+        fill(&mut self.token_types, PADDING_TYPE, count, side);
         fill(&mut self.tokens, filler.token.to_owned(), count, side);
         fill(&mut self.attention, false, count, side);
         fill(&mut self.special, true, count, side);
@@ -89,7 +95,7 @@ mod tests {
         fill(&mut list, 1, 1, Side::Right);
         assert_eq!(list, [0, 0, 7, 8, 1]);
         let mut long = Encoding { token_ids: vec![1, 2, 3], ..Encoding::default() };
-        long.pad(2, Side::Left, &Filler { id: 0, token: "[PAD]", token_type: 0 });
+        long.pad(2, Side::Left, &Filler { id: 0, token: "[PAD]" });
         assert_eq!(long.token_ids, [1, 2, 3]);
     }
 }

@@ -37,7 +37,7 @@ impl Tokenizer {
     /// Where the library fails, for example for a character that a vocabulary without unknown token does not have.
     pub fn pieces(&self, text: &str, limit: usize) -> Result<Pieces, Error> {
         let encoding = guarded(|| self.inner.encode_fast(text, false)).map_err(|source| Error::Tokenize { source })?;
-        Ok(Pieces(self.cut(encoding.get_ids(), limit).to_vec()))
+        Ok(Pieces(self.shortened(encoding.get_ids(), limit).to_vec()))
     }
 
     /// One text as a sequence of at most `limit` tokens.
@@ -45,7 +45,7 @@ impl Tokenizer {
     /// # Errors
     /// Never; it is as fallible as [`Tokenizer::pair`] for its callers.
     pub fn single(&self, text: &Pieces, limit: usize) -> Result<Sequence, Error> {
-        Ok(self.single.fill(self.cut(&text.0, limit.saturating_sub(self.single.added())), &[]))
+        Ok(self.single.fill(self.shortened(&text.0, limit.saturating_sub(self.single.added())), &[]))
     }
 
     /// A text and its pair as a sequence of at most `limit` tokens, shortening the text only; `None` where the pair
@@ -57,11 +57,11 @@ impl Tokenizer {
         let taken = pair.len() + self.pair.added();
         let fits = text.len() + taken <= limit;
         let left = limit.checked_sub(taken).filter(|left| fits || *left > 0);
-        Ok(left.map(|left| self.pair.fill(self.cut(&text.0, left), &pair.0)))
+        Ok(left.map(|left| self.pair.fill(self.shortened(&text.0, left), &pair.0)))
     }
 
     /// At most `limit` of the tokens, from the side that is kept.
-    fn cut<'a>(&self, ids: &'a [u32], limit: usize) -> &'a [u32] {
+    fn shortened<'a>(&self, ids: &'a [u32], limit: usize) -> &'a [u32] {
         let over = ids.len().saturating_sub(limit);
         match self.settings.truncation_side {
             Side::Left => &ids[over..],

@@ -17,8 +17,6 @@ pub(super) struct Settings {
     pub(super) max_length: Option<usize>,
     pub(super) truncation_side: Side,
     pub(super) padding_side: Side,
-    /// `pad_token_type_id`.
-    pub(super) padding_type: u32,
     /// `clean_up_tokenization_spaces`.
     pub(super) clean_up: bool,
     /// Whether it is done for BPE too.
@@ -31,10 +29,12 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn read(folder: &ModelFolder, inner: &tokenizers::Tokenizer) -> Result<Self, Error> {
-        let config = folder.json("tokenizer_config.json")?.unwrap_or(Value::Null);
-        let model = folder.json("config.json")?.unwrap_or(Value::Null);
-        let class = Class::of(&config, &model);
+    pub(super) fn read(
+        folder: &ModelFolder,
+        config: &Value,
+        class: &Class,
+        inner: &tokenizers::Tokenizer,
+    ) -> Result<Self, Error> {
         // Where the configuration has the added tokens, transformers does not read the other file.
         let map = match config.get("added_tokens_decoder") {
             Some(_) => None,
@@ -55,19 +55,16 @@ impl Settings {
             TruncationDirection::Left => Side::Left,
             TruncationDirection::Right => Side::Right,
         });
-        let padding = inner.get_padding();
-        let baked_padding = padding.map(|params| match params.direction {
+        let baked_padding = inner.get_padding().map(|params| match params.direction {
             PaddingDirection::Left => Side::Left,
             PaddingDirection::Right => Side::Right,
         });
-        let padding_type = config["pad_token_type_id"].as_u64().and_then(|id| u32::try_from(id).ok());
         let inputs = config["model_input_names"].as_array();
         Ok(Self {
             // A tokenizer without a limit has 1e30 there.
             max_length: config["model_max_length"].as_u64().and_then(|length| usize::try_from(length).ok()),
             truncation_side: Side::read(&config["truncation_side"]).or(baked).unwrap_or(Side::Right),
             padding_side: Side::read(&config["padding_side"]).or(baked_padding).unwrap_or_else(|| class.padding_side()),
-            padding_type: padding_type.or(padding.map(|params| params.pad_type_id)).unwrap_or(0),
             clean_up: flag("clean_up_tokenization_spaces"),
             clean_up_bpe: flag("clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output"),
             split_special_tokens: flag("split_special_tokens"),
