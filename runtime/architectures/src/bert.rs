@@ -57,7 +57,7 @@ fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
 fn embeddings(graph: &Builder, config: &BertConfig) -> Value {
     let words = graph.embedding("bert.embeddings.word_embeddings").rows(&graph.token_ids());
     let types = graph.embedding("bert.embeddings.token_type_embeddings").rows(&graph.token_types());
-    let positions = graph.embedding("bert.embeddings.position_embeddings").rows(&graph.positions());
+    let positions = graph.embedding("bert.embeddings.position_embeddings").rows(&graph.positions(0));
     let sum = &(&words + &types) + &positions;
     graph.norm("bert.embeddings.LayerNorm", config.epsilon).forward(&sum)
 }

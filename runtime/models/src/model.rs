@@ -140,7 +140,7 @@ impl Model {
             let (folder, label) = (folder.path().to_owned(), label.to_owned());
             return Err(Error::NoClass { folder, label, id, outputs: width });
         }
-        let positions = rows_for(&graph, Input::Positions);
+        let positions = positions(&graph);
         if let (Some(max_sequence), Some(rows)) = (graph.max_sequence, positions)
             && max_sequence > rows
         {
@@ -156,12 +156,25 @@ impl Model {
 
 /// The rows of the smallest table in which the graph looks an input up.
 fn rows_for(graph: &Graph, input: Input) -> Option<u32> {
-    let looks_up = |node: &&Node| node.op == Op::Rows && graph.node(node.inputs[1]).op == Op::Input(input);
-    let rows = |node: &Node| match graph.node(node.inputs[0]).shape.dims() {
-        [Dim::Fixed(rows), ..] => Some(*rows),
+    lookups(graph).filter(|(op, _)| **op == Op::Input(input)).map(|(_, rows)| rows).min()
+}
+
+/// The tokens that there are positions for.
+fn positions(graph: &Graph) -> Option<u32> {
+    let counted = |(op, rows): (&Op, u32)| match op {
+        Op::Input(Input::Positions { first, .. }) => Some(rows.saturating_sub(*first)),
         _ => None,
     };
-    graph.nodes.iter().filter(looks_up).filter_map(rows).min()
+    lookups(graph).filter_map(counted).min()
+}
+
+/// What rows are looked up by, and the number of rows.
+fn lookups(graph: &Graph) -> impl Iterator<Item = (&Op, u32)> {
+    let looks_up = |node: &&Node| node.op == Op::Rows;
+    graph.nodes.iter().filter(looks_up).filter_map(|node| match graph.node(node.inputs[0]).shape.dims() {
+        [Dim::Fixed(rows), ..] => Some((&graph.node(node.inputs[1]).op, *rows)),
+        _ => None,
+    })
 }
 
 /// Every id and type that the tokenizer can give, those of its special tokens included, must have a row in the model's
