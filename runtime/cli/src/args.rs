@@ -1,11 +1,15 @@
 //! The command line.
 
+mod task;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use runtime_engine::Device;
 use runtime_graph::Head;
 use runtime_pipeline::Override;
+
+pub(crate) use task::{Task, flag_of};
 
 /// Runs pretrained transformers: pipelines from TOML files, architectures from sandboxed plugins.
 #[derive(Debug, Parser)]
@@ -23,6 +27,8 @@ const EXIT_CODES: &str = "Exit codes: 0 all went well; 1 a test or a recorded ca
 pub(crate) enum Command {
     /// Answer every record of an input with a pipeline
     Run(Run),
+    /// Do one task with one model: classify, embed, extract, answer
+    Task(Box<Task>),
     /// Check pipeline files without loading a model
     Validate(Validate),
     /// Run the tests that pipeline files carry
@@ -70,7 +76,7 @@ pub(crate) struct Run {
 /// How answers are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Aligned columns, for people
+    /// For people: aligned columns, or what a task found in its text
     Table,
     /// A JSON object on each line
     Jsonl,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A bar by bytes of the input, shown on a terminal once it has been worth it.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     start: std::time::Instant,
     shown: std::cell::Cell<bool>,
@@ -17,7 +17,7 @@ const DELAY: Duration = Duration::from_millis(700);
 
 impl Progress {
     /// A bar over `bytes`, or a spinner where their number is not known; nothing where it would be `quiet`.
-    pub(super) fn new(bytes: Option<u64>, quiet: bool) -> Self {
+    pub(crate) fn new(bytes: Option<u64>, quiet: bool) -> Self {
         let bar = ProgressBar::with_draw_target(bytes, ProgressDrawTarget::hidden());
         let template = if bytes.is_some() { "{bar:40} {percent:>3}%  {eta} left" } else { "{spinner} {elapsed}" };
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -28,7 +28,7 @@ impl Progress {
     }
 
     /// All up to byte `end` has been answered.
-    pub(super) fn at(&self, end: u64) {
+    pub(crate) fn at(&self, end: u64) {
         if !self.shown.get() && self.start.elapsed() > DELAY {
             self.shown.set(true);
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -37,12 +37,12 @@ impl Progress {
     }
 
     /// Runs `print` with the bar out of the way.
-    pub(super) fn suspend(&self, print: impl FnOnce()) {
+    pub(crate) fn suspend(&self, print: impl FnOnce()) {
         self.bar.suspend(print);
     }
 
     /// Takes the bar away.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }
