@@ -2,14 +2,9 @@
 
 use runtime_graph::{Activation, Architecture, AttentionOptions, Builder, Config, Head, Pooling, Refusal, Value};
 
-/// BERT encoders and their sequence classifiers.
-pub const ARCHITECTURE: Architecture = Architecture {
-    name: "bert",
-    model_types: &["bert"],
-    base_prefix: "bert",
-    heads: &[Head::Base, Head::SequenceClassification],
-    build,
-};
+/// BERT encoders with each of their heads.
+pub const ARCHITECTURE: Architecture =
+    Architecture { name: "bert", model_types: &["bert"], base_prefix: "bert", heads: &Head::ALL, build };
 
 /// The fields of `config.json` that shape the graph; sizes of weights are the checkpoint's own.
 struct BertConfig {
@@ -51,6 +46,9 @@ fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
     match head {
         Head::Base => graph.output("hidden_states", &x),
         Head::SequenceClassification => graph.output("logits", &classify(graph, &x)),
+        Head::TokenClassification => graph.output("logits", &graph.linear("classifier").forward(&x)),
+        Head::QuestionAnswering => graph.output("logits", &graph.linear("qa_outputs").forward(&x)),
+        Head::MaskedLm => graph.output("logits", &predict(graph, &config, &x)),
     }
     Ok(())
 }
@@ -59,7 +57,7 @@ fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
 fn embeddings(graph: &Builder, config: &BertConfig) -> Value {
     let words = graph.embedding("bert.embeddings.word_embeddings").rows(&graph.token_ids());
     let types = graph.embedding("bert.embeddings.token_type_embeddings").rows(&graph.token_types());
-    let positions = graph.embedding("bert.embeddings.position_embeddings").rows(&graph.positions());
+    let positions = graph.embedding("bert.embeddings.position_embeddings").rows(&graph.positions(0));
     let sum = &(&words + &types) + &positions;
     graph.norm("bert.embeddings.LayerNorm", config.epsilon).forward(&sum)
 }
@@ -85,4 +83,16 @@ fn classify(graph: &Builder, x: &Value) -> Value {
     let first = x.pool(Pooling::First);
     let pooled = graph.linear("bert.pooler.dense").forward(&first).activation(Activation::Tanh);
     graph.linear("classifier").forward(&pooled)
+}
+
+/// Scores of the vocabulary for the rows asked for, by the word embeddings unless the checkpoint has a decoder:
+/// `[n, hidden]` to `[r, vocabulary]`.
+fn predict(graph: &Builder, config: &BertConfig, x: &Value) -> Value {
+    let x = graph.linear("cls.predictions.transform.dense").forward(&x.select_rows()).activation(config.activation);
+    let x = graph.norm("cls.predictions.transform.LayerNorm", config.epsilon).forward(&x);
+    let decoder = ["cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"];
+    x.linear(
+        &graph.first_tensor(&decoder),
+        Some(&graph.first_tensor(&["cls.predictions.bias", "cls.predictions.decoder.bias"])),
+    )
 }

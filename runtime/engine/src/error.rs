@@ -51,6 +51,31 @@ pub enum Error {
         /// Tokens.
         limit: usize,
     },
+    /// A parameter of a task is wrong.
+    #[error(transparent)]
+    Param(#[from] runtime_tasks::ParamError),
+    /// An input lacks what the task reads.
+    #[error("there is no `{field}`")]
+    NoField {
+        /// The field.
+        field: &'static str,
+        /// The fields that it has.
+        has: Vec<String>,
+    },
+    /// A field holds nothing but white space.
+    #[error("`{field}` is empty")]
+    EmptyField {
+        /// The field.
+        field: &'static str,
+    },
+    /// A field is no text.
+    #[error("`{field}` is not a text but {found}")]
+    NoText {
+        /// The field.
+        field: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
 }
 
 impl Explain for Error {
@@ -61,6 +86,8 @@ impl Explain for Error {
             Self::Model(error) => error.exit(),
             Self::Plugin(error) => error.exit(),
             Self::Schedule(_) => Exit::Internal,
+            Self::Param(error) => error.exit(),
+            Self::NoField { .. } | Self::EmptyField { .. } | Self::NoText { .. } => Exit::Data,
             Self::OtherModel { .. } | Self::NoNumber { .. } | Self::NoLabels | Self::HypothesisTooLong { .. } => {
                 Exit::Config
             }
@@ -73,6 +100,11 @@ impl Explain for Error {
             Self::Hub(error) => error.hint(),
             Self::Model(error) => error.hint(),
             Self::Plugin(error) => error.hint(),
+            Self::Param(error) => error.hint(),
+            Self::NoField { field, has } => {
+                let nearest = runtime_diagnostics::nearest(field, has.iter().map(String::as_str));
+                nearest.map(|nearest| format!("did you mean `{nearest}`?"))
+            }
             _ => None,
         }
     }

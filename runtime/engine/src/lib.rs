@@ -11,6 +11,7 @@ mod memo;
 mod registry;
 mod scheduler;
 mod stamp;
+mod task;
 mod zero_shot;
 
 pub use architecture::Architecture;
@@ -19,4 +20,5 @@ pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dep
 pub use registry::{LoadedModel, Options, Registry};
 pub use scheduler::ScheduleError;
 pub use stamp::Stamp;
+pub use task::{Fields, TaskAnswer};
 pub use zero_shot::{Classification, ZeroShot, ZeroShotOptions, split_labels};

@@ -75,10 +75,10 @@ fn bytes(result: &Matrix) -> usize {
     size_of::<Key>() + size_of::<Matrix>() + size_of_val(&*result.data)
 }
 
-/// Of ids and types, each in 4 bytes, with their number in front, so that no two sequences are written alike.
+/// Of ids, types and rows, each in 4 bytes, with the number of ids in front, so that no two sequences are written alike.
 fn digest(sequence: &Sequence) -> Key {
     let mut hash = Sha256::new_with_prefix(sequence.token_ids.len().to_le_bytes());
-    for number in sequence.token_ids.iter().chain(&sequence.token_types) {
+    for number in sequence.token_ids.iter().chain(&sequence.token_types).chain(&sequence.rows) {
         hash.update(number.to_le_bytes());
     }
     hash.finalize().into()
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn sequence(id: u32) -> Sequence {
-        Sequence { token_ids: vec![id], token_types: vec![0] }
+        Sequence { token_ids: vec![id], token_types: vec![0], rows: Vec::new() }
     }
 
     fn result(id: u32) -> Matrix {
@@ -112,10 +112,17 @@ mod tests {
     }
 
     #[test]
-    fn types_tell_sequences_apart() {
+    fn types_and_rows_tell_sequences_apart() {
         let memo = Memo::new(1 << 10);
-        memo.put(&Sequence { token_ids: vec![1, 2], token_types: vec![0, 0] }, &result(1));
-        assert_eq!(memo.get(&Sequence { token_ids: vec![1, 2], token_types: vec![0, 1] }), None);
+        let of = |types: [u32; 2], rows: &[u32]| Sequence {
+            token_ids: vec![1, 2],
+            token_types: types.to_vec(),
+            rows: rows.to_vec(),
+        };
+        memo.put(&of([0, 0], &[1]), &result(1));
+        assert_eq!(memo.get(&of([0, 1], &[1])), None);
+        assert_eq!(memo.get(&of([0, 0], &[0])), None);
+        assert_eq!(memo.get(&of([0, 0], &[1])), Some(result(1)));
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl Registry {
         let model = Model::load(folder, &config, &architecture, head, self.options.device)?;
         self.loads.fetch_add(1, Ordering::Relaxed);
         let memo = Memo::new(self.options.memo);
-        let scheduler = Scheduler::start(Arc::clone(&model.plan), model.output, TOKEN_BUDGET, memo);
+        let scheduler = Scheduler::start(Arc::clone(&model.plan), model.head, TOKEN_BUDGET, memo);
         let loaded = Arc::new(LoadedModel { model, scheduler });
         models.retain(|_, model| model.strong_count() > 0);
         models.insert(key, Arc::downgrade(&loaded));

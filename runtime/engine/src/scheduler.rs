@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use runtime_diagnostics::panic_message;
+use runtime_graph::{Dim, Head};
 use runtime_models::Sequence;
 use runtime_tensor::{Batch, Matrix, Plan};
 use tokio::sync::oneshot;
@@ -55,7 +56,7 @@ pub(crate) struct Scheduler {
 /// A model's answers to a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answers {
-    /// For each sequence, in order: `[1, labels]` or `[tokens, hidden]`.
+    /// For each sequence, in order: one row, one for each of its tokens, or one for each row that it asked for.
     pub(crate) rows: Vec<Matrix>,
     /// The request's share of the time that its batches took, by tokens.
     pub(crate) time: Duration,
@@ -71,11 +72,11 @@ struct Request {
 }
 
 impl Scheduler {
-    /// Starts a worker that runs `plan` on batches of about `token_budget` tokens, for the output called `output`.
-    pub(crate) fn start(plan: Arc<dyn Plan>, output: &'static str, token_budget: usize, memo: Memo) -> Self {
+    /// Starts a worker that runs `plan` on batches of about `token_budget` tokens, for the output of `head`.
+    pub(crate) fn start(plan: Arc<dyn Plan>, head: Head, token_budget: usize, memo: Memo) -> Self {
         let (requests, receiver) = mpsc::channel();
         let memo = Arc::new(memo);
-        let worker = Worker { plan, output, token_budget, memo: Arc::clone(&memo), waiting: VecDeque::new() };
+        let worker = Worker { plan, head, token_budget, memo: Arc::clone(&memo), waiting: VecDeque::new() };
         // The worker ends by itself when the last sender is dropped; nobody needs to wait for it.
         thread::spawn(move || worker.serve(&receiver));
         Self { requests, memo }
@@ -102,7 +103,7 @@ impl Scheduler {
 
 struct Worker {
     plan: Arc<dyn Plan>,
-    output: &'static str,
+    head: Head,
     token_budget: usize,
     memo: Arc<Memo>,
     waiting: VecDeque<Request>,
@@ -176,19 +177,27 @@ impl Worker {
     fn run(&self, sequences: &[&Sequence]) -> Result<Vec<Matrix>, ScheduleError> {
         let mut batch = Batch::new();
         for sequence in sequences {
+            let first = u32::try_from(batch.tokens()).unwrap_or(u32::MAX);
             batch.push(&sequence.token_ids, &sequence.token_types);
+            sequence.rows.iter().for_each(|row| batch.ask_row(first.saturating_add(*row)));
         }
         let outputs = catch_unwind(AssertUnwindSafe(|| self.plan.run(&batch)));
         let outputs = outputs.map_err(|panic| ScheduleError::Panicked { message: panic_message(&*panic) })?;
         let outputs = outputs.map_err(|error| ScheduleError::Plan(Arc::new(error)))?;
-        let output = outputs.get(self.output).ok_or(ScheduleError::NoOutput { output: self.output })?;
-        let per_sequence = output.rows == batch.sequences();
-        let rows = |(index, span): (usize, std::ops::Range<usize>)| {
-            let rows = if per_sequence { index..index + 1 } else { span };
-            let data = output.data[rows.start * output.width..rows.end * output.width].to_vec();
-            Matrix { rows: rows.len(), width: output.width, data }
-        };
-        Ok(batch.spans().enumerate().map(rows).collect())
+        let name = self.head.output();
+        let output = outputs.get(name).ok_or(ScheduleError::NoOutput { output: name })?;
+        let mut from = 0;
+        let rows = sequences.iter().map(|sequence| {
+            let rows = match self.head.rows() {
+                Dim::Tokens => sequence.token_ids.len(),
+                Dim::Rows => sequence.rows.len(),
+                Dim::Sequences | Dim::Fixed(_) => 1,
+            };
+            let data = output.data[from * output.width..(from + rows) * output.width].to_vec();
+            from += rows;
+            Matrix { rows, width: output.width, data }
+        });
+        Ok(rows.collect())
     }
 }
 

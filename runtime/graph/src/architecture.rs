@@ -1,6 +1,6 @@
 //! What an architecture is: names it answers to, and a function that describes a graph.
 
-use crate::{Builder, Config, Refusal};
+use crate::{Builder, Config, Dim, Refusal};
 
 /// Which outputs a graph is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -9,18 +9,62 @@ pub enum Head {
     Base,
     /// One row of scores for each sequence: `logits` `[s, labels]`.
     SequenceClassification,
+    /// One row of scores for each token: `logits` `[n, labels]`.
+    TokenClassification,
+    /// Scores of each token to begin and to end an answer: `logits` `[n, 2]`.
+    QuestionAnswering,
+    /// Scores of the whole vocabulary for the rows that are asked for: `logits` `[r, vocabulary]`.
+    MaskedLm,
 }
 
 impl Head {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Base, Self::SequenceClassification];
+    pub const ALL: [Self; 5] =
+        [Self::Base, Self::SequenceClassification, Self::TokenClassification, Self::QuestionAnswering, Self::MaskedLm];
 
     /// Its name on the command line and in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Base => "base",
             Self::SequenceClassification => "sequence-classification",
+            Self::TokenClassification => "token-classification",
+            Self::QuestionAnswering => "question-answering",
+            Self::MaskedLm => "masked-lm",
         }
+    }
+
+    /// The head of a class of transformers, such as `BertForMaskedLM`, as `architectures` in `config.json` names it.
+    pub fn of_class(class: &str) -> Option<Self> {
+        let heads = [
+            ("ForSequenceClassification", Self::SequenceClassification),
+            ("ForTokenClassification", Self::TokenClassification),
+            ("ForQuestionAnswering", Self::QuestionAnswering),
+            ("ForMaskedLM", Self::MaskedLm),
+            ("Model", Self::Base),
+        ];
+        heads.into_iter().find(|(ending, _)| class.ends_with(ending)).map(|(_, head)| head)
+    }
+
+    /// The output that it is for.
+    pub fn output(self) -> &'static str {
+        match self {
+            Self::Base => "hidden_states",
+            _ => "logits",
+        }
+    }
+
+    /// What the rows of that output are of.
+    pub fn rows(self) -> Dim {
+        match self {
+            Self::SequenceClassification => Dim::Sequences,
+            Self::MaskedLm => Dim::Rows,
+            Self::Base | Self::TokenClassification | Self::QuestionAnswering => Dim::Tokens,
+        }
+    }
+
+    /// Whether its columns are the labels of `config.json`.
+    pub fn is_labelled(self) -> bool {
+        matches!(self, Self::SequenceClassification | Self::TokenClassification)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use runtime_graph::{Config, Refusal};
+use runtime_graph::{Config, Head, Refusal};
 use serde_json::Value;
 
 use crate::Error;
@@ -17,6 +17,8 @@ pub struct ModelConfig {
     pub fields: Config,
     /// `model_type`.
     pub model_type: String,
+    /// The head that the checkpoint was trained with, as the first known class of `architectures` says.
+    pub head: Option<Head>,
     /// Whether it names Python code (`auto_map`).
     pub remote_code: bool,
     /// `vocab_size`, where it is given.
@@ -99,7 +101,9 @@ impl ModelConfig {
         let vocab_size = fields.get("vocab_size").map(|_| fields.size("vocab_size")).transpose()?;
         let labels = Labels::read(&fields)?;
         let remote_code = fields.get("auto_map").is_some();
-        Ok(Self { text, model_type, remote_code, vocab_size, labels, fields })
+        let classes = fields.get("architectures").and_then(Value::as_array);
+        let head = classes.into_iter().flatten().filter_map(Value::as_str).find_map(Head::of_class);
+        Ok(Self { text, model_type, head, remote_code, vocab_size, labels, fields })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use runtime_diagnostics::{Exit, Explain};
-use runtime_graph::{GraphError, Refusal};
+use runtime_graph::{Dim, GraphError, Refusal};
 
 /// A failure of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -218,14 +218,14 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The graph lacks the output that its head must have, or it has another shape.
-    #[error("the graph that `{architecture}` built has no output `{output}` of the shape {shape}")]
+    #[error("the graph that `{architecture}` built has no output `{output}` of the shape [{rows}, width]")]
     NoOutput {
         /// The architecture.
         architecture: String,
         /// The output.
         output: &'static str,
-        /// Its shape.
-        shape: &'static str,
+        /// What its rows should be of.
+        rows: Dim,
     },
     /// The graph cannot be compiled for the device.
     #[error("the model in `{}` cannot be loaded", .folder.display())]

@@ -55,8 +55,8 @@ pub struct Model {
     pub tokenizer: Tokenizer,
     /// The labels of a classifier.
     pub labels: Labels,
-    /// The output that the head is for, such as `logits`.
-    pub output: &'static str,
+    /// What it was loaded for, which says the name and the rows of its output.
+    pub head: Head,
     /// Numbers in a row of that output: the classes of a classifier, or the hidden size.
     pub width: usize,
     /// The longest sequence, in tokens: the lesser of the tokenizer's limit and the graph's.
@@ -123,25 +123,20 @@ impl Model {
         let tokenizer = tokenizer?;
         let plan = plan.map_err(|source| Error::Compile { folder: folder.path().to_owned(), source })?;
         check_vocabulary(folder, config, &graph, &tokenizer)?;
-        let (output, shape) = match head {
-            Head::Base => ("hidden_states", "[n, hidden]"),
-            Head::SequenceClassification => ("logits", "[s, labels]"),
-        };
-        let rows = if head == Head::Base { Dim::Tokens } else { Dim::Sequences };
+        let (output, rows) = (head.output(), head.rows());
         let width = graph.output(output).and_then(|value| graph.node(value).shape.as_matrix());
         let Some((_, width)) = width.filter(|(dim, _)| *dim == rows) else {
-            return Err(Error::NoOutput { architecture: describe.name().to_owned(), output, shape });
+            return Err(Error::NoOutput { architecture: describe.name().to_owned(), output, rows });
         };
         let labels = config.labels.names().len();
-        if head == Head::SequenceClassification && labels > 0 && labels != width as usize {
+        if head.is_labelled() && labels > 0 && labels != width as usize {
             return Err(Error::Labels { folder: folder.path().to_owned(), outputs: width, labels });
         }
-        if let Some((label, id)) = config.labels.beyond(width as usize).filter(|_| head == Head::SequenceClassification)
-        {
+        if let Some((label, id)) = config.labels.beyond(width as usize).filter(|_| head.is_labelled()) {
             let (folder, label) = (folder.path().to_owned(), label.to_owned());
             return Err(Error::NoClass { folder, label, id, outputs: width });
         }
-        let positions = rows_for(&graph, Input::Positions);
+        let positions = positions(&graph);
         if let (Some(max_sequence), Some(rows)) = (graph.max_sequence, positions)
             && max_sequence > rows
         {
@@ -149,18 +144,31 @@ impl Model {
         }
         let max_sequence = graph.max_sequence.or(positions).map(|limit| limit as usize);
         let max_tokens = [tokenizer.max_length(), max_sequence].into_iter().flatten().min().unwrap_or(usize::MAX);
-        Ok(Self { plan, tokenizer, labels: config.labels.clone(), output, width: width as usize, max_tokens })
+        Ok(Self { plan, tokenizer, labels: config.labels.clone(), head, width: width as usize, max_tokens })
     }
 }
 
 /// The rows of the smallest table in which the graph looks an input up.
 fn rows_for(graph: &Graph, input: Input) -> Option<u32> {
-    let looks_up = |node: &&Node| node.op == Op::Rows && graph.node(node.inputs[1]).op == Op::Input(input);
-    let rows = |node: &Node| match graph.node(node.inputs[0]).shape.dims() {
-        [Dim::Fixed(rows), ..] => Some(*rows),
+    lookups(graph).filter(|(op, _)| **op == Op::Input(input)).map(|(_, rows)| rows).min()
+}
+
+/// The tokens that there are positions for.
+fn positions(graph: &Graph) -> Option<u32> {
+    let counted = |(op, rows): (&Op, u32)| match op {
+        Op::Input(Input::Positions { first, .. }) => Some(rows.saturating_sub(*first)),
         _ => None,
     };
-    graph.nodes.iter().filter(looks_up).filter_map(rows).min()
+    lookups(graph).filter_map(counted).min()
+}
+
+/// What rows are looked up by, and the number of rows.
+fn lookups(graph: &Graph) -> impl Iterator<Item = (&Op, u32)> {
+    let looks_up = |node: &&Node| node.op == Op::Rows;
+    graph.nodes.iter().filter(looks_up).filter_map(|node| match graph.node(node.inputs[0]).shape.dims() {
+        [Dim::Fixed(rows), ..] => Some((&graph.node(node.inputs[1]).op, *rows)),
+        _ => None,
+    })
 }
 
 /// Every id and type that the tokenizer can give, those of its special tokens included, must have a row in the model's

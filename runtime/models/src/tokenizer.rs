@@ -45,6 +45,8 @@ pub struct Sequence {
     pub token_ids: Vec<u32>,
     /// `token_type_ids`, as many.
     pub token_types: Vec<u32>,
+    /// The tokens, counted from 0 in this sequence, whose rows a head over `[r, ..]` is asked for.
+    pub rows: Vec<u32>,
 }
 
 impl Tokenizer {
@@ -117,7 +119,8 @@ impl Tokenizer {
         let pair = pair.map(|pair| pair.0.clone());
         let encoding = guarded(|| self.inner.post_process(text, pair, true));
         let encoding = encoding.map_err(|source| Error::Tokenize { source })?;
-        Ok(Sequence { token_ids: encoding.get_ids().to_vec(), token_types: encoding.get_type_ids().to_vec() })
+        let (token_ids, token_types) = (encoding.get_ids().to_vec(), encoding.get_type_ids().to_vec());
+        Ok(Sequence { token_ids, token_types, rows: Vec::new() })
     }
 
     fn special_tokens(&self, pair: bool) -> usize {

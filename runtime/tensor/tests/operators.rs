@@ -195,7 +195,7 @@ fn activations_and_binaries() {
 fn attention_of_shared_heads_in_both_directions() {
     let weights = weights();
     for (causal, scale) in [(false, None), (true, None), (true, Some(0.3))] {
-        let options = AttentionOptions { heads: 4, key_value_heads: 2, causal, scale };
+        let options = AttentionOptions { key_value_heads: 2, causal, scale, ..AttentionOptions::bidirectional(4) };
         for lengths in BATCHES {
             let batch = batch(lengths);
             let x = embedded(&weights, &batch);
@@ -266,7 +266,7 @@ fn a_result_does_not_depend_on_its_batch() {
         let x = &graph.linear("q").forward(x).attention(
             &part("k"),
             &part("v"),
-            AttentionOptions { heads: 4, key_value_heads: 2, causal: false, scale: None },
+            AttentionOptions { key_value_heads: 2, ..AttentionOptions::bidirectional(4) },
         ) + x;
         graph.linear("wide").forward(&graph.norm("norm", 1e-5).forward(&x)).pool(Pooling::Mean)
     };

@@ -6,8 +6,6 @@ use runtime_diagnostics::{Exit, Problem};
 use runtime_engine::{Error, Options, Registry};
 use runtime_graph::Head;
 use runtime_hub::ModelSource;
-use runtime_models::ModelConfig;
-use serde_json::Value;
 
 use crate::args::{ModelFetch, ModelGraph};
 use crate::failure::Failure;
@@ -19,7 +17,7 @@ pub(crate) fn graph(options: &ModelGraph) -> Result<Exit, Failure> {
     let folder = registry.folder(&source)?;
     let head = match options.head {
         Some(head) => head,
-        None => head_of(&folder.config().map_err(Error::from)?),
+        None => folder.config().map_err(Error::from)?.head.unwrap_or(Head::Base),
     };
     let graph = registry.graph(&folder, options.plugin.as_deref(), head)?;
     print(&graph.to_string())
@@ -42,15 +40,4 @@ fn source(text: &str) -> Result<ModelSource, Failure> {
     }
     let source = ModelSource::parse(text).map_err(Error::from)?;
     Ok(source.resolved_from(Path::new("")))
-}
-
-/// The head that the checkpoint was trained with, as `architectures` names the class.
-fn head_of(config: &ModelConfig) -> Head {
-    let classes = config.fields.get("architectures").and_then(Value::as_array);
-    let classifies = |class: &Value| class.as_str().is_some_and(|class| class.ends_with("ForSequenceClassification"));
-    if classes.is_some_and(|classes| classes.iter().any(classifies)) {
-        Head::SequenceClassification
-    } else {
-        Head::Base
-    }
 }

@@ -35,12 +35,12 @@ impl Plan for Summing {
 }
 
 fn sequence(ids: &[u32]) -> Sequence {
-    Sequence { token_ids: ids.to_vec(), token_types: vec![0; ids.len()] }
+    Sequence { token_ids: ids.to_vec(), token_types: vec![0; ids.len()], rows: Vec::new() }
 }
 
 fn start(plan: &Arc<Summing>, token_budget: usize, memo: usize) -> Scheduler {
     let plan: Arc<dyn Plan> = Arc::<Summing>::clone(plan);
-    Scheduler::start(plan, "logits", token_budget, Memo::new(memo))
+    Scheduler::start(plan, Head::SequenceClassification, token_budget, Memo::new(memo))
 }
 
 fn sums(results: Result<Answers, ScheduleError>) -> Vec<f32> {

@@ -84,7 +84,7 @@ impl Step {
         let x = || operand(0);
         Ok(match &self.op {
             Op::Input(Input::TokenIds) => vector(batch.token_ids())?,
-            Op::Input(Input::Positions) => vector(batch.positions())?,
+            Op::Input(Input::Positions { first, padding }) => vector(&batch.positions_from(*first, *padding))?,
             Op::Input(Input::TokenTypes) => vector(batch.token_types())?,
             Op::Weight { name } => return Err(candle_core::Error::Msg(format!("`{name}` was not loaded")).into()),
             Op::Rows => gather(x()?, operand(1)?)?,
@@ -94,7 +94,35 @@ impl Step {
                 let kernel = |[x, weight, bias]: [&[f32]; 3], to: &mut [f32]| {
                     kernels::layer_norm(x, weight, bias, *epsilon, to);
                 };
-                Over::new("layer-norm", x()?.dims(), kernel).apply([x()?, operand(1)?, operand(2)?])?
+                let bias = optional(2).map_or_else(|| operand(1)?.zeros_like(), |bias| Ok(bias.clone()))?;
+                Over::new("layer-norm", x()?.dims(), kernel).apply([x()?, operand(1)?, &bias])?
+            }
+            Op::RmsNorm { epsilon } => {
+                let (x, weight) = (x()?, numbers(operand(1)?)?);
+                let kernel = |[x]: [&[f32]; 1], to: &mut [f32]| kernels::rms_norm(x, &weight, *epsilon, to);
+                Over::new("rms-norm", x.dims(), kernel).apply([x])?
+            }
+            Op::Scale { factor } => (x()? * *factor)?,
+            Op::Columns { start, width } => x()?.narrow(1, *start as usize, *width as usize)?.contiguous()?,
+            Op::Rotary { head_size, theta } => {
+                let positions = batch.positions();
+                let kernel = |[x]: [&[f32]; 1], to: &mut [f32]| {
+                    kernels::rotary(x, positions, self.width, *head_size as usize, *theta, to);
+                };
+                Over::new("rotary", x()?.dims(), kernel).apply([x()?])?
+            }
+            Op::Convolution { groups } => {
+                let weight = operand(1)?;
+                let (outputs, inner, size) = weight.dims3()?;
+                let convolution = kernels::Convolution {
+                    weight: &numbers(weight)?,
+                    bias: &optional(2).map_or(Ok(vec![0.0; outputs]), numbers)?,
+                    groups: *groups as usize,
+                    inner,
+                    size,
+                };
+                let kernel = |[x]: [&[f32]; 1], to: &mut [f32]| convolution.run(batch, x, to);
+                Over::new("convolution", &[batch.tokens(), outputs], kernel).apply([x()?])?
             }
             Op::Activation(activation) => {
                 let kernel = |[x]: [&[f32]; 1], to: &mut [f32]| kernels::activate(*activation, x, to);
@@ -103,7 +131,9 @@ impl Step {
             Op::Binary(Binary::Add) => (x()? + operand(1)?)?,
             Op::Binary(Binary::Multiply) => (x()? * operand(1)?)?,
             Op::Attention(options) => {
-                let attention = Attention::new(options, batch.offsets(), self.width);
+                let tables = (3..self.inputs.len()).map(|index| numbers(operand(index)?));
+                let tables = tables.collect::<candle_core::Result<Vec<_>>>()?;
+                let attention = Attention::new(options, batch.offsets(), self.width, &tables);
                 let kernel = |[q, k, v]: [&[f32]; 3], to: &mut [f32]| attention.run(q, k, v, to);
                 Over::new("attention", x()?.dims(), kernel).apply([x()?, operand(1)?, operand(2)?])?
             }
@@ -121,6 +151,10 @@ impl Step {
             Fault::Index { index, count } => Error::Index { operator, index, count },
         }
     }
+}
+
+fn numbers(tensor: &Tensor) -> candle_core::Result<Vec<f32>> {
+    tensor.flatten_all()?.to_vec1()
 }
 
 fn vector(ids: &[u32]) -> candle_core::Result<Tensor> {

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
-use runtime_graph::AttentionOptions;
+use runtime_graph::{AttentionOptions, Relative, bias_row, disentangled_row};
 
 use super::math::exp;
 use super::reduce::{max, sum};
@@ -15,7 +15,7 @@ use super::simd::widest;
 /// Query rows in a task.
 const ROWS: usize = 32;
 
-/// `softmax(scale * q k^T) v` for each head, within each sequence.
+/// `softmax(scale * q k^T + relative) v` for each head, within each sequence.
 pub(crate) struct Attention<'a> {
     offsets: &'a [usize],
     heads: usize,
@@ -24,6 +24,10 @@ pub(crate) struct Attention<'a> {
     head_size: usize,
     causal: bool,
     scale: f32,
+    window: usize,
+    relative: Option<Relative>,
+    /// The operands of `relative`.
+    tables: &'a [Vec<f32>],
 }
 
 /// The operands: `q [n, heads * d]`, `k` and `v` `[n, key_value_heads * d]`.
@@ -50,9 +54,9 @@ struct Scratch {
 }
 
 impl<'a> Attention<'a> {
-    /// Over sequences that begin at `offsets`, with queries of `width` numbers.
+    /// Over sequences that begin at `offsets`, with queries of `width` numbers and the operands of relative terms.
     #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "rounding to single precision")]
-    pub(crate) fn new(options: &AttentionOptions, offsets: &'a [usize], width: usize) -> Self {
+    pub(crate) fn new(options: &AttentionOptions, offsets: &'a [usize], width: usize, tables: &'a [Vec<f32>]) -> Self {
         let heads = options.heads as usize;
         let head_size = width / heads;
         Self {
@@ -62,6 +66,9 @@ impl<'a> Attention<'a> {
             head_size,
             causal: options.causal,
             scale: options.scale.unwrap_or_else(|| 1.0 / (head_size as f64).sqrt()) as f32,
+            window: options.window.map_or(usize::MAX, |window| window as usize),
+            relative: options.relative,
+            tables,
         }
     }
 
@@ -114,12 +121,50 @@ impl<'a> Attention<'a> {
             for (x, keys) in query.iter().zip(scratch.keys.chunks_exact(tokens)) {
                 add_scaled(scores, x * self.scale, keys);
             }
+            if self.relative.is_some() {
+                for (key, score) in scores.iter_mut().enumerate() {
+                    *score += self.relative(head, operands, token, start + key);
+                }
+            }
+            for (key, score) in scores.iter_mut().enumerate() {
+                if (start + key).abs_diff(token) > self.window {
+                    *score = f32::NEG_INFINITY;
+                }
+            }
             softmax(scores);
             let to = &mut to[column..column + size];
             to.fill(0.0);
             let values = operands.v[start * kv_width..end * kv_width].chunks_exact(kv_width);
             for (weight, value) in scores.iter().zip(values) {
                 add_scaled(to, *weight, &value[kv_column..kv_column + size]);
+            }
+        }
+    }
+}
+
+impl Attention<'_> {
+    /// What the distance of two tokens adds to their score.
+    #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "positions are below 2^31")]
+    fn relative(&self, head: usize, operands: Operands<'_>, query: usize, key: usize) -> f32 {
+        let distance = query as i64 - key as i64;
+        match self.relative {
+            None => 0.0,
+            Some(Relative::Bias { max_distance }) => {
+                let buckets = (self.tables[0].len() / self.heads) as u32;
+                let row = bias_row(-distance, buckets, max_distance, self.causal) as usize;
+                self.tables[0][row * self.heads + head]
+            }
+            Some(Relative::Disentangled { keys, queries, max_distance }) => {
+                let width = self.heads * self.head_size;
+                let span = (self.tables[0].len() / width / 2) as u32;
+                let row = disentangled_row(distance, span, max_distance) as usize;
+                let contents = [keys.then_some((operands.q, query)), queries.then_some((operands.k, key))];
+                let product = |((x, token), table): ((&[f32], usize), &Vec<f32>)| {
+                    let x = &x[token * width + head * self.head_size..][..self.head_size];
+                    let y = &table[row * width + head * self.head_size..][..self.head_size];
+                    x.iter().zip(y).map(|(x, y)| x * y).sum::<f32>()
+                };
+                contents.into_iter().flatten().zip(self.tables).map(product).sum::<f32>() * self.scale
             }
         }
     }

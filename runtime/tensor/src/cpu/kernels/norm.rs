@@ -34,3 +34,13 @@ fn row(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f64, to: &mut [f32]) {
         *to = (x - mean) * scale * weight + bias;
     }
 }
+
+/// `x / sqrt(mean of squares + epsilon) * weight` for each row of `x`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "rounding to single precision")]
+pub(crate) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f64, to: &mut [f32]) {
+    for (to, x) in to.chunks_exact_mut(weight.len()).zip(x.chunks_exact(weight.len())) {
+        let squares = sum(x, |x| x * x) / x.len() as f32;
+        let scale = (1.0 / (f64::from(squares) + epsilon).sqrt()) as f32;
+        to.iter_mut().zip(x).zip(weight).for_each(|((to, x), weight)| *to = x * scale * weight);
+    }
+}
