@@ -9,6 +9,41 @@ use half::bf16;
 /// Bytes of a cache line, and of the widest vector.
 const LINE: usize = 64;
 
+/// Memory for the numbers of a value; it grows to the most that was asked for.
+#[derive(Default)]
+pub struct Buffer(Aligned<f32>);
+
+impl Buffer {
+    /// Makes room for `len` numbers; what was there may be lost.
+    pub fn fit(&mut self, len: usize) {
+        if self.0.len() < len {
+            // The old memory goes first, so that both are never there at once.
+            self.0 = Aligned::zeros(0);
+            self.0 = Aligned::zeros(len);
+        }
+    }
+}
+
+impl std::ops::Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
+impl<T: Number> Default for Aligned<T> {
+    fn default() -> Self {
+        Self::zeros(0)
+    }
+}
+
 /// A number for which all bits zero is a value, and that needs no drop.
 pub(crate) trait Number: Copy + Send + Sync + 'static {}
 

@@ -10,6 +10,7 @@
 mod activation;
 mod aligned;
 mod attention;
+mod convolution;
 mod math;
 mod norm;
 mod packed;
@@ -24,12 +25,14 @@ mod team;
 mod tile;
 
 pub use activation::Activation;
-pub use attention::{Attention, AttentionScratch, Columns, ScoreBias};
+pub use aligned::Buffer;
+pub use attention::{Attention, AttentionScratch, Columns, Relative};
+pub use convolution::{Convolution, neighbours};
 pub use norm::Norm;
 pub use packed::{Packed, Precision};
 pub use pool::Pooling;
 pub use product::{Finish, Product, Quantized};
 pub use rotary::Rotary;
-pub use rows::{Binary, Table, combine, copy_columns, look_up_rows, select_rows};
+pub use rows::{Binary, Table, combine, copy_columns, look_up_rows, scale, select_rows};
 pub use simd::Isa;
 pub use team::Team;

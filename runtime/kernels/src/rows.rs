@@ -179,3 +179,12 @@ impl Kernel for Combine<'_> {
         }
     }
 }
+
+/// Fills `to` with `factor * x`.
+pub fn scale(team: &Team<'_>, x: &[f32], factor: f32, to: &mut [f32]) {
+    by_rows(team, 1, to, &|range, to| {
+        for (to, x) in to.iter_mut().zip(&x[range]) {
+            *to = factor * x;
+        }
+    });
+}

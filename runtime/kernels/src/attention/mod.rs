@@ -4,7 +4,11 @@
 //! weights have theirs packed, and then goes through its rows a few at a time: scores, softmax, sums of values, all in
 //! the first-level cache. What a row adds up, and in which order, depends on its place in its sequence alone.
 
+mod positions;
+
 use std::ops::Range;
+
+use positions::Positions;
 
 use crate::aligned::Aligned;
 use crate::math::exp;
@@ -54,15 +58,32 @@ pub struct Attention<'a> {
     pub window: Option<usize>,
     /// Factor of the scores.
     pub scale: f32,
-    /// What is added to the scaled scores.
-    pub bias: Option<&'a (dyn ScoreBias + 'a)>,
+    /// What the distance of two tokens adds to their scaled score.
+    pub relative: Option<Relative<'a>>,
 }
 
-/// Something that is added to scores.
-pub trait ScoreBias: Sync {
-    /// Adds to `scores`, those of `query` (a row of the batch) for the tokens `keys` of its sequence in one head.
-    /// `sequence` are the rows of the whole sequence.
-    fn add(&self, head: usize, sequence: Range<usize>, query: usize, keys: Range<usize>, scores: &mut [f32]);
+/// What the distance of two tokens adds to their score. Distances run from `-reach` on; `reach` is at least that of the
+/// longest sequence.
+#[derive(Clone, Copy)]
+pub enum Relative<'a> {
+    /// A number for each head and each `key - query`.
+    Bias {
+        /// `[heads, 2 * reach + 1]`
+        table: &'a [f32],
+        /// The greatest distance.
+        reach: usize,
+    },
+    /// Products of contents and rows of tables, times the scale (DeBERTa).
+    Disentangled {
+        /// The row for each `query - key`, which never falls as that grows, `[2 * reach + 1]`.
+        rows: &'a [u32],
+        /// The greatest distance.
+        reach: usize,
+        /// `[rows, heads * head_size]`, whose products with queries count.
+        keys: Option<&'a [f32]>,
+        /// `[rows, heads * head_size]`, whose products with keys count.
+        queries: Option<&'a [f32]>,
+    },
 }
 
 /// Memory of the threads; it grows to what the longest sequence needs.
@@ -80,6 +101,7 @@ struct Chunk {
 }
 
 /// What a thread needs.
+#[derive(Default)]
 struct Buffers {
     /// `[panels, head size, panel]`
     keys: Aligned<f32>,
@@ -91,13 +113,7 @@ struct Buffers {
     scores: Aligned<f32>,
     /// `[ROWS, head size]`
     sums: Aligned<f32>,
-}
-
-impl Default for Buffers {
-    fn default() -> Self {
-        let empty = || Aligned::zeros(0);
-        Self { keys: empty(), values: empty(), queries: empty(), scores: empty(), sums: empty() }
-    }
+    positions: Positions,
 }
 
 impl Buffers {
@@ -110,10 +126,14 @@ impl Buffers {
             (&mut self.scores, ROWS * tokens),
             (&mut self.sums, ROWS * size),
         ] {
-            if buffer.len() < len {
-                *buffer = Aligned::zeros(len);
-            }
+            grow(buffer, len);
         }
+    }
+}
+
+fn grow(buffer: &mut Aligned<f32>, len: usize) {
+    if buffer.len() < len {
+        *buffer = Aligned::zeros(len);
     }
 }
 
@@ -161,6 +181,9 @@ impl Attention<'_> {
             let chunk = &chunks[task / self.heads];
             let seen = self.seen(&chunk.sequence, &chunk.rows);
             let head = task % self.heads;
+            if let Some(Relative::Disentangled { rows, reach, .. }) = self.relative {
+                buffers.positions.fit(self, rows, reach, chunk, &seen);
+            }
             isa.run(Task { attention: self, operands: [q, k, v], head, chunk, seen, buffers, to: &to });
         });
     }
@@ -193,6 +216,7 @@ impl Kernel for Task<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self) {
         self.pack::<S>();
+        self.pack_positions::<S>();
         let Range { start, end } = self.chunk.rows;
         for first in (start..end).step_by(ROWS) {
             let rows = first..end.min(first + ROWS);
@@ -200,6 +224,7 @@ impl Kernel for Task<'_> {
             // The packed keys are read by whole panels.
             let panels = (seen.start - self.seen.start) / S::PANEL..(seen.end - self.seen.start).div_ceil(S::PANEL);
             self.scores::<S>(&rows, &panels);
+            self.query_positions::<S>(&rows);
             let mut factors = [0.0; ROWS];
             for (row, factor) in rows.clone().zip(&mut factors) {
                 *factor = self.softmax::<S>(&rows, row, &panels);
@@ -293,8 +318,17 @@ impl Task<'_> {
         scores[panels.start * S::PANEL..start].fill(0.0);
         scores[end..panels.end * S::PANEL].fill(0.0);
         let scores = &mut scores[start..end];
-        if let Some(bias) = self.attention.bias {
-            bias.add(self.head, self.chunk.sequence.clone(), row, seen, scores);
+        match self.attention.relative {
+            None => {}
+            Some(Relative::Bias { table, reach }) => {
+                let first = self.head * (2 * reach + 1) + reach + seen.start - row;
+                for (score, bias) in scores.iter_mut().zip(&table[first..]) {
+                    *score += bias;
+                }
+            }
+            Some(Relative::Disentangled { rows: buckets, reach, .. }) => {
+                self.buffers.positions.add(buckets, reach, row, rows, &seen, &self.seen, scores);
+            }
         }
         let highest = max(scores);
         let (chunks, rest) = scores.as_chunks_mut::<16>();
