@@ -20,5 +20,8 @@ pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dep
 pub use registry::{LoadedModel, Options, Registry};
 pub use scheduler::ScheduleError;
 pub use stamp::Stamp;
-pub use task::{FeatureExtraction, Fields, Task, TaskAnswer, TextClassification, ZeroShotClassification};
+pub use task::{
+    FeatureExtraction, Fields, FillMask, QuestionAnswering, Task, TaskAnswer, TextClassification, TokenClassification,
+    ZeroShotClassification,
+};
 pub use zero_shot::{Classification, ZeroShot, ZeroShotOptions};

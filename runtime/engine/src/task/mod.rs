@@ -4,9 +4,13 @@
 mod encode;
 mod feature_extraction;
 mod fields;
+mod fill_mask;
 mod head;
+mod points;
+mod question_answering;
 pub(crate) mod scores;
 mod text_classification;
+mod token_classification;
 mod zero_shot;
 
 use std::path::Path;
@@ -18,7 +22,10 @@ use serde_json::Value;
 
 pub use feature_extraction::FeatureExtraction;
 pub use fields::Fields;
+pub use fill_mask::FillMask;
+pub use question_answering::QuestionAnswering;
 pub use text_classification::TextClassification;
+pub use token_classification::TokenClassification;
 pub use zero_shot::ZeroShotClassification;
 
 use crate::{Error, Registry};
@@ -42,6 +49,9 @@ pub struct Task(Does);
 enum Does {
     TextClassification(TextClassification),
     ZeroShotClassification(ZeroShotClassification),
+    TokenClassification(TokenClassification),
+    QuestionAnswering(QuestionAnswering),
+    FillMask(FillMask),
     FeatureExtraction(FeatureExtraction),
 }
 
@@ -68,6 +78,18 @@ impl Task {
                 let model = load(TaskKind::ZeroShotClassification)?;
                 Does::ZeroShotClassification(ZeroShotClassification::new(model, options, truncate)?)
             }
+            TaskOptions::TokenClassification(options) => {
+                let model = load(TaskKind::TokenClassification)?;
+                Does::TokenClassification(TokenClassification::new(model, options, truncate)?)
+            }
+            TaskOptions::QuestionAnswering(options) => {
+                let model = load(TaskKind::QuestionAnswering)?;
+                Does::QuestionAnswering(QuestionAnswering::new(model, options)?)
+            }
+            TaskOptions::FillMask(options) => {
+                let model = load(TaskKind::FillMask)?;
+                Does::FillMask(FillMask::new(model, options, truncate)?)
+            }
             TaskOptions::FeatureExtraction => {
                 let model = load(TaskKind::FeatureExtraction)?;
                 Does::FeatureExtraction(FeatureExtraction::new(model, truncate)?)
@@ -84,6 +106,9 @@ impl Task {
         match &self.0 {
             Does::TextClassification(task) => task.run(input).await,
             Does::ZeroShotClassification(task) => task.run(input).await,
+            Does::TokenClassification(task) => task.run(input).await,
+            Does::QuestionAnswering(task) => task.run(input).await,
+            Does::FillMask(task) => task.run(input).await,
             Does::FeatureExtraction(task) => task.run(input).await,
         }
     }
