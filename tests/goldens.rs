@@ -13,11 +13,14 @@ use runtime_tests::root;
 use serde_json::{Map, Value};
 
 /// Cases of each task, at least, so that none is lost unnoticed.
-const AT_LEAST: [(&str, usize); 6] = [
+const AT_LEAST: [(&str, usize); 9] = [
     ("hidden-states", 8),
     ("text-classification", 22),
     ("zero-shot-classification", 33),
-    ("sentence-embedding", 10),
+    ("token-classification", 14),
+    ("question-answering", 10),
+    ("fill-mask", 7),
+    ("sentence-embedding", 7),
     ("similarity", 3),
     ("rerank", 2),
 ];

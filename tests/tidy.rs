@@ -3,6 +3,7 @@
 //!
 //! Left out: what the compiler, clippy and rustfmt say already.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use runtime_diagnostics::Source;
@@ -160,7 +161,9 @@ fn orphan_goldens(files: &[File]) -> Vec<String> {
         ["config.json", "modules.json"].contains(&file).then_some(model)
     });
     let models: BTreeSet<&str> = models.collect();
-    for model in models.into_iter().filter(|model| !cases.iter().any(|(_, text)| text.contains(&format!("models/{model}\"")))) {
+    for model in
+        models.into_iter().filter(|model| !cases.iter().any(|(_, text)| text.contains(&format!("models/{model}\""))))
+    {
         found.push(format!("tests/goldens/models/{model} has no case"));
     }
     found
