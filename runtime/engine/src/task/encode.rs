@@ -1,6 +1,6 @@
 //! Texts to sequences that the model takes.
 
-use runtime_models::{EncodeOptions, Model, Pieces, Sequence, Text, Truncation};
+use runtime_models::{EncodeOptions, Encoding, Model, Pieces, Sequence, Text, Tokenizer, Truncation};
 
 use crate::Error;
 
@@ -18,6 +18,15 @@ pub(crate) struct Limit {
 pub(crate) struct Encoded {
     pub(crate) sequence: Sequence,
     pub(crate) truncated: bool,
+}
+
+/// What the model is given of an encoding: types of tokens only where transformers passes them on.
+pub(crate) fn sequence(tokenizer: &Tokenizer, encoding: &Encoding) -> Sequence {
+    let token_types = match tokenizer.takes_token_types() {
+        true => encoding.token_types.clone(),
+        false => vec![0; encoding.len()],
+    };
+    Sequence { token_ids: encoding.token_ids.clone(), token_types, rows: Vec::new() }
 }
 
 impl Limit {
@@ -62,8 +71,7 @@ impl Limit {
         let max_length = Some(self.tokens);
         let options = EncodeOptions { truncation: Truncation::LongestFirst, max_length, ..EncodeOptions::default() };
         let cut = model.tokenizer.encode_first(Text::Whole(text), Some(Text::Whole(pair)), &options)?;
-        let sequence = Sequence { token_ids: cut.token_ids, token_types: cut.token_types, rows: Vec::new() };
-        Ok(Encoded { sequence, truncated })
+        Ok(Encoded { sequence: sequence(&model.tokenizer, &cut), truncated })
     }
 
     /// Whether so many tokens, of which `special` cannot be cut off, are too many.

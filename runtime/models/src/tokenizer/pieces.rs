@@ -45,7 +45,8 @@ impl Tokenizer {
     /// # Errors
     /// Never; it is as fallible as [`Tokenizer::pair`] for its callers.
     pub fn single(&self, text: &Pieces, limit: usize) -> Result<Sequence, Error> {
-        Ok(self.single.fill(self.shortened(&text.0, limit.saturating_sub(self.single.added())), &[]))
+        let kept = self.shortened(&text.0, limit.saturating_sub(self.single.added()));
+        Ok(self.typed(self.single.fill(kept, &[])))
     }
 
     /// A text and its pair as a sequence of at most `limit` tokens, shortening the text only; `None` where the pair
@@ -57,7 +58,15 @@ impl Tokenizer {
         let taken = pair.len() + self.pair.added();
         let fits = text.len() + taken <= limit;
         let left = limit.checked_sub(taken).filter(|left| fits || *left > 0);
-        Ok(left.map(|left| self.pair.fill(self.shortened(&text.0, left), &pair.0)))
+        Ok(left.map(|left| self.typed(self.pair.fill(self.shortened(&text.0, left), &pair.0))))
+    }
+
+    /// With the types of tokens only where transformers passes them on to the model.
+    fn typed(&self, mut sequence: Sequence) -> Sequence {
+        if !self.takes_token_types() {
+            sequence.token_types.fill(0);
+        }
+        sequence
     }
 
     /// At most `limit` of the tokens, from the side that is kept.
