@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use runtime_graph::{
-    Activation, AttentionOptions, Binary, DType, Dim, Head, Input, Op, Place, Pooling, Recorder, Refusal, Shape,
-    TensorInfo, ValueId,
+    Activation, AttentionOptions, Binary, DType, Dim, Head, Input, Op, Place, Pooling, Recorder, Refusal, Relative,
+    Shape, TensorInfo, ValueId,
 };
 
 use crate::wit;
@@ -28,18 +28,38 @@ impl Host {
     fn apply(&self, op: Op, inputs: &[ValueId]) -> graph::Value {
         let values = self.values.borrow();
         let input = |index: usize| &values[inputs[index].index()];
+        let bias = || (inputs.len() > 2).then(|| input(2));
         match op {
             Op::Input(Input::TokenIds) => graph::token_ids(),
-            Op::Input(Input::Positions) => graph::positions(),
+            Op::Input(Input::Positions { first, padding }) => graph::positions(first, padding),
             Op::Input(Input::TokenTypes) => graph::token_types(),
             Op::Weight { name } => weights::tensor(&name),
             Op::Rows => input(0).rows(input(1)),
-            Op::Linear => input(0).linear(input(1), (inputs.len() > 2).then(|| input(2))),
-            Op::LayerNorm { epsilon } => input(0).layer_norm(input(1), input(2), epsilon),
+            Op::Linear => input(0).linear(input(1), bias()),
+            Op::LayerNorm { epsilon } => input(0).layer_norm(input(1), bias(), epsilon),
+            Op::RmsNorm { epsilon } => input(0).rms_norm(input(1), epsilon),
+            Op::Scale { factor } => input(0).scale(factor),
+            Op::Columns { start, width } => input(0).columns(start, width),
+            Op::Rotary { head_size, theta } => input(0).rotary(head_size, theta),
+            Op::Convolution { groups } => input(0).convolution(input(1), bias(), groups),
             Op::Activation(activation) => input(0).activation(activation.into()),
             Op::Binary(Binary::Add) => input(0).add(input(1)),
             Op::Binary(Binary::Multiply) => input(0).multiply(input(1)),
-            Op::Attention(options) => input(0).attention(input(1), input(2), options.into()),
+            Op::Attention(options) => {
+                let (query, key, value) = (input(0), input(1), input(2));
+                match options.relative {
+                    None => query.attention(key, value, options.into()),
+                    Some(Relative::Bias { max_distance }) => {
+                        query.attention_biased(key, value, input(3), max_distance, options.into())
+                    }
+                    Some(Relative::Disentangled { keys, queries, max_distance }) => {
+                        let last = inputs.len() - 1;
+                        let (keys, queries) = (keys.then(|| input(3)), queries.then(|| input(last)));
+                        let positions = graph::PositionTerms { keys, queries, max_distance };
+                        query.attention_disentangled(key, value, &positions, options.into())
+                    }
+                }
+            }
             Op::Pool(pooling) => input(0).pool(pooling.into()),
             Op::SelectRows => input(0).select_rows(),
         }
@@ -101,8 +121,8 @@ impl From<Pooling> for graph::Pooling {
 
 impl From<AttentionOptions> for graph::AttentionOptions {
     fn from(options: AttentionOptions) -> Self {
-        let AttentionOptions { heads, key_value_heads, causal, scale } = options;
-        Self { heads, key_value_heads, causal, scale }
+        let AttentionOptions { heads, key_value_heads, causal, scale, window, relative: _ } = options;
+        Self { heads, key_value_heads, causal, scale, window }
     }
 }
 

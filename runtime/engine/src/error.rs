@@ -47,6 +47,9 @@ pub enum Error {
         /// The label.
         label: String,
     },
+    /// The folder's sentence-transformers files cannot be followed.
+    #[error(transparent)]
+    Sentence(#[from] crate::sentence::SentenceError),
     /// A hypothesis template is none.
     #[error("`hypothesis_template` is wrong: {0}")]
     Template(#[from] runtime_pipeline::TemplateError),
@@ -161,6 +164,7 @@ impl Explain for Error {
             Self::Schedule(_) => Exit::Internal,
             Self::Param(error) => error.exit(),
             Self::Template(error) => error.exit(),
+            Self::Sentence(error) => error.exit(),
             Self::NoField { .. }
             | Self::EmptyField { .. }
             | Self::NoText { .. }
@@ -187,6 +191,7 @@ impl Explain for Error {
             Self::Plugin(error) => error.hint(),
             Self::Param(error) => error.hint(),
             Self::Template(error) => error.hint(),
+            Self::Sentence(error) => error.hint(),
             Self::NoLabels => Some("give `candidate_labels`, as a list or a text with commas".to_owned()),
             Self::TooLong { .. } => Some("shorten it, or leave out `--no-truncate`, which cuts off its end".to_owned()),
             Self::QuestionTooLong { .. } => {

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use crate::recording::{NativeRecording, Recording};
 use crate::{
-    Activation, AttentionOptions, Binary, Catalog, Embedding, Input, Linear, Norm, Op, Pooling, Shape, TensorInfo,
-    ValueId,
+    Activation, AttentionOptions, Binary, Catalog, Embedding, Input, Linear, Norm, Op, Pooling, Relative, Shape,
+    TensorInfo, ValueId,
 };
 
 /// The author's line, where it is known.
@@ -62,10 +62,18 @@ impl Builder {
         self.record(Op::Input(Input::TokenIds), &[])
     }
 
-    /// The position of each token in its sequence, from 0, `[n]`.
+    /// The position of each token in its sequence, from `first` on, `[n]`.
     #[track_caller]
-    pub fn positions(&self) -> Value {
-        self.record(Op::Input(Input::Positions), &[])
+    pub fn positions(&self, first: u32) -> Value {
+        self.record(Op::Input(Input::Positions { first, padding: None }), &[])
+    }
+
+    /// The position of each token in its sequence as RoBERTa counts them: from `padding + 1` on, without the tokens equal
+    /// to `padding`, whose position is that number itself; `[n]`.
+    #[track_caller]
+    pub fn positions_without(&self, padding: u32) -> Value {
+        let first = padding.saturating_add(1);
+        self.record(Op::Input(Input::Positions { first, padding: Some(padding) }), &[])
     }
 
     /// 0 for the tokens of a text, 1 for those of its pair, `[n]`.
@@ -109,7 +117,14 @@ impl Builder {
     /// The layer norm whose tensors are `name.weight` and `name.bias`.
     #[track_caller]
     pub fn norm(&self, name: &str, epsilon: f64) -> Norm {
-        Norm { weight: self.tensor(&format!("{name}.weight")), bias: self.tensor(&format!("{name}.bias")), epsilon }
+        let Norm { weight, .. } = self.norm_no_bias(name, epsilon);
+        Norm { weight, bias: Some(self.tensor(&format!("{name}.bias"))), epsilon }
+    }
+
+    /// The layer norm whose tensor is `name.weight`.
+    #[track_caller]
+    pub fn norm_no_bias(&self, name: &str, epsilon: f64) -> Norm {
+        Norm { weight: self.tensor(&format!("{name}.weight")), bias: None, epsilon }
     }
 
     /// The embedding whose tensor is `name.weight`.
@@ -137,11 +152,22 @@ impl Builder {
         self.recorder.set_max_sequence(tokens);
     }
 
-    /// Makes `value` a result: `hidden_states` `[n, hidden]` of a base model, `logits` `[s, labels]` of a classifier.
+    /// Makes `value` a result; which are expected is said by [`Head`](crate::Head).
     #[track_caller]
     pub fn output(&self, name: &str, value: &Value) {
         self.recorder.output(name, value.id, Some(Location::caller()));
     }
+}
+
+/// The position terms of [`Value::attention_disentangled`], at least one of them; see [`Relative::Disentangled`].
+#[derive(Clone, Copy)]
+pub struct Positions<'a> {
+    /// What the query's content meets, `[2 * span, heads * d]`.
+    pub keys: Option<&'a Value>,
+    /// What the key's content meets, `[2 * span, heads * d]`.
+    pub queries: Option<&'a Value>,
+    /// The distance that the last bucket reaches; `None` where each row is a distance.
+    pub max_distance: Option<u32>,
 }
 
 /// A value of the graph being built. Cheap to clone.
@@ -184,8 +210,64 @@ impl Value {
     /// Normalises each row to mean 0 and variance 1, then scales and shifts it.
     #[track_caller]
     #[must_use]
-    pub fn layer_norm(&self, weight: &Self, bias: &Self, epsilon: f64) -> Self {
-        self.record(Op::LayerNorm { epsilon }, &[weight, bias])
+    pub fn layer_norm(&self, weight: &Self, bias: Option<&Self>, epsilon: f64) -> Self {
+        match bias {
+            Some(bias) => self.record(Op::LayerNorm { epsilon }, &[weight, bias]),
+            None => self.record(Op::LayerNorm { epsilon }, &[weight]),
+        }
+    }
+
+    /// Divides each row by the root of the mean of its squares, then scales it.
+    #[track_caller]
+    #[must_use]
+    pub fn rms_norm(&self, weight: &Self, epsilon: f64) -> Self {
+        self.record(Op::RmsNorm { epsilon }, &[weight])
+    }
+
+    /// `factor * self`.
+    #[track_caller]
+    #[must_use]
+    pub fn scale(&self, factor: f64) -> Self {
+        self.record(Op::Scale { factor }, &[])
+    }
+
+    /// `width` columns from `start` on: `[rows, w]` gives `[rows, width]`.
+    #[track_caller]
+    #[must_use]
+    pub fn columns(&self, start: u32, width: u32) -> Self {
+        self.record(Op::Columns { start, width }, &[])
+    }
+
+    /// `count` values of equal width side by side, apart again; none where `count` does not divide the width.
+    #[track_caller]
+    #[must_use]
+    pub fn split<const N: usize>(&self) -> [Self; N] {
+        let count = u32::try_from(N).unwrap_or(u32::MAX);
+        // A misuse has no width; taking columns of it then adds nothing to what is reported.
+        let width = self.shape().width().unwrap_or(0) / count.max(1);
+        let mut start = 0;
+        [(); N].map(|()| {
+            let part = self.columns(start, width);
+            start += width;
+            part
+        })
+    }
+
+    /// Rotates each head of `[n, heads * head_size]` by the token's position.
+    #[track_caller]
+    #[must_use]
+    pub fn rotary(&self, head_size: u32, theta: f64) -> Self {
+        self.record(Op::Rotary { head_size, theta }, &[])
+    }
+
+    /// Convolution over the tokens of each sequence: `[n, i]` and `[o, i / groups, k]` give `[n, o]`.
+    #[track_caller]
+    #[must_use]
+    pub fn convolution(&self, weight: &Self, bias: Option<&Self>, groups: u32) -> Self {
+        match bias {
+            Some(bias) => self.record(Op::Convolution { groups }, &[weight, bias]),
+            None => self.record(Op::Convolution { groups }, &[weight]),
+        }
     }
 
     /// Applies a function to each element.
@@ -200,6 +282,39 @@ impl Value {
     #[must_use]
     pub fn attention(&self, keys: &Self, values: &Self, options: AttentionOptions) -> Self {
         self.record(Op::Attention(options), &[keys, values])
+    }
+
+    /// The same, with a number of the table `bias` `[buckets, heads]` added to each score ([`Relative::Bias`]).
+    #[track_caller]
+    #[must_use]
+    pub fn attention_biased(
+        &self,
+        keys: &Self,
+        values: &Self,
+        bias: &Self,
+        max_distance: u32,
+        options: AttentionOptions,
+    ) -> Self {
+        let options = AttentionOptions { relative: Some(Relative::Bias { max_distance }), ..options };
+        self.record(Op::Attention(options), &[keys, values, bias])
+    }
+
+    /// The same, with products of contents and positions added to each score ([`Relative::Disentangled`]).
+    #[track_caller]
+    #[must_use]
+    pub fn attention_disentangled(
+        &self,
+        keys: &Self,
+        values: &Self,
+        positions: Positions<'_>,
+        options: AttentionOptions,
+    ) -> Self {
+        let Positions { keys: position_keys, queries: position_queries, max_distance } = positions;
+        let relative =
+            Relative::Disentangled { keys: position_keys.is_some(), queries: position_queries.is_some(), max_distance };
+        let options = AttentionOptions { relative: Some(relative), ..options };
+        let others: Vec<&Self> = [keys, values].into_iter().chain(position_keys).chain(position_queries).collect();
+        self.record(Op::Attention(options), &others)
     }
 
     /// One row for each sequence: `[n, h]` gives `[s, h]`.

@@ -1,7 +1,7 @@
 //! The shape of an operator's result, or the rule that its operands break.
 
 use crate::error::Fault;
-use crate::{AttentionOptions, Dim, Element, Op, Shape};
+use crate::{AttentionOptions, Dim, Element, Op, Relative, Shape};
 
 /// An operand: its shape and what it holds.
 pub(crate) type Operand<'a> = (&'a Shape, Element);
@@ -32,7 +32,7 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
             Shape::matrix(shapes[1].dims()[0], width)
         }
         Op::Linear => linear(&shapes).map_err(broken)?,
-        Op::LayerNorm { epsilon } => {
+        Op::LayerNorm { epsilon } | Op::RmsNorm { epsilon } => {
             if !epsilon.is_finite() || *epsilon < 0.0 {
                 let rule = "it must be finite and not negative";
                 return Err(Fault::Option { operator: op.name(), option: "epsilon", value: epsilon.to_string(), rule });
@@ -44,6 +44,24 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
             shapes[0].clone()
         }
         Op::Activation(_) => shapes[0].clone(),
+        Op::Scale { factor } => {
+            if !factor.is_finite() {
+                let rule = "it must be finite";
+                return Err(Fault::Option { operator: op.name(), option: "factor", value: factor.to_string(), rule });
+            }
+            shapes[0].clone()
+        }
+        Op::Columns { start, width } => {
+            let (rows, columns) = shapes[0].as_matrix().ok_or_else(|| broken("x must be a matrix of known width"))?;
+            if *width == 0 || start.checked_add(*width).is_none_or(|end| end > columns) {
+                let value = format!("{start} + {width}");
+                let rule = "there must be at least one, all of them columns of x";
+                return Err(Fault::Option { operator: op.name(), option: "columns", value, rule });
+            }
+            Shape::matrix(rows, *width)
+        }
+        Op::Rotary { head_size, theta } => rotary(*head_size, *theta, shapes[0], broken)?,
+        Op::Convolution { groups } => convolution(*groups, &shapes, broken)?,
         Op::Binary(_) => {
             if shapes[0] != shapes[1] {
                 return Err(broken("both shapes must be equal"));
@@ -59,7 +77,8 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
 
 fn check_arity(op: &Op, operands: &[Operand<'_>]) -> Result<(), Fault> {
     let expected = op.operands().len();
-    let least = if matches!(op, Op::Linear) { expected - 1 } else { expected };
+    let bias = matches!(op, Op::Linear | Op::LayerNorm { .. } | Op::Convolution { .. });
+    let least = if bias { expected - 1 } else { expected };
     if (least..=expected).contains(&operands.len()) {
         return Ok(());
     }
@@ -99,7 +118,7 @@ fn attention(
         return Err(wrong("scale", format!("{scale:?}"), "it must be finite"));
     }
     let mut widths = [0; 3];
-    for (width, shape) in widths.iter_mut().zip(shapes) {
+    for (width, shape) in widths.iter_mut().zip(&shapes[..3]) {
         *width = match shape.as_matrix() {
             Some((Dim::Tokens, width)) if width > 0 => width,
             _ => return Err(broken("q, k and v must be `[n, width]`")),
@@ -112,7 +131,85 @@ fn attention(
     if k != v || u64::from(k) != u64::from(q / heads) * u64::from(key_value_heads) {
         return Err(broken("k and v must be `key_value_heads` heads wide, of the head size of q"));
     }
+    if let Some(relative) = options.relative {
+        check_relative(relative, options, q, &shapes[3..], broken)?;
+    }
     Ok(shapes[0].clone())
+}
+
+/// The most rows of a table of distances; known models have up to 1,024.
+const MOST_DISTANCES: u32 = 1 << 16;
+
+fn check_relative(
+    relative: Relative,
+    options: &AttentionOptions,
+    width: u32,
+    tables: &[&Shape],
+    broken: impl Fn(&'static str) -> Fault,
+) -> Result<(), Fault> {
+    let wrong =
+        |rule| Err(Fault::Option { operator: "attention", option: "relative", value: format!("{relative:?}"), rule });
+    let rows = |table: &Shape, width| match table.as_matrix() {
+        Some((Dim::Fixed(rows), found)) if found == width && rows <= MOST_DISTANCES => Some(rows),
+        _ => None,
+    };
+    match relative {
+        Relative::Bias { max_distance } => match rows(tables[0], options.heads) {
+            Some(buckets) if buckets >= 4 && buckets % 4 == 0 && max_distance > buckets / 2 => Ok(()),
+            Some(_) => wrong("the buckets must be a multiple of 4, and fewer than twice the greatest distance"),
+            None => Err(broken("the bias must be `[buckets, heads]`")),
+        },
+        Relative::Disentangled { max_distance, .. } => {
+            if tables.is_empty() || options.heads != options.key_value_heads {
+                return wrong("there must be at least one term, and as many key and value heads as query heads");
+            }
+            for table in tables {
+                match rows(table, width) {
+                    Some(rows) if rows >= 4 && rows % 2 == 0 && max_distance.is_none_or(|far| far > rows / 4 + 1) => {}
+                    Some(_) => return wrong("a table must have an even number of rows, more distances than buckets"),
+                    None => return Err(broken("positions must be `[2 * span, heads * d]`, as wide as q")),
+                }
+            }
+            if tables.iter().any(|table| *table != tables[0]) {
+                return Err(broken("both tables of positions must be of one shape"));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn rotary(head_size: u32, theta: f64, x: &Shape, broken: impl Fn(&'static str) -> Fault) -> Result<Shape, Fault> {
+    let wrong = |option, value: String, rule| Err(Fault::Option { operator: "rotary", option, value, rule });
+    if head_size == 0 || !head_size.is_multiple_of(2) {
+        return wrong("head_size", head_size.to_string(), "it must be even and not 0");
+    }
+    if !theta.is_finite() || theta <= 0.0 {
+        return wrong("theta", theta.to_string(), "it must be finite and positive");
+    }
+    match x.as_matrix() {
+        Some((Dim::Tokens, width)) if width.is_multiple_of(head_size) => Ok(x.clone()),
+        _ => Err(broken("x must be `[n, heads * head_size]`")),
+    }
+}
+
+fn convolution(groups: u32, shapes: &[&Shape], broken: impl Fn(&'static str) -> Fault) -> Result<Shape, Fault> {
+    let Some((Dim::Tokens, inputs)) = shapes[0].as_matrix() else {
+        return Err(broken("x must be `[n, width]`"));
+    };
+    let &[Dim::Fixed(outputs), Dim::Fixed(inner), Dim::Fixed(size)] = shapes[1].dims() else {
+        return Err(broken("the weight must be `[o, i / groups, k]`"));
+    };
+    if size % 2 == 0 {
+        return Err(broken("the size of the kernel must be odd"));
+    }
+    let fits = groups > 0 && outputs % groups == 0 && u64::from(inner) * u64::from(groups) == u64::from(inputs);
+    if !fits {
+        return Err(broken("the weight must be `[o, i / groups, k]`, and groups must divide both widths"));
+    }
+    if shapes.get(2).is_some_and(|bias| **bias != Shape::fixed(&[outputs])) {
+        return Err(broken("the bias must be a vector as long as the weight's first size"));
+    }
+    Ok(Shape::matrix(Dim::Tokens, outputs))
 }
 
 fn per_token(shape: &Shape, rows: Dim) -> Result<Shape, &'static str> {

@@ -25,7 +25,7 @@ pub struct Norm {
     /// `[h]`.
     pub weight: Value,
     /// `[h]`.
-    pub bias: Value,
+    pub bias: Option<Value>,
     /// Added to the variance.
     pub epsilon: f64,
 }
@@ -34,7 +34,7 @@ impl Norm {
     /// `[.., h]` gives `[.., h]`.
     #[track_caller]
     pub fn forward(&self, x: &Value) -> Value {
-        x.layer_norm(&self.weight, &self.bias, self.epsilon)
+        x.layer_norm(&self.weight, self.bias.as_ref(), self.epsilon)
     }
 }
 

@@ -3,13 +3,21 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::Relative;
+
 /// What the host feeds into a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// `input_ids`, `[n]`.
     TokenIds,
-    /// The position of each token in its own sequence, from 0, `[n]`.
-    Positions,
+    /// The position of each token in its own sequence, `[n]`, counted from `first`. Tokens equal to `padding` are not
+    /// counted and have that number themselves (RoBERTa counts so).
+    Positions {
+        /// The position of the first token.
+        first: u32,
+        /// The token that is not counted.
+        padding: Option<u32>,
+    },
     /// `token_type_ids`: 0 for a text, 1 for its pair, `[n]`.
     TokenTypes,
 }
@@ -19,7 +27,7 @@ impl Input {
     pub fn name(self) -> &'static str {
         match self {
             Self::TokenIds => "token-ids",
-            Self::Positions => "positions",
+            Self::Positions { .. } => "positions",
             Self::TokenTypes => "token-types",
         }
     }
@@ -141,7 +149,7 @@ impl Pooling {
     }
 }
 
-/// How attention is computed: `softmax(scale * q k^T) v` for each head, within each sequence.
+/// How attention is computed: `softmax(scale * q k^T + relative) v` for each head, within each sequence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttentionOptions {
     /// Query heads; the width of `q` is `heads * head size`.
@@ -152,12 +160,16 @@ pub struct AttentionOptions {
     pub causal: bool,
     /// Factor of the scores; by default `1 / sqrt(head size)`.
     pub scale: Option<f64>,
+    /// How far away a token may be to be seen, to each side; any distance by default.
+    pub window: Option<u32>,
+    /// What the distance between two tokens adds to their score.
+    pub relative: Option<Relative>,
 }
 
 impl AttentionOptions {
     /// Bidirectional attention with as many key and value heads as query heads.
     pub fn bidirectional(heads: u32) -> Self {
-        Self { heads, key_value_heads: heads, causal: false, scale: None }
+        Self { heads, key_value_heads: heads, causal: false, scale: None, window: None, relative: None }
     }
 }
 
@@ -175,16 +187,51 @@ pub enum Op {
     Rows,
     /// `x [rows, i]`, `weight [o, i]`, and where there is a bias `bias [o]` -> `x weight^T + bias`, `[rows, o]`.
     Linear,
-    /// `x [rows, h]`, `weight [h]`, `bias [h]` -> `(x - mean) / sqrt(variance + epsilon) * weight + bias`.
+    /// `x [rows, h]`, `weight [h]`, and where there is a bias `bias [h]` ->
+    /// `(x - mean) / sqrt(variance + epsilon) * weight + bias`.
     LayerNorm {
         /// Added to the variance.
+        epsilon: f64,
+    },
+    /// `x [rows, h]`, `weight [h]` -> `x / sqrt(mean of squares + epsilon) * weight`.
+    RmsNorm {
+        /// Added to the mean of squares.
         epsilon: f64,
     },
     /// `x` -> the same shape.
     Activation(Activation),
     /// `a`, `b` of one shape -> that shape.
     Binary(Binary),
-    /// `q [n, heads * d]`, `k [n, key_value_heads * d]`, `v [n, key_value_heads * d]` -> `[n, heads * d]`.
+    /// `factor * x` -> the same shape.
+    Scale {
+        /// The factor.
+        factor: f64,
+    },
+    /// `x [rows, w]` -> `[rows, width]`, the columns from `start` on.
+    Columns {
+        /// The first column.
+        start: u32,
+        /// How many.
+        width: u32,
+    },
+    /// Rotary position embedding (<https://arxiv.org/abs/2104.09864>), `x [n, heads * head_size]` -> the same shape.
+    ///
+    /// In each head, column `i` of the first half and column `i` of the second are rotated by
+    /// `position / theta^(2 i / head_size)`.
+    Rotary {
+        /// Columns of a head, an even number.
+        head_size: u32,
+        /// The base of the frequencies.
+        theta: f64,
+    },
+    /// `x [n, i]`, `weight [o, i / groups, k]` of an odd `k`, and where there is a bias `bias [o]` -> `[n, o]`: a
+    /// convolution over the tokens of each sequence, with `(k - 1) / 2` zeros before and after it.
+    Convolution {
+        /// Groups of columns that are convolved apart.
+        groups: u32,
+    },
+    /// `q [n, heads * d]`, `k [n, key_value_heads * d]`, `v [n, key_value_heads * d]`, and what
+    /// [`AttentionOptions::relative`] takes -> `[n, heads * d]`.
     Attention(AttentionOptions),
     /// `x [n, h]` -> `[s, h]`.
     Pool(Pooling),
@@ -201,6 +248,11 @@ impl Op {
             Self::Rows => "rows",
             Self::Linear => "linear",
             Self::LayerNorm { .. } => "layer-norm",
+            Self::RmsNorm { .. } => "rms-norm",
+            Self::Scale { .. } => "scale",
+            Self::Columns { .. } => "columns",
+            Self::Rotary { .. } => "rotary",
+            Self::Convolution { .. } => "convolution",
             Self::Activation(_) => "activation",
             Self::Binary(binary) => binary.name(),
             Self::Attention(_) => "attention",
@@ -209,16 +261,27 @@ impl Op {
         }
     }
 
-    /// The names of the operands, in order; a trailing one may be absent for `linear`.
+    /// The names of the operands, in order; a trailing bias may be absent.
     pub fn operands(&self) -> &'static [&'static str] {
         match self {
             Self::Input(_) | Self::Weight { .. } => &[],
             Self::Rows => &["table", "ids"],
-            Self::Linear => &["x", "weight", "bias"],
-            Self::LayerNorm { .. } => &["x", "weight", "bias"],
-            Self::Activation(_) | Self::Pool(_) | Self::SelectRows => &["x"],
+            Self::Linear | Self::LayerNorm { .. } | Self::Convolution { .. } => &["x", "weight", "bias"],
+            Self::RmsNorm { .. } => &["x", "weight"],
+            Self::Activation(_)
+            | Self::Scale { .. }
+            | Self::Columns { .. }
+            | Self::Rotary { .. }
+            | Self::Pool(_)
+            | Self::SelectRows => &["x"],
             Self::Binary(_) => &["a", "b"],
-            Self::Attention(_) => &["q", "k", "v"],
+            Self::Attention(options) => match options.relative {
+                None => &["q", "k", "v"],
+                Some(Relative::Bias { .. }) => &["q", "k", "v", "bias"],
+                Some(Relative::Disentangled { keys: true, queries: false, .. }) => &["q", "k", "v", "position keys"],
+                Some(Relative::Disentangled { keys: false, queries: true, .. }) => &["q", "k", "v", "position queries"],
+                Some(Relative::Disentangled { .. }) => &["q", "k", "v", "position keys", "position queries"],
+            },
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{AttentionOptions, Graph, Node, Op};
+use crate::{AttentionOptions, Graph, Input, Node, Op, Relative};
 
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,7 +34,15 @@ impl fmt::Display for Node {
         f.write_str(self.op.name())?;
         match &self.op {
             Op::Weight { name } => write!(f, " `{name}`")?,
-            Op::LayerNorm { epsilon } => write!(f, " epsilon={epsilon:e}")?,
+            Op::Input(Input::Positions { first, padding }) => {
+                write!(f, " first={first}")?;
+                padding.map_or(Ok(()), |padding| write!(f, " padding={padding}"))?;
+            }
+            Op::LayerNorm { epsilon } | Op::RmsNorm { epsilon } => write!(f, " epsilon={epsilon:e}")?,
+            Op::Scale { factor } => write!(f, " factor={factor}")?,
+            Op::Columns { start, width } => write!(f, " start={start} width={width}")?,
+            Op::Rotary { head_size, theta } => write!(f, " head-size={head_size} theta={theta}")?,
+            Op::Convolution { groups } => write!(f, " groups={groups}")?,
             Op::Activation(activation) => write!(f, " {}", activation.name())?,
             Op::Pool(pooling) => write!(f, " {}", pooling.name())?,
             Op::Attention(options) => attention(f, options)?,
@@ -59,8 +67,18 @@ fn attention(f: &mut fmt::Formatter<'_>, options: &AttentionOptions) -> fmt::Res
     if options.causal {
         f.write_str(" causal")?;
     }
-    match options.scale {
-        Some(scale) => write!(f, " scale={scale}"),
+    if let Some(scale) = options.scale {
+        write!(f, " scale={scale}")?;
+    }
+    if let Some(window) = options.window {
+        write!(f, " window={window}")?;
+    }
+    match options.relative {
         None => Ok(()),
+        Some(Relative::Bias { max_distance }) => write!(f, " biased max-distance={max_distance}"),
+        Some(Relative::Disentangled { max_distance, .. }) => {
+            f.write_str(" disentangled")?;
+            max_distance.map_or(Ok(()), |distance| write!(f, " max-distance={distance}"))
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runtime_architectures::BUILT_IN;
 use runtime_graph::{Architecture, Builder, Catalog, Dim, Graph, Head, Input, Node, Op};
-use runtime_tensor::{Device, Plan, compile};
+use runtime_tensor::{Device, Plan, Precision, compile};
 
 use crate::{Checkpoint, Error, Labels, ModelConfig, ModelFolder, Tokenizer};
 
@@ -63,6 +63,8 @@ pub struct Model {
     pub width: usize,
     /// The longest sequence, in tokens: the lesser of the tokenizer's limit and the graph's.
     pub max_tokens: usize,
+    /// The longest sequence that the graph can run, in tokens, where there is a limit.
+    pub max_positions: Option<usize>,
 }
 
 impl Model {
@@ -121,7 +123,7 @@ impl Model {
         let checkpoint = folder.checkpoint()?;
         let graph = Self::describe(folder, config, &checkpoint, describe, head)?;
         // Parsing the tokenizer takes about as long as converting the weights.
-        let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, &checkpoint, device));
+        let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, &checkpoint, device, Precision::F32));
         let tokenizer = tokenizer?;
         let plan = plan.map_err(|source| Error::Compile { folder: folder.path().to_owned(), source })?;
         check_vocabulary(folder, config, &graph, &tokenizer)?;
@@ -138,7 +140,7 @@ impl Model {
             let (folder, label) = (folder.path().to_owned(), label.to_owned());
             return Err(Error::NoClass { folder, label, id, outputs: width });
         }
-        let positions = rows_for(&graph, Input::Positions);
+        let positions = positions(&graph);
         if let (Some(max_sequence), Some(rows)) = (graph.max_sequence, positions)
             && max_sequence > rows
         {
@@ -147,18 +149,32 @@ impl Model {
         let max_sequence = graph.max_sequence.or(positions).map(|limit| limit as usize);
         let max_tokens = [tokenizer.max_length(), max_sequence].into_iter().flatten().min().unwrap_or(usize::MAX);
         let (labels, problem_type) = (config.labels.clone(), config.problem_type.clone());
-        Ok(Self { plan, tokenizer, labels, problem_type, head, width: width as usize, max_tokens })
+        let (width, max_positions) = (width as usize, max_sequence);
+        Ok(Self { plan, tokenizer, labels, problem_type, head, width, max_tokens, max_positions })
     }
 }
 
 /// The rows of the smallest table in which the graph looks an input up.
 fn rows_for(graph: &Graph, input: Input) -> Option<u32> {
-    let looks_up = |node: &&Node| node.op == Op::Rows && graph.node(node.inputs[1]).op == Op::Input(input);
-    let rows = |node: &Node| match graph.node(node.inputs[0]).shape.dims() {
-        [Dim::Fixed(rows), ..] => Some(*rows),
+    lookups(graph).filter(|(op, _)| **op == Op::Input(input)).map(|(_, rows)| rows).min()
+}
+
+/// The tokens that there are positions for.
+fn positions(graph: &Graph) -> Option<u32> {
+    let counted = |(op, rows): (&Op, u32)| match op {
+        Op::Input(Input::Positions { first, .. }) => Some(rows.saturating_sub(*first)),
         _ => None,
     };
-    graph.nodes.iter().filter(looks_up).filter_map(rows).min()
+    lookups(graph).filter_map(counted).min()
+}
+
+/// What rows are looked up by, and the number of rows.
+fn lookups(graph: &Graph) -> impl Iterator<Item = (&Op, u32)> {
+    let looks_up = |node: &&Node| node.op == Op::Rows;
+    graph.nodes.iter().filter(looks_up).filter_map(|node| match graph.node(node.inputs[0]).shape.dims() {
+        [Dim::Fixed(rows), ..] => Some((&graph.node(node.inputs[1]).op, *rows)),
+        _ => None,
+    })
 }
 
 /// Every id and type that the tokenizer can give, those of its special tokens included, must have a row in the model's

@@ -3,7 +3,7 @@
 //! A handle's number in the host is the node's number in the graph, which the guest never sees, so there is no table.
 
 use runtime_graph as native;
-use runtime_graph::{Binary, Input, MAX_LAYERS, Op, Refusal, ValueId};
+use runtime_graph::{Binary, Input, MAX_LAYERS, Op, Refusal, Relative, ValueId};
 use wasmtime::component::{Component, HasSelf, Linker, Resource};
 use wasmtime::{Result, Store};
 
@@ -73,8 +73,8 @@ impl Interface {
 type Value = Resource<Node>;
 
 impl State {
-    fn record<const N: usize>(&mut self, op: Op, inputs: [&Value; N]) -> Result<Value> {
-        let inputs = inputs.map(|value| ValueId::from_number(value.rep()));
+    fn record<'v>(&mut self, op: Op, inputs: impl IntoIterator<Item = &'v Value>) -> Result<Value> {
+        let inputs: Vec<ValueId> = inputs.into_iter().map(|value| ValueId::from_number(value.rep())).collect();
         Ok(Value::new_own(self.recording.record(op, &inputs, None)?.number()))
     }
 }
@@ -84,8 +84,8 @@ impl graph::Host for State {
         self.record(Op::Input(Input::TokenIds), [])
     }
 
-    fn positions(&mut self) -> Result<Value> {
-        self.record(Op::Input(Input::Positions), [])
+    fn positions(&mut self, first: u32, padding: Option<u32>) -> Result<Value> {
+        self.record(Op::Input(Input::Positions { first, padding }), [])
     }
 
     fn token_types(&mut self) -> Result<Value> {
@@ -129,14 +129,31 @@ impl graph::HostValue for State {
     }
 
     fn linear(&mut self, this: Value, weight: Value, bias: Option<Value>) -> Result<Value> {
-        match bias {
-            Some(bias) => self.record(Op::Linear, [&this, &weight, &bias]),
-            None => self.record(Op::Linear, [&this, &weight]),
-        }
+        self.record(Op::Linear, [&this, &weight].into_iter().chain(&bias))
     }
 
-    fn layer_norm(&mut self, this: Value, weight: Value, bias: Value, epsilon: f64) -> Result<Value> {
-        self.record(Op::LayerNorm { epsilon }, [&this, &weight, &bias])
+    fn layer_norm(&mut self, this: Value, weight: Value, bias: Option<Value>, epsilon: f64) -> Result<Value> {
+        self.record(Op::LayerNorm { epsilon }, [&this, &weight].into_iter().chain(&bias))
+    }
+
+    fn rms_norm(&mut self, this: Value, weight: Value, epsilon: f64) -> Result<Value> {
+        self.record(Op::RmsNorm { epsilon }, [&this, &weight])
+    }
+
+    fn scale(&mut self, this: Value, factor: f64) -> Result<Value> {
+        self.record(Op::Scale { factor }, [&this])
+    }
+
+    fn columns(&mut self, this: Value, start: u32, width: u32) -> Result<Value> {
+        self.record(Op::Columns { start, width }, [&this])
+    }
+
+    fn rotary(&mut self, this: Value, head_size: u32, theta: f64) -> Result<Value> {
+        self.record(Op::Rotary { head_size, theta }, [&this])
+    }
+
+    fn convolution(&mut self, this: Value, weight: Value, bias: Option<Value>, groups: u32) -> Result<Value> {
+        self.record(Op::Convolution { groups }, [&this, &weight].into_iter().chain(&bias))
     }
 
     fn activation(&mut self, this: Value, activation: graph::Activation) -> Result<Value> {
@@ -159,6 +176,36 @@ impl graph::HostValue for State {
         options: graph::AttentionOptions,
     ) -> Result<Value> {
         self.record(Op::Attention(options.into()), [&this, &keys, &values])
+    }
+
+    fn attention_biased(
+        &mut self,
+        this: Value,
+        keys: Value,
+        values: Value,
+        bias: Value,
+        max_distance: u32,
+        options: graph::AttentionOptions,
+    ) -> Result<Value> {
+        let relative = Some(Relative::Bias { max_distance });
+        let options = native::AttentionOptions { relative, ..options.into() };
+        self.record(Op::Attention(options), [&this, &keys, &values, &bias])
+    }
+
+    fn attention_disentangled(
+        &mut self,
+        this: Value,
+        keys: Value,
+        values: Value,
+        positions: graph::PositionTerms,
+        options: graph::AttentionOptions,
+    ) -> Result<Value> {
+        let graph::PositionTerms { keys: position_keys, queries: position_queries, max_distance } = positions;
+        let (keys_there, queries_there) = (position_keys.is_some(), position_queries.is_some());
+        let relative = Some(Relative::Disentangled { keys: keys_there, queries: queries_there, max_distance });
+        let options = native::AttentionOptions { relative, ..options.into() };
+        let inputs = [&this, &keys, &values].into_iter().chain(&position_keys).chain(&position_queries);
+        self.record(Op::Attention(options), inputs)
     }
 
     fn pool(&mut self, this: Value, pooling: graph::Pooling) -> Result<Value> {
@@ -247,8 +294,8 @@ impl From<graph::Pooling> for native::Pooling {
 
 impl From<graph::AttentionOptions> for native::AttentionOptions {
     fn from(options: graph::AttentionOptions) -> Self {
-        let graph::AttentionOptions { heads, key_value_heads, causal, scale } = options;
-        Self { heads, key_value_heads, causal, scale }
+        let graph::AttentionOptions { heads, key_value_heads, causal, scale, window } = options;
+        Self { heads, key_value_heads, causal, scale, window, relative: None }
     }
 }
 

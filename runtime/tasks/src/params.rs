@@ -38,9 +38,16 @@ impl<'a> Params<'a> {
         Self { given, asked: Vec::new() }
     }
 
+    /// What has been asked for, each once.
+    pub fn asked(&self) -> &[&'static str] {
+        &self.asked
+    }
+
     /// A parameter as it is given, `null` included.
     pub fn value(&mut self, key: &'static str) -> Option<&'a Value> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.given.get(key)
     }
 

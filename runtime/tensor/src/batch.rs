@@ -72,6 +72,22 @@ impl Batch {
         &self.positions
     }
 
+    /// Each token's place in its sequence, counted from `first`; tokens equal to `padding` are not counted, and are at
+    /// that place themselves. `[n]`.
+    pub fn positions_from(&self, first: u32, padding: Option<u32>) -> Vec<u32> {
+        let count = |span: Range<usize>| {
+            let mut next = first;
+            self.token_ids[span].iter().map(move |id| match padding {
+                Some(padding) if padding == *id => padding,
+                _ => {
+                    next += 1;
+                    next - 1
+                }
+            })
+        };
+        self.spans().flat_map(count).collect()
+    }
+
     /// Where sequences begin and the last one ends, `[s + 1]`.
     pub fn offsets(&self) -> &[usize] {
         &self.offsets

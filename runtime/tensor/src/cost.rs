@@ -56,9 +56,18 @@ fn elements(shape: &Shape) -> u64 {
 fn work(graph: &Graph, node: &Node) -> u64 {
     let inner = match node.op {
         Op::Linear => graph.node(node.inputs[0]).shape.width().map_or(1, u64::from),
+        Op::Convolution { .. } => graph.node(node.inputs[1]).shape.dims()[1..].iter().fold(1u64, |inner, dim| {
+            inner.saturating_mul(if let Dim::Fixed(size) = dim { u64::from(*size) } else { 1 })
+        }),
+        // Each query meets each row of the tables of positions.
+        Op::Attention(_) => node.inputs[3..].iter().map(|table| rows(graph.node(*table))).sum::<u64>().max(1),
         _ => 1,
     };
     elements(&node.shape).saturating_mul(inner)
+}
+
+fn rows(node: &Node) -> u64 {
+    node.shape.as_matrix().map_or(1, |(rows, _)| if let Dim::Fixed(rows) = rows { u64::from(rows) } else { 1 })
 }
 
 /// The most numbers for one row that are needed at the same time.

@@ -14,7 +14,7 @@ use crate::{Error, Registry};
 ///
 /// # Errors
 /// Where the model was trained with another head, or cannot be loaded.
-pub(super) fn load(
+pub(crate) fn load(
     registry: &Registry,
     folder: &ModelFolder,
     plugin: Option<&Path>,

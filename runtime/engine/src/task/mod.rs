@@ -1,14 +1,17 @@
 //! Tasks over a loaded model: an input of named fields goes in, a JSON result in the form of the Hugging Face pipeline
 //! comes out. One file for each task; [`Task`] is any of them.
 
-mod encode;
+pub(crate) mod encode;
 mod feature_extraction;
 mod fields;
 mod fill_mask;
-mod head;
+pub(crate) mod head;
 mod points;
 mod question_answering;
+mod rerank;
 pub(crate) mod scores;
+mod sentence_embedding;
+mod similarity;
 mod text_classification;
 mod token_classification;
 mod zero_shot;
@@ -18,12 +21,15 @@ use std::time::Duration;
 
 use runtime_models::ModelFolder;
 use runtime_tasks::{TaskKind, TaskOptions};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use feature_extraction::FeatureExtraction;
 pub use fields::Fields;
 pub use fill_mask::FillMask;
 pub use question_answering::QuestionAnswering;
+pub use rerank::Rerank;
+pub use sentence_embedding::SentenceEmbedding;
+pub use similarity::Similarity;
 pub use text_classification::TextClassification;
 pub use token_classification::TokenClassification;
 pub use zero_shot::ZeroShotClassification;
@@ -53,6 +59,9 @@ enum Does {
     QuestionAnswering(QuestionAnswering),
     FillMask(FillMask),
     FeatureExtraction(FeatureExtraction),
+    SentenceEmbedding(SentenceEmbedding),
+    Similarity(Similarity),
+    Rerank(Rerank),
 }
 
 impl Task {
@@ -94,8 +103,34 @@ impl Task {
                 let model = load(TaskKind::FeatureExtraction)?;
                 Does::FeatureExtraction(FeatureExtraction::new(model, truncate)?)
             }
-            _ => todo!(),
+            TaskOptions::Embedding(TaskKind::Similarity, options) => {
+                Does::Similarity(Similarity::load(registry, folder, plugin, options, truncate)?)
+            }
+            TaskOptions::Embedding(kind, options) => {
+                let options = (*kind, options);
+                Does::SentenceEmbedding(SentenceEmbedding::load(registry, folder, plugin, options, truncate)?)
+            }
+            TaskOptions::Rerank(options) => Does::Rerank(Rerank::load(registry, folder, plugin, options, truncate)?),
         }))
+    }
+
+    /// What recorded cases hold of an input: the result, and what it comes from.
+    ///
+    /// # Errors
+    /// As [`Task::run`].
+    pub(crate) async fn recorded(&self, input: Fields<'_>) -> Result<Value, Error> {
+        match &self.0 {
+            Does::TextClassification(task) => {
+                let (logits, _) = task.logits(input).await?;
+                let written: Value = logits.iter().copied().map(scores::number).collect();
+                Ok(json!({"result": task.result(&logits), "logits": written}))
+            }
+            Does::ZeroShotClassification(task) => {
+                Ok(json!({"result": task.run(input).await?.result, "entailment_id": task.entailment()}))
+            }
+            Does::SentenceEmbedding(task) => task.recorded(input).await,
+            _ => Ok(json!({"result": self.run(input).await?.result})),
+        }
     }
 
     /// What the task says of an input.
@@ -110,6 +145,9 @@ impl Task {
             Does::QuestionAnswering(task) => task.run(input).await,
             Does::FillMask(task) => task.run(input).await,
             Does::FeatureExtraction(task) => task.run(input).await,
+            Does::SentenceEmbedding(task) => task.run(input).await,
+            Does::Similarity(task) => task.run(input).await,
+            Does::Rerank(task) => task.run(input).await,
         }
     }
 }

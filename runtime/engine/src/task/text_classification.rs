@@ -49,14 +49,19 @@ impl TextClassification {
     /// Where a field is missing or wrong, the text is too long, or the model fails.
     pub async fn run(&self, input: Fields<'_>) -> Result<TaskAnswer, Error> {
         let (logits, answer) = self.logits(input).await?;
-        let scores = apply(self.function, &logits);
+        Ok(TaskAnswer { result: self.result(&logits), ..answer })
+    }
+
+    /// The labels for raw scores.
+    pub(crate) fn result(&self, logits: &[f32]) -> Value {
+        let scores = apply(self.function, logits);
         let mut order = descending(&scores);
         if let TopK::Best(count) = self.top_k {
             order.truncate(count);
         }
         let labels = &self.model.model.labels;
         let label = |class: usize| json!({"label": labels.name(class), "score": number(scores[class])});
-        Ok(TaskAnswer { result: Value::Array(order.into_iter().map(label).collect()), ..answer })
+        Value::Array(order.into_iter().map(label).collect())
     }
 
     /// The raw scores of `text` (with `text_pair`), one for each class, and an answer without a result.
