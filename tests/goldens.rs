@@ -12,7 +12,7 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use runtime_engine::{Error, LoadedModel, Options, Registry, ZeroShot, ZeroShotOptions, split_labels};
 use runtime_graph::Head;
-use runtime_models::{Model, ModelFolder, Sequence};
+use runtime_models::{Arguments, Model, ModelFolder, Sequence, Tokenizer, detokenize_call, tokenize_call};
 use runtime_pipeline::{Template, TemplateError};
 use runtime_tensor::{Batch, Device, Matrix};
 use runtime_tests::root;
@@ -89,8 +89,38 @@ fn cases() -> Vec<PathBuf> {
 fn every_case_is_of_a_task_that_is_run() {
     for case in cases().iter().map(|path| Case::read(path)) {
         let task = case.fields["task"].as_str().expect("a case names its task");
-        assert!(["hidden-states", "text-classification", "zero-shot-classification"].contains(&task), "{}", case.id);
+        assert!(
+            ["tokenize", "detokenize", "hidden-states", "text-classification", "zero-shot-classification"]
+                .contains(&task),
+            "{}",
+            case.id
+        );
     }
+}
+
+#[test]
+fn tokenization() {
+    calls("tokenize", 62, tokenize_call);
+    calls("detokenize", 24, detokenize_call);
+}
+
+type Call = fn(&Tokenizer, &Arguments, &Arguments) -> Result<Value, runtime_models::Error>;
+
+/// Every number of these tasks is a whole one, so that results are equal or wrong.
+fn calls(task: &str, at_least: usize, call: Call) {
+    run(task, at_least, |case| {
+        let object = |name: &str| case.fields[name].as_object().ok_or_else(|| format!("no {name}"));
+        let recorded = &case.fields["expected"];
+        let found = call(&ModelFolder::new(&case.folder).tokenizer()?, object("params")?, object("input")?);
+        if recorded.get("error").is_some() {
+            return if found.is_err() { Ok(()) } else { Err("it is answered, and transformers refuses it".into()) };
+        }
+        let found = found?;
+        for (name, recorded) in object("expected")? {
+            equal(name, recorded, &found[name])?;
+        }
+        equal("all", recorded, &found)
+    });
 }
 
 #[test]
