@@ -89,12 +89,10 @@ fn cases() -> Vec<PathBuf> {
 fn every_case_is_of_a_task_that_is_run() {
     for case in cases().iter().map(|path| Case::read(path)) {
         let task = case.fields["task"].as_str().expect("a case names its task");
-        assert!(
-            ["tokenize", "detokenize", "hidden-states", "text-classification", "zero-shot-classification"]
-                .contains(&task),
-            "{}",
-            case.id
-        );
+        let here = ["tokenize", "detokenize", "hidden-states", "text-classification", "zero-shot-classification"];
+        // Those are run by `tasks.rs`.
+        let there = ["token-classification", "question-answering", "fill-mask"];
+        assert!(here.contains(&task) || there.contains(&task), "{}", case.id);
     }
 }
 

@@ -71,6 +71,32 @@ pub enum Error {
         /// Tokens that the model takes.
         limit: usize,
     },
+    /// A question fills the windows in which a context is read.
+    #[error(
+        "the question has {tokens} tokens, which leaves {room} of a window's {window} for the context, of which \
+         windows share {stride}"
+    )]
+    QuestionTooLong {
+        /// Tokens of the question.
+        tokens: usize,
+        /// Tokens that are left for the context.
+        room: usize,
+        /// Tokens of a window.
+        window: usize,
+        /// Tokens by which windows overlap.
+        stride: usize,
+    },
+    /// A tokenizer without mask token.
+    #[error("the model's tokenizer has no mask token")]
+    NoMaskToken,
+    /// A text without mask.
+    #[error("there is no `{mask}` in the text{}", if *.truncated { ", as far as the model takes it" } else { "" })]
+    NoMask {
+        /// The mask token.
+        mask: String,
+        /// Whether its end is cut off.
+        truncated: bool,
+    },
     /// The model's scores are infinite or no numbers at all.
     #[error("the model gives {score} instead of a score, so that its weights must be damaged")]
     NoNumber {
@@ -110,6 +136,14 @@ pub enum Error {
         /// What it is.
         found: &'static str,
     },
+    /// A field is no list of words.
+    #[error("`{field}` is not a list of words but {found}")]
+    NoWords {
+        /// The field.
+        field: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
 }
 
 /// What a model can do instead.
@@ -131,8 +165,15 @@ impl Explain for Error {
             Self::Param(error) => error.exit(),
             Self::Template(error) => error.exit(),
             Self::Sentence(error) => error.exit(),
-            Self::NoField { .. } | Self::EmptyField { .. } | Self::NoText { .. } | Self::TooLong { .. } => Exit::Data,
+            Self::NoField { .. }
+            | Self::EmptyField { .. }
+            | Self::NoText { .. }
+            | Self::NoWords { .. }
+            | Self::TooLong { .. }
+            | Self::QuestionTooLong { .. }
+            | Self::NoMask { .. } => Exit::Data,
             Self::OtherModel { .. }
+            | Self::NoMaskToken
             | Self::NoNumber { .. }
             | Self::NoLabels
             | Self::EmptyLabel
@@ -153,6 +194,11 @@ impl Explain for Error {
             Self::Sentence(error) => error.hint(),
             Self::NoLabels => Some("give `candidate_labels`, as a list or a text with commas".to_owned()),
             Self::TooLong { .. } => Some("shorten it, or leave out `--no-truncate`, which cuts off its end".to_owned()),
+            Self::QuestionTooLong { .. } => {
+                Some("shorten the question, or set a lower `doc_stride` or a higher `max_seq_len`".to_owned())
+            }
+            Self::NoMask { mask, .. } => Some(format!("write `{mask}` where a word is to be filled in")),
+            Self::NoWords { .. } => Some("`is_split_into_words` asks for a list".to_owned()),
             Self::NoField { field, has } => {
                 let nearest = runtime_diagnostics::nearest(field, has.iter().map(String::as_str));
                 nearest.map(|nearest| format!("did you mean `{nearest}`?"))

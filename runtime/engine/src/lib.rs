@@ -25,8 +25,8 @@ pub use scheduler::ScheduleError;
 pub use sentence::SentenceError;
 pub use stamp::Stamp;
 pub use task::{
-    FeatureExtraction, Fields, Rerank, SentenceEmbedding, Similarity, Task, TaskAnswer, TextClassification,
-    ZeroShotClassification,
+    FeatureExtraction, Fields, FillMask, QuestionAnswering, Rerank, SentenceEmbedding, Similarity, Task, TaskAnswer,
+    TextClassification, TokenClassification, ZeroShotClassification,
 };
 pub use verify::{CaseSet, Outcome, VerifyError};
 pub use zero_shot::{Classification, ZeroShot, ZeroShotOptions};

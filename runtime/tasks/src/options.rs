@@ -158,6 +158,8 @@ pub struct TokenClassification {
     pub stride: Option<usize>,
     /// Whether the input is a list of words.
     pub is_split_into_words: bool,
+    /// What stands between the words in the text that offsets count in.
+    pub delimiter: String,
 }
 
 const AGGREGATIONS: &[(&str, Aggregation)] = &[
@@ -170,11 +172,22 @@ const AGGREGATIONS: &[(&str, Aggregation)] = &[
 
 impl TokenClassification {
     fn read(params: &mut Params<'_>) -> Result<Self, ParamError> {
+        let aggregation = params.choice("aggregation_strategy", AGGREGATIONS)?;
+        let stride = params.count("stride", 0)?;
+        // Where neither is given the pipeline merges the windows' tokens; asked for both, it refuses.
+        if stride.is_some() && aggregation == Some(Aggregation::None) {
+            return Err(ParamError {
+                key: "stride".to_owned(),
+                message: "`stride` does not go with `aggregation_strategy` `none`".to_owned(),
+                hint: Some("choose another strategy".to_owned()),
+            });
+        }
         Ok(Self {
-            aggregation_strategy: params.choice("aggregation_strategy", AGGREGATIONS)?.unwrap_or(Aggregation::None),
+            aggregation_strategy: aggregation.unwrap_or(Aggregation::None),
             ignore_labels: params.texts("ignore_labels")?.unwrap_or_else(|| vec!["O".to_owned()]),
-            stride: params.count("stride", 0)?,
+            stride,
             is_split_into_words: params.boolean("is_split_into_words")?.unwrap_or(false),
+            delimiter: params.text("delimiter")?.unwrap_or(" ").to_owned(),
         })
     }
 }

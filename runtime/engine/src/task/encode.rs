@@ -1,6 +1,6 @@
 //! Texts to sequences that the model takes.
 
-use runtime_models::{EncodeOptions, Model, Pieces, Sequence, Text, Truncation};
+use runtime_models::{EncodeOptions, Encoding, Model, Pieces, Sequence, Text, Tokenizer, Truncation};
 
 use crate::Error;
 
@@ -18,6 +18,15 @@ pub(crate) struct Limit {
 pub(crate) struct Encoded {
     pub(crate) sequence: Sequence,
     pub(crate) truncated: bool,
+}
+
+/// What the model is given of an encoding: types of tokens only where transformers passes them on.
+pub(crate) fn sequence(tokenizer: &Tokenizer, encoding: &Encoding) -> Sequence {
+    let token_types = match tokenizer.takes_token_types() {
+        true => encoding.token_types.clone(),
+        false => vec![0; encoding.len()],
+    };
+    Sequence { token_ids: encoding.token_ids.clone(), token_types, rows: Vec::new() }
 }
 
 impl Limit {

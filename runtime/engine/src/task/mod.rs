@@ -4,12 +4,16 @@
 pub(crate) mod encode;
 mod feature_extraction;
 mod fields;
+mod fill_mask;
 pub(crate) mod head;
+mod points;
+mod question_answering;
 mod rerank;
 pub(crate) mod scores;
 mod sentence_embedding;
 mod similarity;
 mod text_classification;
+mod token_classification;
 mod zero_shot;
 
 use std::path::Path;
@@ -21,10 +25,13 @@ use serde_json::{Value, json};
 
 pub use feature_extraction::FeatureExtraction;
 pub use fields::Fields;
+pub use fill_mask::FillMask;
+pub use question_answering::QuestionAnswering;
 pub use rerank::Rerank;
 pub use sentence_embedding::SentenceEmbedding;
 pub use similarity::Similarity;
 pub use text_classification::TextClassification;
+pub use token_classification::TokenClassification;
 pub use zero_shot::ZeroShotClassification;
 
 use crate::{Error, Registry};
@@ -48,6 +55,9 @@ pub struct Task(Does);
 enum Does {
     TextClassification(TextClassification),
     ZeroShotClassification(ZeroShotClassification),
+    TokenClassification(TokenClassification),
+    QuestionAnswering(QuestionAnswering),
+    FillMask(FillMask),
     FeatureExtraction(FeatureExtraction),
     SentenceEmbedding(SentenceEmbedding),
     Similarity(Similarity),
@@ -77,6 +87,18 @@ impl Task {
                 let model = load(TaskKind::ZeroShotClassification)?;
                 Does::ZeroShotClassification(ZeroShotClassification::new(model, options, truncate)?)
             }
+            TaskOptions::TokenClassification(options) => {
+                let model = load(TaskKind::TokenClassification)?;
+                Does::TokenClassification(TokenClassification::new(model, options, truncate)?)
+            }
+            TaskOptions::QuestionAnswering(options) => {
+                let model = load(TaskKind::QuestionAnswering)?;
+                Does::QuestionAnswering(QuestionAnswering::new(model, options)?)
+            }
+            TaskOptions::FillMask(options) => {
+                let model = load(TaskKind::FillMask)?;
+                Does::FillMask(FillMask::new(model, options, truncate)?)
+            }
             TaskOptions::FeatureExtraction => {
                 let model = load(TaskKind::FeatureExtraction)?;
                 Does::FeatureExtraction(FeatureExtraction::new(model, truncate)?)
@@ -89,7 +111,6 @@ impl Task {
                 Does::SentenceEmbedding(SentenceEmbedding::load(registry, folder, plugin, options, truncate)?)
             }
             TaskOptions::Rerank(options) => Does::Rerank(Rerank::load(registry, folder, plugin, options, truncate)?),
-            _ => todo!(),
         }))
     }
 
@@ -120,6 +141,9 @@ impl Task {
         match &self.0 {
             Does::TextClassification(task) => task.run(input).await,
             Does::ZeroShotClassification(task) => task.run(input).await,
+            Does::TokenClassification(task) => task.run(input).await,
+            Does::QuestionAnswering(task) => task.run(input).await,
+            Does::FillMask(task) => task.run(input).await,
             Does::FeatureExtraction(task) => task.run(input).await,
             Does::SentenceEmbedding(task) => task.run(input).await,
             Does::Similarity(task) => task.run(input).await,
