@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use runtime_diagnostics::{Exit, Explain};
+use runtime_tasks::TaskKind;
 
 use crate::scheduler::ScheduleError;
 
@@ -37,6 +38,39 @@ pub enum Error {
     /// A classifier without labels.
     #[error("there is no label to choose from")]
     NoLabels,
+    /// A label without text.
+    #[error("a label is empty")]
+    EmptyLabel,
+    /// A label that is there twice.
+    #[error("the label `{label}` is there more than once")]
+    RepeatedLabel {
+        /// The label.
+        label: String,
+    },
+    /// The folder's sentence-transformers files cannot be followed.
+    #[error(transparent)]
+    Sentence(#[from] crate::sentence::SentenceError),
+    /// A hypothesis template is none.
+    #[error("`hypothesis_template` is wrong: {0}")]
+    Template(#[from] runtime_pipeline::TemplateError),
+    /// The model was trained for other tasks.
+    #[error("the model in `{}` cannot do {task}: {}", .folder.display(), other_tasks(.can))]
+    OtherTask {
+        /// Its folder.
+        folder: PathBuf,
+        /// The task.
+        task: TaskKind,
+        /// What it can do.
+        can: Vec<TaskKind>,
+    },
+    /// A text is longer than the model takes, and may not be cut off.
+    #[error("the text has {tokens} tokens, and the model takes {limit}")]
+    TooLong {
+        /// Tokens of the text, special ones included.
+        tokens: usize,
+        /// Tokens that the model takes.
+        limit: usize,
+    },
     /// The model's scores are infinite or no numbers at all.
     #[error("the model gives {score} instead of a score, so that its weights must be damaged")]
     NoNumber {
@@ -78,6 +112,14 @@ pub enum Error {
     },
 }
 
+/// What a model can do instead.
+fn other_tasks(can: &[TaskKind]) -> String {
+    if can.is_empty() {
+        return "it has the weights of no task".to_owned();
+    }
+    format!("it can do {}", can.iter().map(|task| task.name()).collect::<Vec<_>>().join(", "))
+}
+
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
@@ -87,10 +129,16 @@ impl Explain for Error {
             Self::Plugin(error) => error.exit(),
             Self::Schedule(_) => Exit::Internal,
             Self::Param(error) => error.exit(),
-            Self::NoField { .. } | Self::EmptyField { .. } | Self::NoText { .. } => Exit::Data,
-            Self::OtherModel { .. } | Self::NoNumber { .. } | Self::NoLabels | Self::HypothesisTooLong { .. } => {
-                Exit::Config
-            }
+            Self::Template(error) => error.exit(),
+            Self::Sentence(error) => error.exit(),
+            Self::NoField { .. } | Self::EmptyField { .. } | Self::NoText { .. } | Self::TooLong { .. } => Exit::Data,
+            Self::OtherModel { .. }
+            | Self::NoNumber { .. }
+            | Self::NoLabels
+            | Self::EmptyLabel
+            | Self::RepeatedLabel { .. }
+            | Self::OtherTask { .. }
+            | Self::HypothesisTooLong { .. } => Exit::Config,
         }
     }
 
@@ -101,6 +149,10 @@ impl Explain for Error {
             Self::Model(error) => error.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Param(error) => error.hint(),
+            Self::Template(error) => error.hint(),
+            Self::Sentence(error) => error.hint(),
+            Self::NoLabels => Some("give `candidate_labels`, as a list or a text with commas".to_owned()),
+            Self::TooLong { .. } => Some("shorten it, or leave out `--no-truncate`, which cuts off its end".to_owned()),
             Self::NoField { field, has } => {
                 let nearest = runtime_diagnostics::nearest(field, has.iter().map(String::as_str));
                 nearest.map(|nearest| format!("did you mean `{nearest}`?"))

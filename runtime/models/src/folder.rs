@@ -69,7 +69,10 @@ impl ModelFolder {
     }
 
     /// A JSON file, or `None` where there is no such file.
-    pub(crate) fn json(&self, name: &str) -> Result<Option<Value>, Error> {
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is no JSON.
+    pub fn json(&self, name: &str) -> Result<Option<Value>, Error> {
         let path = self.file(name);
         if !path.is_file() {
             return Ok(None);

@@ -90,6 +90,11 @@ impl Tokenizer {
         self.highest_id
     }
 
+    /// `padding_side`, by which question answering orders its texts too.
+    pub fn padding_side(&self) -> Side {
+        self.settings.padding_side
+    }
+
     /// How many special tokens are added to a text, or to a pair.
     pub fn num_special(&self, pair: bool) -> usize {
         self.processor.added_tokens(pair)
