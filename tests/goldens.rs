@@ -13,7 +13,9 @@ use runtime_tests::root;
 use serde_json::{Map, Value};
 
 /// Cases of each task, at least, so that none is lost unnoticed.
-const AT_LEAST: [(&str, usize); 9] = [
+const AT_LEAST: [(&str, usize); 11] = [
+    ("tokenize", 62),
+    ("detokenize", 24),
     ("hidden-states", 8),
     ("text-classification", 22),
     ("zero-shot-classification", 33),

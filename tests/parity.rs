@@ -5,7 +5,7 @@ use std::sync::Arc;
 use runtime_engine::{Error, Options, Registry};
 use runtime_graph::{Graph, Head};
 use runtime_models::{Error as ModelError, ModelFolder};
-use runtime_tensor::{Batch, Device, Error as TensorError, Plan, compile};
+use runtime_tensor::{Batch, Device, Error as TensorError, Plan, Precision, compile};
 use runtime_tests::{guest, root};
 
 const FOLDERS: [&str; 3] =
@@ -16,7 +16,7 @@ fn registry() -> Registry {
 }
 
 fn plan(folder: &ModelFolder, graph: &Graph) -> Arc<dyn Plan> {
-    compile(graph, &folder.checkpoint().expect("it has weights"), Device::Cpu).expect("it compiles")
+    compile(graph, &folder.checkpoint().expect("it has weights"), Device::Cpu, Precision::F32).expect("it compiles")
 }
 
 /// Sequences of 1 to 60 tokens of the smallest vocabulary, the later half with pairs.

@@ -1,14 +1,22 @@
 //! Answers many inputs at once, and gives the answers in order.
 //!
 //! So many are under way that the model always has full batches to run, whether texts are short or long, and no more, so
-//! that memory does not grow with the input.
+//! that memory does not grow with the input. Texts become tokens on threads that are neither the model's nor the one that
+//! writes.
 
 use std::collections::VecDeque;
+use std::io;
+use std::num::NonZero;
 use std::ops::{AddAssign, SubAssign};
 use std::task::Poll;
+use std::thread;
 
-use futures::future::BoxFuture;
+use futures::executor::ThreadPool;
+use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FusedStream, FuturesOrdered, Stream, StreamExt, poll_fn};
+use serde_json::Value;
+
+use crate::input::Item;
 
 /// What an input takes up while it is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +50,50 @@ impl SubAssign for Load {
     fn sub_assign(&mut self, other: Self) {
         self.text -= other.text;
         self.bytes -= other.bytes;
+    }
+}
+
+impl Load {
+    /// Of a record, whose fields that `reads` names are its text.
+    pub(crate) fn of(item: &Item, reads: impl Fn(&str) -> bool) -> Self {
+        let Item::Record(record) = item else { return Self::default() };
+        let text = record.fields.iter().filter(|(field, _)| reads(field)).map(|(_, value)| bytes(value)).sum();
+        let fields: usize = record.fields.values().map(bytes).sum();
+        Self { text, bytes: record.json.as_ref().map_or(fields, String::len) }
+    }
+}
+
+/// Bytes of the texts in a value.
+fn bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(bytes).sum(),
+        Value::Object(fields) => fields.values().map(bytes).sum(),
+        _ => size_of::<Value>(),
+    }
+}
+
+/// Threads that turn texts into tokens, at most: few of them keep up with any model.
+const MOST_THREADS: usize = 4;
+
+/// The threads that answers are worked out on, but for what a model does.
+pub(crate) struct Threads(ThreadPool);
+
+impl Threads {
+    /// Starts them.
+    pub(crate) fn new() -> io::Result<Self> {
+        let count = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
+        ThreadPool::builder().pool_size(count).name_prefix("tokenize").create().map(Self)
+    }
+
+    /// What `work`, done there, comes to.
+    pub(crate) fn spawn<O: Send + 'static>(
+        &self,
+        work: impl Future<Output = O> + Send + 'static,
+    ) -> BoxFuture<'static, O> {
+        let (work, output) = work.remote_handle();
+        self.0.spawn_ok(work);
+        output.boxed()
     }
 }
 
@@ -80,7 +132,6 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use futures::executor::block_on;
-    use futures::future::FutureExt;
     use futures::stream;
 
     use super::*;
@@ -110,6 +161,16 @@ mod tests {
         assert_eq!(most(1, 1), MOST);
         assert_eq!(most(1 << 20, 1 << 20), LEAST);
         assert_eq!(most(1, 1 << 20), 16);
+    }
+
+    #[test]
+    fn work_is_done_on_other_threads_and_its_panics_come_back() {
+        let threads = Threads::new().expect("threads");
+        let here = thread::current().id();
+        assert_ne!(block_on(threads.spawn(async { thread::current().id() })), here);
+        let panicking = threads.spawn(async { assert_eq!(1, 2, "a defect, on purpose") });
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| block_on(panicking)));
+        assert!(caught.is_err());
     }
 
     #[test]

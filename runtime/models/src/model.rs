@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runtime_architectures::BUILT_IN;
 use runtime_graph::{Architecture, Builder, Catalog, Dim, Graph, Head, Input, Node, Op};
-use runtime_tensor::{Device, Plan, compile};
+use runtime_tensor::{Device, Plan, Precision, compile};
 
 use crate::{Checkpoint, Error, Labels, ModelConfig, ModelFolder, Tokenizer};
 
@@ -123,7 +123,8 @@ impl Model {
         let checkpoint = folder.checkpoint()?;
         let graph = Self::describe(folder, config, &checkpoint, describe, head)?;
         // Parsing the tokenizer takes about as long as converting the weights.
-        let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, &checkpoint, device));
+        let (tokenizer, plan) =
+            rayon::join(|| folder.tokenizer(), || compile(&graph, &checkpoint, device, Precision::F32));
         let tokenizer = tokenizer?;
         let plan = plan.map_err(|source| Error::Compile { folder: folder.path().to_owned(), source })?;
         check_vocabulary(folder, config, &graph, &tokenizer)?;

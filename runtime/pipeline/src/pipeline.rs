@@ -34,6 +34,17 @@ pub struct Pipeline {
     pub warnings: Vec<Problem>,
 }
 
+impl Pipeline {
+    /// The fields of a record that steps read; one that several read comes as often.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        let inputs = self.steps.iter().flat_map(|step| step.kind.inputs());
+        inputs.filter_map(|input| match input.from {
+            Reference::Field(field) => Some(field.as_str()),
+            Reference::Output { .. } => None,
+        })
+    }
+}
+
 /// `[input]`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -62,15 +62,4 @@ pub enum Error {
         /// Rows of the table.
         count: usize,
     },
-    /// The backend failed in an operator.
-    #[error("`{operator}` failed in node %{node}")]
-    Operator {
-        /// The operator.
-        operator: &'static str,
-        /// The node's number in the printed graph.
-        node: usize,
-        /// What candle says.
-        #[source]
-        source: candle_core::Error,
-    },
 }

@@ -2,8 +2,8 @@
 //!
 //! A [`Batch`] is sequences laid end to end, never padded: operators that treat each row alone see a `[n, width]`
 //! matrix, and only attention and pooling look at where sequences begin. [`compile`] turns a graph and its weights
-//! into a [`Plan`]; a plan may be run from any thread. The CPU backend stores tensors and multiplies matrices with
-//! candle; the other kernels are in `cpu/kernels`. Devices, and candle itself, are named in this crate only.
+//! into a [`Plan`]; a plan may be run from any thread. On the CPU a plan is fused steps over
+//! the kernels of `runtime-kernels`. Devices are named in this crate only.
 
 mod batch;
 mod cost;
@@ -14,5 +14,7 @@ mod weights;
 
 pub use batch::Batch;
 pub use error::Error;
+pub use runtime_kernels::Precision;
+
 pub use plan::{Device, Matrix, Outputs, Plan, compile};
 pub use weights::{StoredTensor, Weights};

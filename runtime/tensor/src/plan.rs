@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runtime_graph::Graph;
 
-use crate::{Batch, Error, Weights, cost, cpu};
+use crate::{Batch, Error, Precision, Weights, cost, cpu};
 
 /// Where a plan runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -57,13 +57,19 @@ pub trait Plan: Send + Sync {
     fn run(&self, batch: &Batch) -> Result<Outputs, Error>;
 }
 
-/// Compiles `graph` for `device`, reading each of its weights once.
+/// Compiles `graph` for `device`, reading each of its weights once. `precision` is that of the weights of products; tables
+/// stay as they are stored, and products of pooled rows or with fewer than 64 inputs or outputs in single precision.
 ///
 /// # Errors
 /// Where a weight cannot be read, or running the graph would cost far more than its weights suggest.
-pub fn compile(graph: &Graph, weights: &dyn Weights, device: Device) -> Result<Arc<dyn Plan>, Error> {
+pub fn compile(
+    graph: &Graph,
+    weights: &dyn Weights,
+    device: Device,
+    precision: Precision,
+) -> Result<Arc<dyn Plan>, Error> {
     cost::check(graph)?;
     match device {
-        Device::Cpu => Ok(Arc::new(cpu::CpuPlan::compile(graph, weights)?)),
+        Device::Cpu => Ok(Arc::new(cpu::CpuPlan::compile(graph, weights, precision)?)),
     }
 }

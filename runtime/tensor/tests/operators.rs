@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use runtime_graph::{Activation, AttentionOptions, Builder, Catalog, DType, Pooling, Value};
-use runtime_tensor::{Batch, Device, Error, Matrix, StoredTensor, Weights, compile};
+use runtime_tensor::{Batch, Device, Error, Matrix, Precision, StoredTensor, Weights, compile};
 
 const VOCABULARY: u32 = 23;
 const WIDTH: u32 = 12;
@@ -96,7 +96,7 @@ fn run(weights: &Memory, batch: &Batch, describe: impl Fn(&Builder, &Value) -> V
     let x = builder.embedding("words").rows(&builder.token_ids());
     builder.output("y", &describe(&builder, &x));
     let graph = recording.finish().expect("the graph is well formed");
-    let plan = compile(&graph, weights, Device::Cpu).expect("it compiles");
+    let plan = compile(&graph, weights, Device::Cpu, Precision::F32).expect("it compiles");
     plan.run(batch).expect("it runs").get("y").expect("it has an output").clone()
 }
 
@@ -288,7 +288,8 @@ fn what_cannot_be_computed_is_an_error() {
     let (builder, recording) = Builder::native("test", weights.catalog());
     builder.max_sequence(4);
     builder.output("y", &builder.embedding("words").rows(&builder.token_ids()));
-    let plan = compile(&recording.finish().expect("well formed"), &weights, Device::Cpu).expect("compiles");
+    let plan =
+        compile(&recording.finish().expect("well formed"), &weights, Device::Cpu, Precision::F32).expect("compiles");
 
     let mut outside = Batch::new();
     outside.push(&[0, VOCABULARY], &[]);

@@ -143,6 +143,11 @@ mod tests {
     }
 
     #[test]
+    fn the_help_names_every_task() {
+        assert!(TaskKind::ALL.iter().all(|kind| AFTER.contains(kind.name())));
+    }
+
+    #[test]
     fn each_field_of_each_task_but_the_text_has_an_argument() {
         use clap::CommandFactory;
         let command = crate::args::Args::command();

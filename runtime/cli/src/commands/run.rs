@@ -11,6 +11,7 @@ use runtime_diagnostics::{Exit, Explain, Problem};
 use runtime_engine::{Answer, Generation, Options, RecordError, Registry, dependencies};
 use runtime_pipeline::Pipeline;
 
+use crate::ahead::{self, Load, Threads};
 use crate::args::{Format, Run};
 use crate::failure::{Failure, IoError, complain};
 use crate::input::{DataError, Input, Item, Limits, Record};
@@ -19,9 +20,6 @@ use crate::progress::Progress;
 use crate::project::Project;
 use crate::spare::Spared;
 use serve::Live;
-
-/// Records under way at once: enough to fill batches while answers are written in order.
-const WINDOW: usize = 64;
 
 /// What limits the length of a record, as messages call it.
 const MAX_RECORD_BYTES: &str = "`input.max_record_bytes`";
@@ -128,7 +126,13 @@ impl Pass {
         progress: &Progress,
         summary: &mut Summary,
     ) -> Result<(), Stop> {
-        let mut outcomes = items.map(|item| answer(serving(), item)).buffered(WINDOW);
+        let threads = Threads::new().map_err(|error| {
+            Stop::Failed(Problem::new(Exit::Internal, format!("cannot start threads: {error}")).into())
+        })?;
+        let reads: Vec<String> = serving().pipeline().fields().map(str::to_owned).collect();
+        let load = |item: &Item| Load::of(item, |field| reads.iter().any(|read| read == field));
+        let outcomes = ahead::answers(items, load, |item| threads.spawn(answer(serving(), item)));
+        let mut outcomes = std::pin::pin!(outcomes);
         while let Some(outcome) = outcomes.next().await {
             match outcome {
                 Outcome::Answered(record, answer) => {

@@ -3,21 +3,17 @@
 mod given;
 mod tally;
 
-use std::num::NonZero;
 use std::sync::Arc;
-use std::thread;
 
 use futures::StreamExt;
-use futures::executor::{ThreadPool, block_on};
+use futures::executor::block_on;
 use futures::future::{self, FutureExt};
-use futures::task::SpawnExt;
 use runtime_diagnostics::{Exit, Explain, Problem};
 use runtime_engine::{Error, Fields, Options, Registry, Task as Engine, TaskAnswer};
 use runtime_hub::ModelSource;
 use runtime_tasks::{TaskKind, TaskOptions};
-use serde_json::{Map, Value};
 
-use crate::ahead::{self, Load};
+use crate::ahead::{self, Load, Threads};
 use crate::args::{Format, Task};
 use crate::commands::model::source;
 use crate::failure::{Failure, IoError, complain};
@@ -31,13 +27,9 @@ use tally::Tally;
 /// The longest record, in bytes: some hundred pages of text and what belongs to it.
 const MAX_RECORD_BYTES: usize = 1 << 20;
 
-/// Threads that turn texts into tokens, at most: few of them keep up with any model.
-const MOST_THREADS: usize = 4;
-
 pub(crate) fn run(options: &Task) -> Result<Exit, Failure> {
     let given = Given::of(options)?;
-    let params: Map<String, Value> = given.params.clone();
-    let task_options = TaskOptions::read(options.task, &params).map_err(Error::from)?;
+    let task_options = TaskOptions::read(options.task, &given.params).map_err(Error::from)?;
     let input = options.input.as_deref().map(Input::new);
     let output = Output::new(&options.output);
     let model = source(&options.model)?;
@@ -82,15 +74,12 @@ enum Refusal {
     Given { field: &'static str },
     #[error(transparent)]
     Task(#[from] Error),
-    #[error("no thread takes it up")]
-    NoThread,
 }
 
 impl Explain for Refusal {
     fn exit(&self) -> Exit {
         match self {
             Self::Given { .. } => Exit::Data,
-            Self::NoThread => Exit::Internal,
             // The model and its parameters have been accepted, so that it is the record that is wrong.
             Self::Task(error) => match error.exit() {
                 Exit::Config | Exit::Usage => Exit::Data,
@@ -126,20 +115,20 @@ impl Pass {
             }
             (Some(input), None) => input.read(limits)?,
         };
-        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
-        let threads = ThreadPool::builder().pool_size(threads).name_prefix("tokenize").create();
-        let threads = threads.map_err(|source| Problem::new(Exit::Internal, format!("no threads: {source}")))?;
+        let threads = Threads::new();
+        let threads =
+            threads.map_err(|error| Problem::new(Exit::Internal, format!("cannot start threads: {error}")))?;
         let mut sink = TaskSink::open(&self.output, self.format, self.kind, self.input.is_none())?;
         let quiet = self.input.is_none() || (matches!(self.output, Output::Stdout) && self.format != Format::Table);
         let bytes = self.input.as_ref().and_then(Input::len).filter(|_| self.limit == usize::MAX);
         let progress = Progress::new(bytes, quiet);
         let mut tally = Tally::new();
         let start = |item| match item {
-            Item::Record(record) => self.start(record, task, &threads).boxed(),
+            Item::Record(record) => threads.spawn(self.answer(record, task)),
             Item::Bad { line, error } => future::ready(Outcome::Bad { line, error }).boxed(),
             Item::Failed(error) => future::ready(Outcome::Failed(error)).boxed(),
         };
-        let outcomes = ahead::answers(items, |item| self.load(item), start);
+        let outcomes = ahead::answers(items, |item| Load::of(item, |field| self.reads(field)), start);
         let answered = block_on(self.write(outcomes, &mut sink, &progress, &mut tally));
         progress.finish();
         let finished = sink.finish().map_err(|error| self.unwritable(error));
@@ -154,52 +143,36 @@ impl Pass {
         }
     }
 
-    /// The answer to a record, from the beginning on a thread that is none of the model's and does not write.
-    fn start(
-        &self,
-        mut record: Record,
-        task: &Arc<Engine>,
-        threads: &ThreadPool,
-    ) -> impl Future<Output = Outcome> + Send + use<> {
-        let (line, end) = (record.line, record.end);
-        let taken = self.given.flags.iter().find(|(field, _)| record.fields.contains_key(*field));
-        let taken = taken.filter(|_| self.input.is_some()).map(|(field, _)| *field);
-        let (fixed, task) = (self.given.flags.clone(), Arc::clone(task));
-        let work = async move {
-            if let Some(field) = taken {
+    /// Answers a record.
+    fn answer(&self, mut record: Record, task: &Arc<Engine>) -> impl Future<Output = Outcome> + Send + use<> {
+        let (line, end, task) = (record.line, record.end, Arc::clone(task));
+        let flags = if self.input.is_some() { self.given.flags.clone() } else { Vec::new() };
+        // For people, what a flag gives is shown like what a record has.
+        let shown = self.format == Format::Table;
+        async move {
+            if let Some((field, _)) = flags.iter().find(|(field, _)| record.fields.contains_key(*field)) {
                 return Outcome::Refused { line, end, error: Refusal::Given { field } };
             }
-            let given = fixed.iter().map(|(field, value)| ((*field).to_owned(), value.clone()));
-            let input: Map<String, Value> = given.collect();
-            let answer = match input.is_empty() {
-                true => task.run(Fields::new(&record.fields)).await,
-                false => {
-                    let all = record.fields.iter().map(|(field, value)| (field.clone(), value.clone()));
-                    let all: Map<String, Value> = all.chain(input).collect();
-                    let answer = task.run(Fields::new(&all)).await;
-                    record.fields = all;
-                    answer
+            let answer = if flags.is_empty() {
+                task.run(Fields::new(&record.fields)).await
+            } else {
+                let mut fields = record.fields.clone();
+                fields.extend(flags.into_iter().map(|(field, value)| (field.to_owned(), value)));
+                let answer = task.run(Fields::new(&fields)).await;
+                if shown {
+                    record.fields = fields;
                 }
+                answer
             };
             match answer {
                 Ok(answer) => Outcome::Answered(record, answer),
                 Err(error) => Outcome::Refused { line, end, error: error.into() },
             }
-        };
-        let handle = threads.spawn_with_handle(work);
-        async move {
-            match handle {
-                Ok(handle) => handle.await,
-                Err(_) => Outcome::Refused { line, end, error: Refusal::NoThread },
-            }
         }
     }
 
-    fn load(&self, item: &Item) -> Load {
-        let Item::Record(record) = item else { return Load::default() };
-        let text = self.kind.inputs().iter().filter_map(|input| record.fields.get(input.name)).map(bytes).sum();
-        let fields: usize = record.fields.values().map(bytes).sum();
-        Load { text, bytes: record.json.as_ref().map_or(fields, String::len) }
+    fn reads(&self, field: &str) -> bool {
+        self.kind.inputs().iter().any(|input| input.name == field) || matches!(field, "texts" | "sequences")
     }
 
     async fn write(
@@ -246,15 +219,5 @@ impl Pass {
             std::io::ErrorKind::BrokenPipe => Stop::Unread,
             _ => Stop::Failed(IoError::Write { name: self.output.name(), source }.into()),
         }
-    }
-}
-
-/// Bytes of the texts in a value.
-fn bytes(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(bytes).sum(),
-        Value::Object(fields) => fields.values().map(bytes).sum(),
-        _ => size_of::<Value>(),
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Row, TableStyle};
 use runtime_diagnostics::printable;
 use runtime_engine::Answer;
-use runtime_pipeline::{Pipeline, Reference};
+use runtime_pipeline::Pipeline;
 use serde_json::Value;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -32,13 +32,9 @@ pub(super) struct Table<W: Write> {
 impl<W: Write> Table<W> {
     pub(super) fn new(writer: W, pipeline: &Pipeline) -> Self {
         let mut reads: Vec<String> = Vec::new();
-        for step in &pipeline.steps {
-            for input in step.kind.inputs() {
-                if let Reference::Field(field) = input.from
-                    && !reads.contains(field)
-                {
-                    reads.push(field.clone());
-                }
+        for field in pipeline.fields() {
+            if !reads.iter().any(|read| read == field) {
+                reads.push(field.to_owned());
             }
         }
         let outputs = pipeline.output.iter().map(|output| output.field.as_str());

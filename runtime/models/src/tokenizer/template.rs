@@ -72,3 +72,45 @@ fn encoding(ids: &[u32], place: Place) -> Encoding {
     encoding.get_word_ids_mut().fill(Some(word));
     encoding
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_put_together_as_by_every_processor_of_the_library() {
+        let token = |id: u32| json!({"id": id.to_string(), "ids": [id, id + 1], "tokens": ["a", "b"]});
+        let template = json!({
+            "type": "TemplateProcessing",
+            "single": [{"Sequence": {"id": "A", "type_id": 3}}, {"SpecialToken": {"id": "7", "type_id": 1}}],
+            "pair": [
+                {"Sequence": {"id": "B", "type_id": 0}}, {"SpecialToken": {"id": "9", "type_id": 2}},
+                {"Sequence": {"id": "A", "type_id": 1}}, {"Sequence": {"id": "B", "type_id": 4}},
+            ],
+            "special_tokens": {"7": token(7), "9": token(9)},
+        });
+        let byte_level =
+            json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true});
+        let bert = json!({"type": "BertProcessing", "sep": ["[SEP]", 102], "cls": ["[CLS]", 101]});
+        let roberta = json!({
+            "type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": true,
+            "add_prefix_space": true,
+        });
+        let sequence = json!({"type": "Sequence", "processors": [byte_level, template]});
+        for processor in [template, byte_level, bert, roberta, sequence] {
+            let processor: PostProcessorWrapper = serde_json::from_value(processor).expect("a processor");
+            for lengths in [(0, None), (3, None), (0, Some(0)), (4, Some(1)), (1, Some(4))] {
+                let text: Vec<u32> = (1000..).take(lengths.0).collect();
+                let pair: Option<Vec<u32>> = lengths.1.map(|length| (2000..).take(length).collect());
+                let template = Template::learn(&processor, pair.is_some()).expect("a template");
+                let own = template.fill(&text, pair.as_deref().unwrap_or_default());
+                let second = pair.as_deref().map(|pair| encoding(pair, Place::Pair));
+                let library = processor.process(encoding(&text, Place::Text), second, true).expect("an encoding");
+                assert_eq!(own.token_ids, library.get_ids(), "{processor:?}");
+                assert_eq!(own.token_types, library.get_type_ids(), "{processor:?}");
+            }
+        }
+    }
+}

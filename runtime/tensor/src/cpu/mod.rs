@@ -1,200 +1,155 @@
-//! The CPU backend.
+//! The CPU backend: a plan of fused steps over the kernels of `runtime-kernels`.
 //!
-//! Compiling resolves the graph to steps: weights are converted once, and each step knows which values nobody needs
-//! after it. Running walks the steps. Left out: fusion across operators, and one arena for all intermediate values.
+//! Compiling folds what depends on no batch, fuses operators, packs weights, and gives each value a place in memory
+//! that is shared by values that are never needed at the same time. Running goes through the steps; a batch no larger
+//! than one before allocates nothing but its results.
 
-mod bridge;
+mod arena;
 mod compile;
-mod kernels;
+mod step;
 
-use candle_core::{DType, Device, Tensor};
-use runtime_graph::{Binary, Input, Op, ValueId};
+use std::sync::Mutex;
 
-use crate::{Batch, Error, Matrix, Outputs, Plan};
-use bridge::{Apply, InPlace, Over};
-use kernels::Attention;
+use runtime_graph::{Dim, Graph, Input};
+use runtime_kernels::Team;
 
-/// A graph's steps and weights.
+use crate::{Batch, Error, Matrix, Outputs, Plan, Precision, Weights};
+use arena::{Arena, Home, Layout};
+use step::{Constants, Step};
+
+/// A compiled graph.
 pub(crate) struct CpuPlan {
-    /// By node; `None` for what is computed.
-    weights: Vec<Option<Tensor>>,
     steps: Vec<Step>,
-    outputs: Vec<(String, ValueId)>,
+    constants: Constants,
+    layout: Layout,
+    outputs: Vec<Output>,
     max_sequence: Option<u32>,
+    /// Memory of runs that have ended, for those to come.
+    arenas: Mutex<Vec<Arena>>,
 }
 
-/// A node to compute.
-struct Step {
-    node: usize,
-    op: Op,
-    inputs: Vec<ValueId>,
-    /// Numbers in a row of the result.
-    width: usize,
-    /// Operands that no later step reads.
-    last_use: Vec<ValueId>,
+/// A result and where it is.
+struct Output {
+    name: String,
+    from: Source,
 }
 
-/// What can go wrong in a step: the backend, or an index that is outside its table.
-enum Fault {
-    Candle(candle_core::Error),
-    Index { index: u32, count: usize },
+enum Source {
+    Computed(Home),
+    /// A constant of this many columns.
+    Constant(Matrix),
 }
 
-impl From<candle_core::Error> for Fault {
-    fn from(error: candle_core::Error) -> Self {
-        Self::Candle(error)
+impl CpuPlan {
+    pub(crate) fn compile(graph: &Graph, weights: &dyn Weights, precision: Precision) -> Result<Self, Error> {
+        compile::compile(graph, weights, precision)
+    }
+
+    /// Refuses a batch that cannot be run: sequences that are too long, indices outside of their tables.
+    fn check(&self, batch: &Batch, arena: &Arena) -> Result<(), Error> {
+        for (sequence, span) in batch.spans().enumerate() {
+            if let Some(limit) = self.max_sequence.filter(|limit| span.len() > *limit as usize) {
+                return Err(Error::TooLong { sequence, tokens: span.len(), limit });
+            }
+        }
+        let outside = |operator, ids: &[u32], count: usize| match ids.iter().find(|id| **id as usize >= count) {
+            Some(index) => Err(Error::Index { operator, index: *index, count }),
+            None => Ok(()),
+        };
+        for step in &self.steps {
+            match step {
+                Step::LookUp { parts, .. } => {
+                    for part in parts {
+                        outside("rows", arena.ids(batch, part.ids), self.constants.tables[part.table].rows)?;
+                    }
+                }
+                Step::Select { .. } => outside("select-rows", batch.rows(), batch.tokens())?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn arena(&self) -> Arena {
+        self.arenas.lock().ok().and_then(|mut arenas| arenas.pop()).unwrap_or_else(|| Arena::new(&self.layout))
     }
 }
 
 impl Plan for CpuPlan {
     fn run(&self, batch: &Batch) -> Result<Outputs, Error> {
-        self.check(batch)?;
-        let mut values = self.weights.clone();
-        for step in &self.steps {
-            let value = step.compute(&values, batch).map_err(|fault| step.error(fault))?;
-            values[step.node] = Some(value);
-            for input in &step.last_use {
-                values[input.index()] = None;
+        let mut arena = self.arena();
+        arena.fit(&self.layout, batch);
+        self.check(batch, &arena)?;
+        Team::of_pool(|team| {
+            for step in &self.steps {
+                step.run(team, &self.constants, batch, &mut arena);
             }
-        }
-        let outputs = self.outputs.iter().map(|(name, value)| {
-            let matrix = to_matrix(values[value.index()].as_ref());
-            let failed = |source| Error::Operator { operator: "output", node: value.index(), source };
-            Ok((name.clone(), matrix.map_err(failed)?))
         });
-        outputs.collect::<Result<Vec<_>, _>>().map(Outputs::new)
+        let results = self.outputs.iter().map(|output| (output.name.clone(), output.read(batch, &arena)));
+        let results = Outputs::new(results.collect());
+        if let Ok(mut arenas) = self.arenas.lock() {
+            arenas.push(arena);
+        }
+        Ok(results)
     }
 }
 
-impl CpuPlan {
-    fn check(&self, batch: &Batch) -> Result<(), Error> {
-        let Some(limit) = self.max_sequence else { return Ok(()) };
-        let too_long = batch.spans().map(|span| span.len()).enumerate().find(|(_, tokens)| *tokens > limit as usize);
-        too_long.map_or(Ok(()), |(sequence, tokens)| Err(Error::TooLong { sequence, tokens, limit }))
-    }
-}
-
-impl Step {
-    /// The value of the node. Shapes were checked when the graph was recorded.
-    fn compute(&self, values: &[Option<Tensor>], batch: &Batch) -> Result<Tensor, Fault> {
-        let optional = |index: usize| self.inputs.get(index).and_then(|input| values[input.index()].as_ref());
-        let operand = |index: usize| {
-            optional(index).ok_or_else(|| candle_core::Error::Msg(format!("operand {index} has no value")))
-        };
-        let x = || operand(0);
-        Ok(match &self.op {
-            Op::Input(Input::TokenIds) => vector(batch.token_ids())?,
-            Op::Input(Input::Positions { first, padding }) => vector(&batch.positions_from(*first, *padding))?,
-            Op::Input(Input::TokenTypes) => vector(batch.token_types())?,
-            Op::Weight { name } => return Err(candle_core::Error::Msg(format!("`{name}` was not loaded")).into()),
-            Op::Rows => gather(x()?, operand(1)?)?,
-            Op::SelectRows => gather(x()?, &vector(batch.rows())?)?,
-            Op::Linear => linear(x()?, operand(1)?, optional(2))?,
-            Op::LayerNorm { epsilon } => {
-                let kernel = |[x, weight, bias]: [&[f32]; 3], to: &mut [f32]| {
-                    kernels::layer_norm(x, weight, bias, *epsilon, to);
-                };
-                let bias = optional(2).map_or_else(|| operand(1)?.zeros_like(), |bias| Ok(bias.clone()))?;
-                Over::new("layer-norm", x()?.dims(), kernel).apply([x()?, operand(1)?, &bias])?
+impl Output {
+    fn read(&self, batch: &Batch, arena: &Arena) -> Matrix {
+        match &self.from {
+            Source::Constant(matrix) => matrix.clone(),
+            Source::Computed(home) => {
+                let columns = arena.columns(*home, batch);
+                let rows = count(batch, home.rows);
+                let mut data = Vec::with_capacity(rows * home.columns);
+                if home.columns == home.width {
+                    data.extend_from_slice(columns.x);
+                } else {
+                    let all = columns.x.chunks_exact(home.width);
+                    all.for_each(|row| data.extend_from_slice(&row[home.first..home.first + home.columns]));
+                }
+                Matrix { rows, width: home.columns, data }
             }
-            Op::RmsNorm { epsilon } => {
-                let (x, weight) = (x()?, numbers(operand(1)?)?);
-                let kernel = |[x]: [&[f32]; 1], to: &mut [f32]| kernels::rms_norm(x, &weight, *epsilon, to);
-                Over::new("rms-norm", x.dims(), kernel).apply([x])?
-            }
-            Op::Scale { factor } => (x()? * *factor)?,
-            Op::Columns { start, width } => x()?.narrow(1, *start as usize, *width as usize)?.contiguous()?,
-            Op::Rotary { head_size, theta } => {
-                let positions = batch.positions();
-                let kernel = |[x]: [&[f32]; 1], to: &mut [f32]| {
-                    kernels::rotary(x, positions, self.width, *head_size as usize, *theta, to);
-                };
-                Over::new("rotary", x()?.dims(), kernel).apply([x()?])?
-            }
-            Op::Convolution { groups } => {
-                let weight = operand(1)?;
-                let (outputs, inner, size) = weight.dims3()?;
-                let convolution = kernels::Convolution {
-                    weight: &numbers(weight)?,
-                    bias: &optional(2).map_or(Ok(vec![0.0; outputs]), numbers)?,
-                    groups: *groups as usize,
-                    inner,
-                    size,
-                };
-                let kernel = |[x]: [&[f32]; 1], to: &mut [f32]| convolution.run(batch, x, to);
-                Over::new("convolution", &[batch.tokens(), outputs], kernel).apply([x()?])?
-            }
-            Op::Activation(activation) => {
-                let kernel = |[x]: [&[f32]; 1], to: &mut [f32]| kernels::activate(*activation, x, to);
-                Over::new("activation", x()?.dims(), kernel).apply([x()?])?
-            }
-            Op::Binary(Binary::Add) => (x()? + operand(1)?)?,
-            Op::Binary(Binary::Multiply) => (x()? * operand(1)?)?,
-            Op::Attention(options) => {
-                let tables = (3..self.inputs.len()).map(|index| numbers(operand(index)?));
-                let tables = tables.collect::<candle_core::Result<Vec<_>>>()?;
-                let attention = Attention::new(options, batch.offsets(), self.width, &tables);
-                let kernel = |[q, k, v]: [&[f32]; 3], to: &mut [f32]| attention.run(q, k, v, to);
-                Over::new("attention", x()?.dims(), kernel).apply([x()?, operand(1)?, operand(2)?])?
-            }
-            Op::Pool(pooling) => {
-                let kernel = |[x]: [&[f32]; 1], to: &mut [f32]| kernels::pool(*pooling, batch, self.width, x, to);
-                Over::new("pool", &[batch.sequences(), self.width], kernel).apply([x()?])?
-            }
-        })
-    }
-
-    fn error(&self, fault: Fault) -> Error {
-        let operator = self.op.name();
-        match fault {
-            Fault::Candle(source) => Error::Operator { operator, node: self.node, source },
-            Fault::Index { index, count } => Error::Index { operator, index, count },
         }
     }
 }
 
-fn numbers(tensor: &Tensor) -> candle_core::Result<Vec<f32>> {
-    tensor.flatten_all()?.to_vec1()
-}
-
-fn vector(ids: &[u32]) -> candle_core::Result<Tensor> {
-    Tensor::from_slice(ids, ids.len(), &Device::Cpu)
-}
-
-/// `table[ids]` in single precision; the table may be stored in half.
-fn gather(table: &Tensor, ids: &Tensor) -> Result<Tensor, Fault> {
-    let count = table.dim(0)?;
-    if let Some(index) = ids.to_vec1::<u32>()?.into_iter().find(|index| *index as usize >= count) {
-        return Err(Fault::Index { index, count });
+/// How many rows a size of a batch stands for.
+fn count(batch: &Batch, rows: Dim) -> usize {
+    match rows {
+        Dim::Tokens => batch.tokens(),
+        Dim::Sequences => batch.sequences(),
+        Dim::Rows => batch.rows().len(),
+        Dim::Fixed(rows) => rows as usize,
     }
-    Ok(table.index_select(ids, 0)?.to_dtype(DType::F32)?)
 }
 
-/// The fewest rows that a product is computed for, so that a row's bits are the same among any number of rows.
-///
-/// The `gemm` crate (0.19) below candle sums in another order for one row, for at most 256 results, and where rows and
-/// outputs are both at most 64. Only heads are so narrow, for which some rows of zeros more cost nothing.
-fn least_rows(outputs: usize) -> usize {
-    (256 / outputs.max(1) + 1).max(if outputs <= 64 { 65 } else { 2 })
+/// Positions other than the batch's own.
+type Counting = (u32, Option<u32>);
+
+/// Where a plan has the indices of an input from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ids {
+    TokenIds,
+    TokenTypes,
+    Positions,
+    /// Positions that are counted in another way, by their number in [`Layout::countings`].
+    Counted(usize),
 }
 
-/// `x weight^T + bias`.
-fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> candle_core::Result<Tensor> {
-    let (rows, outputs) = (x.dim(0)?, weight.dim(0)?);
-    if rows == 0 {
-        return Tensor::zeros((0, outputs), DType::F32, &Device::Cpu);
+impl Ids {
+    fn new(input: Input, countings: &mut Vec<Counting>) -> Self {
+        match input {
+            Input::TokenIds => Self::TokenIds,
+            Input::TokenTypes => Self::TokenTypes,
+            Input::Positions { first: 0, padding: None } => Self::Positions,
+            Input::Positions { first, padding } => {
+                let known = countings.iter().position(|counting| *counting == (first, padding));
+                Self::Counted(known.unwrap_or_else(|| {
+                    countings.push((first, padding));
+                    countings.len() - 1
+                }))
+            }
+        }
     }
-    let missing = least_rows(outputs).saturating_sub(rows);
-    let filled = if missing > 0 { &x.pad_with_zeros(0, 0, missing)? } else { x };
-    let product = filled.matmul(&weight.t()?)?.narrow(0, 0, rows)?;
-    if let Some(bias) = bias {
-        product.inplace_op2(bias, &InPlace::new("add-bias", kernels::add_bias))?;
-    }
-    Ok(product)
-}
-
-fn to_matrix(value: Option<&Tensor>) -> candle_core::Result<Matrix> {
-    let value = value.ok_or_else(|| candle_core::Error::Msg("it was not computed".to_owned()))?;
-    let (rows, width) = value.dims2()?;
-    Ok(Matrix { rows, width, data: value.flatten_all()?.to_vec1()? })
 }

@@ -71,7 +71,9 @@ impl FillMask {
 
     /// A text as the model takes it, and whether its end is missing.
     fn window(&self, text: &str) -> Result<(Encoding, bool), Error> {
-        let (tokenizer, limit) = (&self.model.model.tokenizer, self.model.model.max_tokens);
+        let tokenizer = &self.model.model.tokenizer;
+        // The pipeline does not cut a text at the tokenizer's limit, only the model sets one.
+        let limit = self.model.model.max_positions.unwrap_or(usize::MAX);
         let whole = tokenizer.encode_first(Text::Whole(text), None, &EncodeOptions::default())?;
         if whole.len() <= limit {
             return Ok((whole, false));

@@ -93,7 +93,7 @@ impl QuestionAnswering {
             ..EncodeOptions::default()
         };
         let windows = tokenizer.encode(text, Some(pair), &options).map_err(|error| self.no_room(question, error))?;
-        let limit = self.model.model.max_tokens;
+        let limit = self.model.model.max_positions.unwrap_or(usize::MAX);
         let longest = windows.iter().map(Encoding::len).max().unwrap_or(0);
         if longest > limit {
             let message = format!("a window has {longest} tokens, and the model takes {limit}");

@@ -1,0 +1,38 @@
+//! Kernels for the processor: what a compiled graph spends its time in.
+//!
+//! Products of activations with weights that were packed once ([`Packed`], [`Product`]), attention over packed sequences
+//! ([`Attention`]), and what goes row by row. Each is written once over vectors of any instruction set and compiled for
+//! AVX-512, AVX2, NEON and none; [`Isa`] chooses when the program runs. Steps are shared by the threads of a [`Team`].
+//!
+//! What holds for all of them: a row of a result has the same bits whatever rows are computed with it and by however many
+//! threads. What is left out: shapes are checked by whoever compiles a graph; here a wrong length is a panic.
+
+mod activation;
+mod aligned;
+mod attention;
+mod convolution;
+mod math;
+mod norm;
+mod packed;
+mod pool;
+mod product;
+mod reduce;
+mod rotary;
+mod rows;
+mod shared;
+mod simd;
+mod team;
+mod tile;
+
+pub use activation::Activation;
+pub use aligned::Buffer;
+pub use attention::{Attention, AttentionScratch, Columns, Relative};
+pub use convolution::{Convolution, neighbours};
+pub use norm::Norm;
+pub use packed::{Packed, Precision};
+pub use pool::Pooling;
+pub use product::{Finish, Product, Quantized};
+pub use rotary::Rotary;
+pub use rows::{Binary, Table, combine, copy_columns, look_up_rows, scale, select_rows};
+pub use simd::Isa;
+pub use team::Team;

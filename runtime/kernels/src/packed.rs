@@ -1,0 +1,161 @@
+//! Weights of products, laid out once in the order in which the kernel reads them.
+//!
+//! The outputs of a weight `[outputs, inputs]` are cut into panels of a tile's width; a panel holds, for each input in
+//! turn, its weights to the panel's outputs, so that the kernel reads memory from front to back. The last panel is
+//! filled up with zeros.
+
+use half::bf16;
+use rayon::prelude::*;
+
+use crate::aligned::{Aligned, Number};
+use crate::simd::Isa;
+
+/// How the numbers of a weight are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// The upper half of a single, widened in the kernel; sums are in single precision.
+    Bf16,
+    /// Bytes with a factor for each output. Activations become bytes too, with a factor and a zero point for each row,
+    /// and sums are exact integers.
+    Int8,
+}
+
+/// A packed weight `[outputs, inputs]`.
+pub struct Packed {
+    pub(crate) isa: Isa,
+    pub(crate) outputs: usize,
+    pub(crate) inputs: usize,
+    pub(crate) numbers: Numbers,
+}
+
+pub(crate) enum Numbers {
+    F32(Aligned<f32>),
+    Bf16(Aligned<bf16>),
+    Int8(Integers),
+}
+
+/// `weight[o, i] = scales[o] * weights[o, i]`, with the sum over `i` for each output.
+pub(crate) struct Integers {
+    /// `[panels, inputs / GROUP, panel, GROUP]`
+    pub(crate) weights: Aligned<i8>,
+    pub(crate) scales: Aligned<f32>,
+    pub(crate) sums: Aligned<i32>,
+}
+
+impl Packed {
+    /// A weight of zeros for the best instruction set of this processor.
+    pub fn zeros(precision: Precision, outputs: usize, inputs: usize) -> Self {
+        Self::zeros_for(Isa::best(), precision, outputs, inputs)
+    }
+
+    /// A weight of zeros for an instruction set.
+    pub fn zeros_for(isa: Isa, precision: Precision, outputs: usize, inputs: usize) -> Self {
+        let padded = outputs.next_multiple_of(isa.panel());
+        let numbers = match precision {
+            Precision::F32 => Numbers::F32(Aligned::zeros(padded * inputs)),
+            Precision::Bf16 => Numbers::Bf16(Aligned::zeros(padded * inputs)),
+            Precision::Int8 => Numbers::Int8(Integers {
+                weights: Aligned::zeros(padded * inputs.next_multiple_of(isa.group())),
+                scales: Aligned::zeros(padded),
+                sums: Aligned::zeros(padded),
+            }),
+        };
+        Self { isa, outputs, inputs, numbers }
+    }
+
+    /// A weight from its rows `[outputs, inputs]`.
+    pub fn new(precision: Precision, weight: &[f32], inputs: usize) -> Self {
+        let mut packed = Self::zeros(precision, weight.len() / inputs.max(1), inputs);
+        packed.set(0, weight);
+        packed
+    }
+
+    /// Sets the weights of the outputs from `first` on to the rows of `weight [.., inputs]`.
+    pub fn set(&mut self, first: usize, weight: &[f32]) {
+        let (panel, inputs) = (self.isa.panel(), self.inputs);
+        if inputs == 0 {
+            return;
+        }
+        assert!(first + weight.len() / inputs <= self.outputs, "no more rows than the weight has outputs");
+        let rows = Rows { first, weight, inputs, panel };
+        match &mut self.numbers {
+            Numbers::F32(numbers) => rows.interleave(numbers, |x| x),
+            Numbers::Bf16(numbers) => rows.interleave(numbers, bf16::from_f32),
+            Numbers::Int8(integers) => rows.quantize(integers, self.isa.group()),
+        }
+    }
+
+    /// Outputs of the product.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Inputs of the product.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// How the numbers are held.
+    pub fn precision(&self) -> Precision {
+        match self.numbers {
+            Numbers::F32(_) => Precision::F32,
+            Numbers::Bf16(_) => Precision::Bf16,
+            Numbers::Int8(_) => Precision::Int8,
+        }
+    }
+}
+
+/// Rows to be packed, and where they go.
+struct Rows<'a> {
+    first: usize,
+    weight: &'a [f32],
+    inputs: usize,
+    panel: usize,
+}
+
+impl Rows<'_> {
+    /// The rows that lie in a panel, each with its column there.
+    fn of_panel(&self, panel: usize) -> impl Iterator<Item = (usize, &[f32])> {
+        let outputs = panel * self.panel..(panel + 1) * self.panel;
+        let count = self.weight.len() / self.inputs;
+        let here = outputs.start.max(self.first)..outputs.end.min(self.first + count);
+        here.map(move |output| {
+            let row = &self.weight[(output - self.first) * self.inputs..][..self.inputs];
+            (output - outputs.start, row)
+        })
+    }
+
+    fn interleave<T: Number>(&self, to: &mut [T], convert: impl Fn(f32) -> T + Sync) {
+        to.par_chunks_mut(self.panel * self.inputs).enumerate().for_each(|(panel, to)| {
+            for (column, row) in self.of_panel(panel) {
+                for (to, x) in to[column..].iter_mut().step_by(self.panel).zip(row) {
+                    *to = convert(*x);
+                }
+            }
+        });
+    }
+
+    fn quantize(&self, to: &mut Integers, group: usize) {
+        let words = self.inputs.div_ceil(group);
+        let panels = to.weights.par_chunks_mut(self.panel * words * group);
+        let factors = to.scales.par_chunks_mut(self.panel).zip(to.sums.par_chunks_mut(self.panel));
+        panels.zip(factors).enumerate().for_each(|(panel, (to, (scales, sums)))| {
+            for (column, row) in self.of_panel(panel) {
+                let largest = row.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+                let scale = largest / 127.0;
+                let factor = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+                scales[column] = scale;
+                sums[column] = 0;
+                for (index, x) in row.iter().enumerate() {
+                    #[expect(clippy::cast_possible_truncation, reason = "it lies between -127 and 127")]
+                    let byte = (x * factor).round().clamp(-127.0, 127.0) as i8;
+                    to[(index / group * self.panel + column) * group + index % group] = byte;
+                    sums[column] += i32::from(byte);
+                }
+            }
+        });
+    }
+}

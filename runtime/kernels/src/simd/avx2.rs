@@ -1,0 +1,91 @@
+//! AVX2 with FMA: tiles of 6 rows and 2 vectors of 8, which leaves 4 of 16 registers for operands.
+
+#![expect(unsafe_code, reason = "instructions that not every processor has, on memory that is not checked")]
+
+use std::arch::x86_64::*;
+
+use half::bf16;
+
+use super::{Simd, Weight};
+use crate::tile::{IntegerTile, Tile, by_rows};
+
+/// Vectors in a row of a tile.
+const VECTORS: usize = 2;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2;
+
+// SAFETY of all blocks: `Simd` is used only where the processor has these instructions, with pointers that are valid.
+impl Simd for Avx2 {
+    const LANES: usize = 8;
+    const PANEL: usize = VECTORS * Self::LANES;
+    const ROWS: usize = 6;
+    const FUSED: bool = true;
+    const GROUP: usize = 2;
+
+    type Vector = __m256;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::Vector {
+        unsafe { _mm256_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::Vector {
+        unsafe { _mm256_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self::Vector {
+        unsafe {
+            let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, x: Self::Vector) {
+        unsafe { _mm256_storeu_ps(to, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn tile<W: Weight>(rows: usize, tile: Tile<W>) {
+        // SAFETY: the caller's promise.
+        unsafe { by_rows!(rows, tile.compute::<Self, VECTORS>, 1 2 3 4 5 6) }
+    }
+
+    #[inline(always)]
+    unsafe fn integer_tile(rows: usize, tile: IntegerTile) {
+        // SAFETY: the caller's promise.
+        unsafe { by_rows!(rows, integers, tile, 1 2 3 4 5 6) }
+    }
+}
+
+/// Widens weights to 16 bits and multiplies pairs (`vpmaddwd`): exact, where products of bytes (`vpmaddubsw`) saturate.
+#[inline(always)]
+unsafe fn integers<const ROWS: usize>(tile: IntegerTile) {
+    unsafe {
+        let mut sums = [[_mm256_setzero_si256(); VECTORS]; ROWS];
+        for group in 0..tile.groups {
+            let b: [__m256i; VECTORS] = std::array::from_fn(|vector| {
+                _mm256_cvtepi8_epi16(_mm_loadu_si128(tile.b.add((group * VECTORS + vector) * 16).cast()))
+            });
+            for row in 0..ROWS {
+                let a = _mm256_set1_epi32((*tile.a.add(row * tile.a_stride + group)).cast_signed());
+                for vector in 0..VECTORS {
+                    sums[row][vector] = _mm256_add_epi32(sums[row][vector], _mm256_madd_epi16(a, b[vector]));
+                }
+            }
+        }
+        for row in 0..ROWS {
+            for vector in 0..VECTORS {
+                _mm256_storeu_si256(tile.c.add((row * VECTORS + vector) * 8).cast(), sums[row][vector]);
+            }
+        }
+    }
+}

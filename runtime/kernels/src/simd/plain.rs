@@ -1,0 +1,82 @@
+//! Arrays, for which the compiler finds whatever vectors the processor family has.
+
+#![expect(unsafe_code, reason = "instructions that not every processor has, on memory that is not checked")]
+
+use half::bf16;
+
+use super::{Simd, Weight};
+use crate::tile::{IntegerTile, Tile, by_rows};
+
+/// Vectors in a row of a tile.
+const VECTORS: usize = 1;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Plain;
+
+// SAFETY of all blocks: `Simd` is used only where the processor has these instructions, with pointers that are valid.
+impl Simd for Plain {
+    const LANES: usize = 16;
+    const PANEL: usize = VECTORS * Self::LANES;
+    const ROWS: usize = 4;
+    const FUSED: bool = false;
+    const GROUP: usize = 2;
+
+    type Vector = [f32; 16];
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self::Vector {
+        [x; 16]
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self::Vector {
+        unsafe { from.cast::<[f32; 16]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self::Vector {
+        unsafe { from.cast::<[bf16; 16]>().read_unaligned().map(bf16::to_f32) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, x: Self::Vector) {
+        unsafe { to.cast::<[f32; 16]>().write_unaligned(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
+        std::array::from_fn(|lane| a[lane] * b[lane] + c[lane])
+    }
+
+    #[inline(always)]
+    unsafe fn tile<W: Weight>(rows: usize, tile: Tile<W>) {
+        // SAFETY: the caller's promise.
+        unsafe { by_rows!(rows, tile.compute::<Self, VECTORS>, 1 2 3 4) }
+    }
+
+    #[inline(always)]
+    unsafe fn integer_tile(rows: usize, tile: IntegerTile) {
+        // SAFETY: the caller's promise.
+        unsafe { by_rows!(rows, integers, tile, 1 2 3 4) }
+    }
+}
+
+#[inline(always)]
+unsafe fn integers<const ROWS: usize>(tile: IntegerTile) {
+    unsafe {
+        let mut sums = [[0i32; 16]; ROWS];
+        for group in 0..tile.groups {
+            let b = tile.b.add(group * 32).cast::<[[i8; 2]; 16]>().read_unaligned();
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let word = *tile.a.add(row * tile.a_stride + group);
+                let (low, high) = ((word & 0xffff).cast_signed(), (word >> 16).cast_signed());
+                for (sum, [first, second]) in sums.iter_mut().zip(b) {
+                    *sum += low * i32::from(first) + high * i32::from(second);
+                }
+            }
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            tile.c.add(row * 16).cast::<[i32; 16]>().write_unaligned(*sums);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What depends on no batch: weights, and what is computed from them alone.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use runtime_graph::{Binary, DType, Dim, Element, Graph, Node, Op, ValueId};
+use runtime_kernels as kernels;
+use runtime_kernels::{Finish, Norm, Packed, Product, Quantized, Table, Team};
+
+use super::super::step::activation;
+use crate::{Error, Precision, StoredTensor, Weights};
+
+/// The constants of a graph. Weights are read when they are asked for, so that none is held in two forms.
+pub(super) struct Values<'g> {
+    graph: &'g Graph,
+    weights: &'g dyn Weights,
+    /// What was computed from weights alone, by node.
+    folded: HashMap<usize, Vec<f32>>,
+    /// Vectors that the plan has already, by name.
+    placed: HashMap<String, usize>,
+}
+
+/// Whether a node's result is a constant.
+pub(super) fn is_fixed(node: &Node) -> bool {
+    node.element == Element::Real && node.shape.dims().iter().all(|dim| matches!(dim, Dim::Fixed(_)))
+}
+
+impl<'g> Values<'g> {
+    /// Computes what can be computed now.
+    pub(super) fn fold(graph: &'g Graph, weights: &'g dyn Weights) -> Result<Self, Error> {
+        let mut values = Self { graph, weights, folded: HashMap::new(), placed: HashMap::new() };
+        for (index, node) in graph.nodes.iter().enumerate() {
+            if is_fixed(node) && !matches!(node.op, Op::Weight { .. }) {
+                let result = values.compute(node)?;
+                values.folded.insert(index, result);
+            }
+        }
+        Ok(values)
+    }
+
+    fn stored(&self, node: usize) -> Result<StoredTensor<'g>, Error> {
+        let Op::Weight { name } = &self.graph.nodes[node].op else { unreachable!("the caller has looked") };
+        let stored = self.weights.read(name).map_err(|source| Error::Weight { name: name.clone(), source })?;
+        stored.check(name, &self.graph.nodes[node].shape)?;
+        Ok(stored)
+    }
+
+    /// What tells a constant from others: nodes that name the same weight have the same.
+    pub(super) fn name(&self, value: ValueId) -> String {
+        match &self.graph.node(value).op {
+            Op::Weight { name } => name.clone(),
+            _ => format!("%{}", value.index()),
+        }
+    }
+
+    /// The numbers of a constant.
+    pub(super) fn numbers(&self, value: ValueId) -> Result<Cow<'_, [f32]>, Error> {
+        match self.folded.get(&value.index()) {
+            Some(numbers) => Ok(Cow::Borrowed(numbers)),
+            None => Ok(Cow::Owned(self.stored(value.index())?.to_f32())),
+        }
+    }
+
+    /// The number of a constant among the plan's vectors.
+    pub(super) fn vector(&mut self, value: ValueId, vectors: &mut Vec<Vec<f32>>) -> Result<usize, Error> {
+        let name = self.name(value);
+        if let Some(known) = self.placed.get(&name) {
+            return Ok(*known);
+        }
+        vectors.push(self.numbers(value)?.into_owned());
+        self.placed.insert(name, vectors.len() - 1);
+        Ok(vectors.len() - 1)
+    }
+
+    /// A table in the precision in which it is stored.
+    pub(super) fn table(&self, value: ValueId) -> Result<Table, Error> {
+        if let Some(numbers) = self.folded.get(&value.index()) {
+            return Ok(Table::F32(numbers.clone()));
+        }
+        let stored = self.stored(value.index())?;
+        let pairs = stored.bytes.as_chunks().0.iter();
+        Ok(match stored.dtype {
+            DType::F32 => Table::F32(stored.to_f32()),
+            DType::F16 => Table::F16(pairs.map(|bytes| half::f16::from_le_bytes(*bytes)).collect()),
+            DType::BF16 => Table::Bf16(pairs.map(|bytes| half::bf16::from_le_bytes(*bytes)).collect()),
+        })
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision")]
+    fn compute(&self, node: &Node) -> Result<Vec<f32>, Error> {
+        let count = node.shape.dims().iter().map(|dim| if let Dim::Fixed(size) = dim { *size as usize } else { 0 });
+        let mut to = vec![0.0; count.product()];
+        let operands: Vec<Cow<'_, [f32]>> =
+            node.inputs.iter().map(|input| self.numbers(*input)).collect::<Result<_, _>>()?;
+        let width = |operand: usize| self.graph.node(node.inputs[operand]).shape.width().unwrap_or(1) as usize;
+        let team = &Team::alone();
+        match &node.op {
+            Op::Linear => {
+                let weight = Packed::new(Precision::F32, &operands[1], width(1));
+                let finish = Finish { bias: operands.get(2).map(|bias| &bias[..]), ..Finish::default() };
+                Product { x: &operands[0], weight: &weight, finish }.run(team, &mut Quantized::new(), &mut to);
+            }
+            Op::LayerNorm { epsilon } | Op::RmsNorm { epsilon } => {
+                let centred = matches!(node.op, Op::LayerNorm { .. });
+                let bias = operands.get(2).map(|bias| &bias[..]);
+                let norm = Norm { centred, weight: &operands[1], bias, epsilon: *epsilon };
+                norm.run(team, &operands[0], &mut to);
+            }
+            Op::Activation(function) => {
+                kernels::combine(team, &operands[0], Some(activation(*function)), None, &mut to);
+            }
+            Op::Binary(binary) => {
+                let binary = match binary {
+                    Binary::Add => kernels::Binary::Add,
+                    Binary::Multiply => kernels::Binary::Multiply,
+                };
+                kernels::combine(team, &operands[0], None, Some((binary, &operands[1])), &mut to);
+            }
+            Op::Scale { factor } => kernels::scale(team, &operands[0], *factor as f32, &mut to),
+            Op::Columns { start, width: columns } => {
+                let x = kernels::Columns { x: &operands[0], stride: width(0), first: *start as usize };
+                kernels::copy_columns(team, x, *columns as usize, &mut to);
+            }
+            // All others have results with a row for each token, sequence or row asked for.
+            other => unreachable!("`{}` gives no constant", other.name()),
+        }
+        Ok(to)
+    }
+}

@@ -1,0 +1,250 @@
+//! Products, and what is fused with them.
+//!
+//! - What follows a product and reads nothing else of its kind (activation, a factor, a sum, a norm) is part of its step.
+//! - Products of one value whose results only attention reads (queries, keys, values) are one product, and attention
+//!   reads columns of it.
+//! - A product of which only columns are read, and not as they are, is cut up, so that each part has its own follow-up:
+//!   so a gated feed-forward layer becomes two products, the second of which multiplies with the first.
+
+use std::ops::Range;
+
+use runtime_graph::{Activation, Binary, Dim, Op, ValueId};
+use runtime_kernels::Packed;
+
+use super::super::arena::Home;
+use super::super::step::{Follow, Step};
+use super::{Lowering, User, matrix};
+use crate::{Error, Precision};
+
+/// The fewest inputs and outputs of a product whose weight is held in less than single precision.
+const WORTH_CONVERTING: usize = 64;
+
+/// A product to be emitted.
+pub(super) struct Linear {
+    /// The node at which it is.
+    pub(super) at: usize,
+    x: ValueId,
+    /// One, or several that become one product.
+    pieces: Vec<Piece>,
+    activation: Option<Activation>,
+    factor: Option<ValueId>,
+    add: Option<ValueId>,
+    /// The node of the norm.
+    norm: Option<usize>,
+}
+
+/// Some rows of a weight.
+#[derive(Clone)]
+struct Piece {
+    weight: ValueId,
+    bias: Option<ValueId>,
+    rows: Range<usize>,
+    /// The node whose value it gives.
+    result: usize,
+}
+
+impl Lowering<'_> {
+    /// Finds all products and what is fused with them.
+    pub(super) fn plan_linears(&mut self) {
+        for index in 0..self.graph.nodes.len() {
+            if self.graph.nodes[index].op != Op::Linear || self.is_constant(index) {
+                continue;
+            }
+            for piece in self.pieces(index) {
+                let linear = self.with_what_follows(self.graph.nodes[index].inputs[0], piece);
+                self.linears.push(linear);
+            }
+            self.fused[index] = true;
+        }
+        self.join();
+    }
+
+    /// The product of a node, or those of the columns that are read of it.
+    fn pieces(&mut self, index: usize) -> Vec<Piece> {
+        let node = &self.graph.nodes[index];
+        let (weight, bias) = (node.inputs[1], node.inputs.get(2).copied());
+        let (_, outputs) = matrix(node);
+        let columns = self.users[index].iter().map(|user| match user {
+            User::Node(user) => match self.graph.nodes[*user].op {
+                Op::Columns { start, width } => Some((*user, start as usize..(start + width) as usize)),
+                _ => None,
+            },
+            User::Output => None,
+        });
+        if let Some(columns) = columns.collect::<Option<Vec<_>>>() {
+            let total: usize = columns.iter().map(|(_, rows)| rows.len()).sum();
+            if !columns.is_empty() && total <= outputs && !columns.iter().all(|(node, _)| self.reads_columns(*node)) {
+                columns.iter().for_each(|(node, _)| self.fused[*node] = true);
+                let piece = |(result, rows)| Piece { weight, bias, rows, result };
+                return columns.into_iter().map(piece).collect();
+            }
+        }
+        vec![Piece { weight, bias, rows: 0..outputs, result: index }]
+    }
+
+    /// Whether all readers of a value take columns of a matrix.
+    fn reads_columns(&self, value: usize) -> bool {
+        self.users[value].iter().all(|user| match user {
+            User::Output => true,
+            User::Node(user) => matches!(self.graph.nodes[*user].op, Op::Attention(_) | Op::Rotary { .. }),
+        })
+    }
+
+    fn with_what_follows(&mut self, x: ValueId, piece: Piece) -> Linear {
+        let mut last = piece.result;
+        let mut linear =
+            Linear { at: last, x, pieces: vec![piece], activation: None, factor: None, add: None, norm: None };
+        while let Some(user) = self.only_user(last).filter(|user| !self.fused[*user]) {
+            let node = &self.graph.nodes[user];
+            let other = node.inputs.iter().copied().find(|input| input.index() != last);
+            let nothing_added = linear.add.is_none();
+            match (&node.op, other) {
+                (Op::Activation(activation), _)
+                    if linear.activation.is_none() && linear.factor.is_none() && nothing_added =>
+                {
+                    linear.activation = Some(*activation);
+                }
+                (Op::Binary(Binary::Multiply), Some(other)) if linear.factor.is_none() && nothing_added => {
+                    linear.factor = Some(other);
+                }
+                (Op::Binary(Binary::Add), Some(other)) if nothing_added => linear.add = Some(other),
+                (Op::LayerNorm { .. } | Op::RmsNorm { .. }, _) => {
+                    linear.norm = Some(user);
+                    self.fused[user] = true;
+                    last = user;
+                    break;
+                }
+                _ => break,
+            }
+            self.fused[user] = true;
+            last = user;
+        }
+        linear.at = last;
+        linear
+    }
+
+    /// Joins products of one value that nothing is fused with, where their readers take columns.
+    fn join(&mut self) {
+        let mut joined: Vec<Linear> = Vec::new();
+        for linear in std::mem::take(&mut self.linears) {
+            let alone = |linear: &Linear| linear.at == linear.pieces[linear.pieces.len() - 1].result;
+            let fits = |linear: &Linear| {
+                let whole = linear.pieces.iter().all(|piece| self.reads_columns(piece.result));
+                whole && (linear.pieces.len() > 1 || alone(linear))
+            };
+            let known =
+                if fits(&linear) { joined.iter_mut().find(|known| known.x == linear.x && fits(known)) } else { None };
+            match known {
+                Some(known) => known.pieces.extend(linear.pieces),
+                None => joined.push(linear),
+            }
+        }
+        self.linears = joined;
+    }
+
+    /// Emits a product.
+    pub(super) fn product(&mut self, number: usize) -> Result<(), Error> {
+        let Linear { at, x, pieces, activation, factor, add, norm } = {
+            let linear = &mut self.linears[number];
+            let pieces = std::mem::take(&mut linear.pieces);
+            Linear { pieces, ..*linear }
+        };
+        let x = self.whole(x);
+        let outputs = pieces.iter().map(|piece| piece.rows.len()).sum();
+        let weight = self.packed(&pieces, x)?;
+        let norm = norm.map_or(Ok(None), |norm| self.normalise(norm))?;
+        let follow = Follow {
+            bias: self.bias(&pieces, outputs)?,
+            activation,
+            factor: factor.map(|factor| self.whole(factor)),
+            add: add.map(|add| self.whole(add)),
+            norm,
+        };
+        let to = self.buffer(x.rows, outputs);
+        self.steps.push(Step::Product { x, weight, follow, to });
+        if pieces.len() == 1 {
+            self.homes[at] = Some(to);
+            return Ok(());
+        }
+        let mut first = 0;
+        for piece in &pieces {
+            self.homes[piece.result] = Some(Home { first, columns: piece.rows.len(), ..to });
+            first += piece.rows.len();
+        }
+        Ok(())
+    }
+
+    /// The packed weight of some pieces, shared by all products with the same.
+    fn packed(&mut self, pieces: &[Piece], x: Home) -> Result<usize, Error> {
+        let inputs = x.columns;
+        let outputs: usize = pieces.iter().map(|piece| piece.rows.len()).sum();
+        let worth = inputs >= WORTH_CONVERTING && outputs >= WORTH_CONVERTING && x.rows != Dim::Sequences;
+        let precision = if worth { self.precision } else { Precision::F32 };
+        let name = |piece: &Piece| (self.values.name(piece.weight), piece.rows.clone());
+        let key = (pieces.iter().map(name).collect(), precision);
+        if let Some(known) = self.packed.get(&key) {
+            return Ok(*known);
+        }
+        let mut packed = Packed::zeros(precision, outputs, inputs);
+        let mut first = 0;
+        for piece in pieces {
+            let numbers = self.values.numbers(piece.weight)?;
+            packed.set(first, &numbers[piece.rows.start * inputs..piece.rows.end * inputs]);
+            first += piece.rows.len();
+        }
+        self.constants.packed.push(packed);
+        self.packed.insert(key, self.constants.packed.len() - 1);
+        Ok(self.constants.packed.len() - 1)
+    }
+
+    /// The biases of some pieces end to end, zeros where one has none.
+    fn bias(&mut self, pieces: &[Piece], outputs: usize) -> Result<Option<usize>, Error> {
+        if pieces.iter().all(|piece| piece.bias.is_none()) {
+            return Ok(None);
+        }
+        let mut all = Vec::with_capacity(outputs);
+        for piece in pieces {
+            match piece.bias {
+                Some(bias) => all.extend_from_slice(&self.values.numbers(bias)?[piece.rows.clone()]),
+                None => all.resize(all.len() + piece.rows.len(), 0.0),
+            }
+        }
+        self.constants.vectors.push(all);
+        Ok(Some(self.constants.vectors.len() - 1))
+    }
+
+    /// A convolution of all columns is a product over the rows of neighbouring tokens.
+    pub(super) fn convolution(&mut self, index: usize, groups: usize) -> Result<(), Error> {
+        let node = &self.graph.nodes[index];
+        let sizes = self.graph.node(node.inputs[1]).shape.dims();
+        let &[Dim::Fixed(outputs), Dim::Fixed(inner), Dim::Fixed(size)] = sizes else {
+            unreachable!("a recorded convolution has a weight of three known sizes")
+        };
+        let (outputs, inner, size) = (outputs as usize, inner as usize, size as usize);
+        let x = self.whole(node.inputs[0]);
+        let bias = node.inputs.get(2).map(|bias| self.vector(*bias)).transpose()?;
+        if groups > 1 {
+            let weight = self.vector(node.inputs[1])?;
+            let to = self.buffer(x.rows, outputs);
+            self.emit(index, Step::Convolution { x, weight, bias, groups, size, to });
+            return Ok(());
+        }
+        let near = self.buffer(x.rows, size * inner);
+        self.steps.push(Step::Neighbours { x, size, to: near });
+        let stored = self.values.numbers(node.inputs[1])?;
+        let mut weight = vec![0.0; stored.len()];
+        for (to, from) in weight.chunks_exact_mut(size * inner).zip(stored.chunks_exact(inner * size)) {
+            for (at, to) in to.iter_mut().enumerate() {
+                *to = from[at % inner * size + at / inner];
+            }
+        }
+        drop(stored);
+        let precision = if inner.min(outputs) >= WORTH_CONVERTING { self.precision } else { Precision::F32 };
+        self.constants.packed.push(Packed::new(precision, &weight, size * inner));
+        let weight = self.constants.packed.len() - 1;
+        let to = self.buffer(x.rows, outputs);
+        let follow = Follow { bias, ..Follow::default() };
+        self.emit(index, Step::Product { x: near, weight, follow, to });
+        Ok(())
+    }
+}

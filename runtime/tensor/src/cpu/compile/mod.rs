@@ -1,0 +1,375 @@
+//! From a graph to a plan.
+//!
+//! What depends on no batch is folded to constants first. Then the nodes are gone through in order, and each becomes a
+//! step, a part of the step of another node, or a view of another value. Last, values are given places in memory.
+
+mod constants;
+mod linear;
+mod places;
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use runtime_graph::{Dim, Graph, Node, Op, ValueId};
+
+use super::arena::{Angles, Distances, Home, Layout};
+use super::step::{Constants, Heads, Normalise, Part, Rows, Step, Terms};
+use super::{CpuPlan, Ids, Output, Source};
+use crate::{Error, Matrix, Precision, Weights};
+use constants::Values;
+use linear::Linear;
+
+/// Compiles `graph` with its weights in `precision`.
+pub(super) fn compile(graph: &Graph, weights: &dyn Weights, precision: Precision) -> Result<CpuPlan, Error> {
+    let mut lowering = Lowering::new(graph, weights, precision)?;
+    lowering.plan_linears();
+    for node in 0..graph.nodes.len() {
+        lowering.node(node)?;
+    }
+    lowering.finish()
+}
+
+/// Who reads a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum User {
+    Node(usize),
+    Output,
+}
+
+struct Lowering<'g> {
+    graph: &'g Graph,
+    values: Values<'g>,
+    precision: Precision,
+    users: Vec<Vec<User>>,
+    /// Where the value of each node is, once a step computes it; slots are those of [`Self::buffers`].
+    homes: Vec<Option<Home>>,
+    /// Nodes that are part of another node's step.
+    fused: Vec<bool>,
+    /// The products, each emitted at a node.
+    linears: Vec<Linear>,
+    steps: Vec<Step>,
+    constants: Constants,
+    /// The numbers of packed weights and of tables, by the names and rows that they hold.
+    packed: HashMap<(Vec<(String, Range<usize>)>, Precision), usize>,
+    tables: HashMap<String, usize>,
+    layout: Layout,
+    /// Rows and columns of the values that steps write.
+    buffers: Vec<(Dim, usize)>,
+}
+
+impl<'g> Lowering<'g> {
+    fn new(graph: &'g Graph, weights: &'g dyn Weights, precision: Precision) -> Result<Self, Error> {
+        let count = graph.nodes.len();
+        let mut users = vec![Vec::new(); count];
+        for (index, node) in graph.nodes.iter().enumerate() {
+            for input in &node.inputs {
+                let users: &mut Vec<User> = &mut users[input.index()];
+                if users.last() != Some(&User::Node(index)) {
+                    users.push(User::Node(index));
+                }
+            }
+        }
+        graph.outputs.iter().for_each(|output| users[output.value.index()].push(User::Output));
+        Ok(Self {
+            graph,
+            values: Values::fold(graph, weights)?,
+            precision,
+            users,
+            homes: vec![None; count],
+            fused: vec![false; count],
+            linears: Vec::new(),
+            steps: Vec::new(),
+            constants: Constants::default(),
+            packed: HashMap::new(),
+            tables: HashMap::new(),
+            layout: Layout::default(),
+            buffers: Vec::new(),
+        })
+    }
+
+    /// The one node that reads a value, if it is no result and read by no other.
+    fn only_user(&self, node: usize) -> Option<usize> {
+        match self.users[node][..] {
+            [User::Node(user)] => Some(user),
+            _ => None,
+        }
+    }
+
+    fn is_constant(&self, node: usize) -> bool {
+        constants::is_fixed(&self.graph.nodes[node])
+    }
+
+    /// A new value.
+    fn buffer(&mut self, rows: Dim, width: usize) -> Home {
+        self.buffers.push((rows, width));
+        Home { slot: self.buffers.len() - 1, rows, width, first: 0, columns: width }
+    }
+
+    /// A new value of the shape of a node.
+    fn buffer_for(&mut self, node: usize) -> Home {
+        let (rows, width) = matrix(&self.graph.nodes[node]);
+        self.buffer(rows, width)
+    }
+
+    /// Where an operand is, as some columns.
+    fn home(&self, operand: ValueId) -> Home {
+        self.homes[operand.index()].expect("nodes come in the order in which they can be computed")
+    }
+
+    /// Where an operand is, with its matrix to itself.
+    fn whole(&mut self, operand: ValueId) -> Home {
+        let x = self.home(operand);
+        if x.columns == x.width {
+            return x;
+        }
+        let to = self.buffer(x.rows, x.columns);
+        self.steps.push(Step::Copy { x, to });
+        self.homes[operand.index()] = Some(to);
+        to
+    }
+
+    /// A vector, or the numbers of a matrix, that a step computes with.
+    fn vector(&mut self, operand: ValueId) -> Result<usize, Error> {
+        self.values.vector(operand, &mut self.constants.vectors)
+    }
+
+    fn normalise(&mut self, node: usize) -> Result<Option<Normalise>, Error> {
+        let node = &self.graph.nodes[node];
+        let (centred, epsilon) = match node.op {
+            Op::LayerNorm { epsilon } => (true, epsilon),
+            Op::RmsNorm { epsilon } => (false, epsilon),
+            _ => return Ok(None),
+        };
+        let weight = self.vector(node.inputs[1])?;
+        let bias = node.inputs.get(2).map(|bias| self.vector(*bias)).transpose()?;
+        Ok(Some(Normalise { centred, weight, bias, epsilon }))
+    }
+
+    /// Emits the step of a node, unless it has none of its own.
+    fn node(&mut self, index: usize) -> Result<(), Error> {
+        let node = &self.graph.nodes[index];
+        if let Some(linear) = self.linears.iter().position(|linear| linear.at == index) {
+            return self.product(linear);
+        }
+        if self.fused[index] || matches!(node.op, Op::Input(_) | Op::Linear) || self.is_constant(index) {
+            return Ok(());
+        }
+        let inputs = &node.inputs;
+        if let Some(norm) = self.normalise(index)? {
+            let (x, to) = (self.whole(inputs[0]), self.buffer_for(index));
+            self.emit(index, Step::Norm { x, norm, to });
+            return Ok(());
+        }
+        let step = match node.op {
+            Op::Rows => return self.look_up(index),
+            Op::Columns { start, width } => {
+                let x = self.home(inputs[0]);
+                self.homes[index] = Some(Home { first: x.first + start as usize, columns: width as usize, ..x });
+                return Ok(());
+            }
+            Op::Rotary { head_size, theta } => {
+                let x = self.rotated(index);
+                let (head_size, angles) = (head_size as usize, Angles { head_size: head_size as usize, theta });
+                let angles = number_of(angles, &mut self.layout.angles);
+                Step::Rotary { x, angles, head_size }
+            }
+            Op::Convolution { groups } => return self.convolution(index, groups as usize),
+            Op::Attention(_) => self.attention(index)?,
+            Op::Activation(activation) => {
+                Step::Activation { x: self.whole(inputs[0]), activation, to: self.buffer_for(index) }
+            }
+            Op::Binary(binary) => {
+                let (a, b) = (self.whole(inputs[0]), self.whole(inputs[1]));
+                Step::Binary { binary, a, b, to: self.buffer_for(index) }
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision")]
+            Op::Scale { factor } => {
+                Step::Scale { x: self.whole(inputs[0]), factor: factor as f32, to: self.buffer_for(index) }
+            }
+            Op::Pool(pooling) => Step::Pool { pooling, x: self.whole(inputs[0]), to: self.buffer_for(index) },
+            Op::SelectRows => Step::Select { x: self.whole(inputs[0]), to: self.buffer_for(index) },
+            Op::Input(_) | Op::Weight { .. } | Op::Linear | Op::LayerNorm { .. } | Op::RmsNorm { .. } => return Ok(()),
+        };
+        self.emit(index, step);
+        Ok(())
+    }
+
+    fn emit(&mut self, node: usize, mut step: Step) {
+        self.homes[node] = Some(*step.homes().1);
+        self.steps.push(step);
+    }
+
+    /// Look-ups that are only added up become one step, with the norm of the sum.
+    fn look_up(&mut self, index: usize) -> Result<(), Error> {
+        let mut parts = vec![self.part(index)?];
+        let (mut last, mut norm) = (index, None);
+        while let Some(user) = self.only_user(last) {
+            let node = &self.graph.nodes[user];
+            norm = self.normalise(user)?;
+            if norm.is_some() {
+                last = user;
+                break;
+            }
+            let other = node.inputs.iter().map(|input| input.index()).find(|input| *input != last);
+            let Some(other) = other.filter(|other| {
+                node.op == Op::Binary(runtime_graph::Binary::Add)
+                    && self.graph.nodes[*other].op == Op::Rows
+                    && self.only_user(*other) == Some(user)
+                    && self.homes[*other].is_none()
+            }) else {
+                break;
+            };
+            parts.push(self.part(other)?);
+            self.fused[other] = true;
+            self.fused[user] = true;
+            last = user;
+        }
+        self.fused[last] = true;
+        let to = self.buffer_for(last);
+        self.emit(last, Step::LookUp { parts, norm, to });
+        Ok(())
+    }
+
+    fn part(&mut self, node: usize) -> Result<Part, Error> {
+        let [table, ids] = self.graph.nodes[node].inputs[..] else { unreachable!("`rows` has two operands") };
+        let Op::Input(input) = self.graph.node(ids).op else { unreachable!("only inputs hold indices") };
+        let ids = Ids::new(input, &mut self.layout.countings);
+        let name = self.values.name(table);
+        if let Some(table) = self.tables.get(&name) {
+            return Ok(Part { table: *table, ids });
+        }
+        let (rows, _) = matrix(self.graph.node(table));
+        let rows = if let Dim::Fixed(rows) = rows { rows as usize } else { 0 };
+        self.constants.tables.push(Rows { table: self.values.table(table)?, rows });
+        self.tables.insert(name, self.constants.tables.len() - 1);
+        Ok(Part { table: self.constants.tables.len() - 1, ids })
+    }
+
+    /// The operand of a rotary embedding where it may be changed.
+    fn rotated(&mut self, node: usize) -> Home {
+        let operand = self.graph.nodes[node].inputs[0];
+        let x = self.home(operand);
+        let views_alone = |value: usize| self.only_user(value) == Some(node);
+        // Columns of a matrix may be changed where nobody else reads those columns.
+        let source = &self.graph.node(operand).op;
+        let alone = match source {
+            Op::Columns { .. } => views_alone(operand.index()) && self.columns_apart(operand),
+            _ => views_alone(operand.index()),
+        };
+        if alone {
+            return x;
+        }
+        let to = self.buffer(x.rows, x.columns);
+        self.steps.push(Step::Copy { x, to });
+        to
+    }
+
+    /// Whether all readers of the matrix that these are columns of read other columns.
+    fn columns_apart(&self, columns: ValueId) -> bool {
+        let range = |node: &Node| match node.op {
+            Op::Columns { start, width } => Some(start..start + width),
+            _ => None,
+        };
+        let mine = range(self.graph.node(columns));
+        let matrix = self.graph.node(columns).inputs[0];
+        self.users[matrix.index()].iter().all(|user| match user {
+            User::Output => false,
+            User::Node(user) if *user == columns.index() => true,
+            User::Node(user) => match (range(&self.graph.nodes[*user]), &mine) {
+                (Some(other), Some(mine)) => other.end <= mine.start || mine.end <= other.start,
+                _ => false,
+            },
+        })
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "rounding to single precision")]
+    fn attention(&mut self, index: usize) -> Result<Step, Error> {
+        let node = &self.graph.nodes[index];
+        let Op::Attention(options) = &node.op else { unreachable!("the caller has looked") };
+        let heads = options.heads as usize;
+        let (_, width) = matrix(node);
+        let relative = match options.relative {
+            None => None,
+            Some(relative) => {
+                let tables = &node.inputs[3..];
+                let rows = match self.graph.node(tables[0]).shape.dims() {
+                    [Dim::Fixed(rows), ..] => *rows as usize,
+                    _ => 0,
+                };
+                let vectors: Vec<usize> = tables.iter().map(|table| self.vector(*table)).collect::<Result<_, _>>()?;
+                let bias = matches!(relative, runtime_graph::Relative::Bias { .. });
+                let vector = bias.then(|| vectors[0]);
+                let distances = Distances { relative, vector, heads, rows, causal: options.causal };
+                let distances = number_of(distances, &mut self.layout.distances);
+                let mut vectors = vectors.into_iter();
+                Some(match relative {
+                    runtime_graph::Relative::Bias { .. } => {
+                        Terms::Bias { distances, table: vectors.next().unwrap_or_default() }
+                    }
+                    runtime_graph::Relative::Disentangled { keys, queries, .. } => Terms::Disentangled {
+                        distances,
+                        keys: vectors.by_ref().take(usize::from(keys)).next(),
+                        queries: vectors.next().filter(|_| queries),
+                    },
+                })
+            }
+        };
+        let heads = Heads {
+            heads,
+            key_value_heads: options.key_value_heads as usize,
+            causal: options.causal,
+            window: options.window.map(|window| window as usize),
+            scale: options.scale.unwrap_or_else(|| 1.0 / ((width / heads) as f64).sqrt()) as f32,
+            relative,
+        };
+        let [q, k, v] = [0, 1, 2].map(|operand| self.home(node.inputs[operand]));
+        Ok(Step::Attention { q, k, v, heads, to: self.buffer_for(index) })
+    }
+
+    fn finish(mut self) -> Result<CpuPlan, Error> {
+        let mut outputs = Vec::new();
+        for output in &self.graph.outputs {
+            let from = match self.homes[output.value.index()] {
+                Some(home) => Source::Computed(home),
+                None => Source::Constant(self.constant_output(output.value)?),
+            };
+            outputs.push(Output { name: output.name.clone(), from });
+        }
+        let mut computed: Vec<&mut Home> = outputs
+            .iter_mut()
+            .filter_map(|output| match &mut output.from {
+                Source::Computed(home) => Some(home),
+                Source::Constant(_) => None,
+            })
+            .collect();
+        self.layout.slots = places::assign(&self.buffers, &mut self.steps, &mut computed);
+        Ok(CpuPlan {
+            steps: self.steps,
+            constants: self.constants,
+            layout: self.layout,
+            outputs,
+            max_sequence: self.graph.max_sequence,
+            arenas: std::sync::Mutex::default(),
+        })
+    }
+
+    fn constant_output(&self, value: ValueId) -> Result<Matrix, Error> {
+        let data = self.values.numbers(value)?.into_owned();
+        let (rows, width) = matrix(self.graph.node(value));
+        let rows = if let Dim::Fixed(rows) = rows { rows as usize } else { 0 };
+        Ok(Matrix { rows, width, data })
+    }
+}
+
+/// Rows and columns of a node's result; what is no matrix is never a step of its own.
+fn matrix(node: &Node) -> (Dim, usize) {
+    node.shape.as_matrix().map_or((Dim::Fixed(0), 0), |(rows, width)| (rows, width as usize))
+}
+
+/// The number of `item` among `known`, where it is put if it is new.
+fn number_of<T: PartialEq>(item: T, known: &mut Vec<T>) -> usize {
+    known.iter().position(|other| *other == item).unwrap_or_else(|| {
+        known.push(item);
+        known.len() - 1
+    })
+}

@@ -1,0 +1,321 @@
+//! The steps of a plan.
+
+use runtime_graph::{Activation, Binary, Pooling};
+use runtime_kernels as kernels;
+use runtime_kernels::{Attention, Finish, Norm, Packed, Product, Rotary, Table, Team};
+
+use super::arena::{Arena, Home};
+use super::{Ids, count};
+use crate::Batch;
+
+/// What a plan computes with: packed weights, tables, and vectors.
+#[derive(Default)]
+pub(super) struct Constants {
+    pub(super) packed: Vec<Packed>,
+    pub(super) tables: Vec<Rows>,
+    pub(super) vectors: Vec<Vec<f32>>,
+}
+
+/// A table whose rows are looked up.
+pub(super) struct Rows {
+    pub(super) table: Table,
+    pub(super) rows: usize,
+}
+
+/// A normalisation with its vectors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Normalise {
+    pub(super) centred: bool,
+    pub(super) weight: usize,
+    pub(super) bias: Option<usize>,
+    pub(super) epsilon: f64,
+}
+
+/// Rows of a table that a look-up adds up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) table: usize,
+    pub(super) ids: Ids,
+}
+
+/// What follows a product, in this order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Follow {
+    pub(super) bias: Option<usize>,
+    pub(super) activation: Option<Activation>,
+    pub(super) factor: Option<Home>,
+    pub(super) add: Option<Home>,
+    pub(super) norm: Option<Normalise>,
+}
+
+/// What attention is computed with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heads {
+    pub(super) heads: usize,
+    pub(super) key_value_heads: usize,
+    pub(super) causal: bool,
+    pub(super) window: Option<usize>,
+    pub(super) scale: f32,
+    pub(super) relative: Option<Terms>,
+}
+
+/// What distances add, by the number of their table.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Terms {
+    Bias { distances: usize, table: usize },
+    Disentangled { distances: usize, keys: Option<usize>, queries: Option<usize> },
+}
+
+/// One step; `to` is where its result goes.
+pub(super) enum Step {
+    /// The sum of rows of tables, normalised.
+    LookUp {
+        parts: Vec<Part>,
+        norm: Option<Normalise>,
+        to: Home,
+    },
+    Product {
+        x: Home,
+        weight: usize,
+        follow: Follow,
+        to: Home,
+    },
+    Attention {
+        q: Home,
+        k: Home,
+        v: Home,
+        heads: Heads,
+        to: Home,
+    },
+    Norm {
+        x: Home,
+        norm: Normalise,
+        to: Home,
+    },
+    Activation {
+        x: Home,
+        activation: Activation,
+        to: Home,
+    },
+    Binary {
+        binary: Binary,
+        a: Home,
+        b: Home,
+        to: Home,
+    },
+    Scale {
+        x: Home,
+        factor: f32,
+        to: Home,
+    },
+    Copy {
+        x: Home,
+        to: Home,
+    },
+    /// In place.
+    Rotary {
+        x: Home,
+        angles: usize,
+        head_size: usize,
+    },
+    /// Each token's row between those of its neighbours, `size` of them, zeros outside of its sequence.
+    Neighbours {
+        x: Home,
+        size: usize,
+        to: Home,
+    },
+    Convolution {
+        x: Home,
+        weight: usize,
+        bias: Option<usize>,
+        groups: usize,
+        size: usize,
+        to: Home,
+    },
+    Pool {
+        pooling: Pooling,
+        x: Home,
+        to: Home,
+    },
+    Select {
+        x: Home,
+        to: Home,
+    },
+}
+
+impl Step {
+    /// The values that it reads, and the one that it writes.
+    pub(super) fn homes(&mut self) -> (Vec<&mut Home>, &mut Home) {
+        match self {
+            Self::LookUp { to, .. } => (vec![], to),
+            Self::Product { x, follow, to, .. } => {
+                let operands = [follow.factor.as_mut(), follow.add.as_mut()];
+                (std::iter::once(x).chain(operands.into_iter().flatten()).collect(), to)
+            }
+            Self::Attention { q, k, v, to, .. } => (vec![q, k, v], to),
+            Self::Binary { a, b, to, .. } => (vec![a, b], to),
+            Self::Rotary { x, .. } => (vec![], x),
+            Self::Norm { x, to, .. }
+            | Self::Activation { x, to, .. }
+            | Self::Scale { x, to, .. }
+            | Self::Copy { x, to }
+            | Self::Neighbours { x, to, .. }
+            | Self::Convolution { x, to, .. }
+            | Self::Pool { x, to, .. }
+            | Self::Select { x, to } => (vec![x], to),
+        }
+    }
+
+    fn to(&self) -> Home {
+        match self {
+            Self::Rotary { x: to, .. }
+            | Self::LookUp { to, .. }
+            | Self::Product { to, .. }
+            | Self::Attention { to, .. }
+            | Self::Binary { to, .. }
+            | Self::Norm { to, .. }
+            | Self::Activation { to, .. }
+            | Self::Scale { to, .. }
+            | Self::Copy { to, .. }
+            | Self::Neighbours { to, .. }
+            | Self::Convolution { to, .. }
+            | Self::Pool { to, .. }
+            | Self::Select { to, .. } => *to,
+        }
+    }
+
+    /// Computes the step; the batch has been checked.
+    pub(super) fn run(&self, team: &Team<'_>, constants: &Constants, batch: &Batch, arena: &mut Arena) {
+        let home = self.to();
+        let rows = count(batch, home.rows);
+        // The slot of the result is taken out, so that the others can be read meanwhile.
+        let mut slot = std::mem::take(&mut arena.slots[home.slot]);
+        self.fill(team, constants, batch, arena, &mut slot[..rows * home.width]);
+        arena.slots[home.slot] = slot;
+    }
+
+    fn fill(&self, team: &Team<'_>, constants: &Constants, batch: &Batch, arena: &mut Arena, to: &mut [f32]) {
+        match self {
+            Self::LookUp { parts, norm, to: home } => {
+                for (index, part) in parts.iter().enumerate() {
+                    let (table, ids) = (&constants.tables[part.table].table, arena.ids(batch, part.ids));
+                    kernels::look_up_rows(team, table, home.width, ids, index > 0, to);
+                }
+                if let Some(norm) = norm {
+                    norm.with(constants).run_in_place(team, to);
+                }
+            }
+            Self::Product { x, weight, follow, .. } => {
+                let mut quantized = std::mem::take(&mut arena.quantized);
+                let finish = Finish {
+                    bias: follow.bias.map(|bias| &constants.vectors[bias][..]),
+                    activation: follow.activation.map(activation),
+                    factor: follow.factor.map(|home| arena.whole(home, batch)),
+                    add: follow.add.map(|home| arena.whole(home, batch)),
+                    norm: follow.norm.map(|norm| norm.with(constants)),
+                };
+                let product = Product { x: arena.whole(*x, batch), weight: &constants.packed[*weight], finish };
+                product.run(team, &mut quantized, to);
+                arena.quantized = quantized;
+            }
+            Self::Attention { q, k, v, heads, to: home } => {
+                if let Some(Terms::Bias { distances, table }) = heads.relative {
+                    arena.distances[distances].spread(&constants.vectors[table], heads.heads);
+                }
+                let mut scratch = std::mem::take(&mut arena.attention);
+                let operands = [q, k, v].map(|home| arena.columns(*home, batch));
+                heads.with(constants, batch, arena, home.columns).run(team, operands, &mut scratch, to);
+                arena.attention = scratch;
+            }
+            Self::Norm { x, norm, .. } => norm.with(constants).run(team, arena.whole(*x, batch), to),
+            Self::Activation { x, activation: function, .. } => {
+                kernels::combine(team, arena.whole(*x, batch), Some(activation(*function)), None, to);
+            }
+            Self::Binary { binary, a, b, .. } => {
+                let binary = match binary {
+                    Binary::Add => kernels::Binary::Add,
+                    Binary::Multiply => kernels::Binary::Multiply,
+                };
+                kernels::combine(team, arena.whole(*a, batch), None, Some((binary, arena.whole(*b, batch))), to);
+            }
+            Self::Scale { x, factor, .. } => kernels::scale(team, arena.whole(*x, batch), *factor, to),
+            Self::Copy { x, .. } => kernels::copy_columns(team, arena.columns(*x, batch), x.columns, to),
+            Self::Rotary { x, angles, head_size } => {
+                let table = &arena.angles[*angles];
+                let rotary = Rotary { cosines: &table.cosines, sines: &table.sines, head_size: *head_size };
+                rotary.run(team, batch.positions(), x.first..x.first + x.columns, x.width, to);
+            }
+            Self::Neighbours { x, size, .. } => {
+                kernels::neighbours(team, batch.offsets(), arena.whole(*x, batch), x.width, *size, to);
+            }
+            Self::Convolution { x, weight, bias, groups, size, to: home } => {
+                let convolution = kernels::Convolution {
+                    weight: &constants.vectors[*weight],
+                    bias: bias.map(|bias| &constants.vectors[bias][..]),
+                    inputs: x.width,
+                    outputs: home.width,
+                    groups: *groups,
+                    size: *size,
+                };
+                convolution.run(team, batch.offsets(), arena.whole(*x, batch), to);
+            }
+            Self::Pool { pooling, x, .. } => {
+                let pooling = match pooling {
+                    Pooling::First => kernels::Pooling::First,
+                    Pooling::Last => kernels::Pooling::Last,
+                    Pooling::Mean => kernels::Pooling::Mean,
+                    Pooling::Max => kernels::Pooling::Max,
+                };
+                pooling.run(team, batch.offsets(), x.width, arena.whole(*x, batch), to);
+            }
+            Self::Select { x, .. } => {
+                kernels::select_rows(team, arena.whole(*x, batch), x.width, batch.rows(), to);
+            }
+        }
+    }
+}
+
+impl Normalise {
+    pub(super) fn with(self, constants: &Constants) -> Norm<'_> {
+        let vector = |vector: usize| &constants.vectors[vector][..];
+        Norm { centred: self.centred, weight: vector(self.weight), bias: self.bias.map(vector), epsilon: self.epsilon }
+    }
+}
+
+impl Heads {
+    fn with<'a>(&self, constants: &'a Constants, batch: &'a Batch, arena: &'a Arena, width: usize) -> Attention<'a> {
+        let vector = |vector: usize| &constants.vectors[vector][..];
+        let relative = self.relative.map(|terms| match terms {
+            Terms::Bias { distances, .. } => {
+                let table = &arena.distances[distances];
+                kernels::Relative::Bias { table: &table.bias, reach: table.reach }
+            }
+            Terms::Disentangled { distances, keys, queries } => {
+                let table = &arena.distances[distances];
+                let (keys, queries) = (keys.map(vector), queries.map(vector));
+                kernels::Relative::Disentangled { rows: &table.rows, reach: table.reach, keys, queries }
+            }
+        });
+        Attention {
+            offsets: batch.offsets(),
+            heads: self.heads,
+            key_value_heads: self.key_value_heads,
+            head_size: width / self.heads,
+            causal: self.causal,
+            window: self.window,
+            scale: self.scale,
+            relative,
+        }
+    }
+}
+
+pub(super) fn activation(activation: Activation) -> kernels::Activation {
+    match activation {
+        Activation::Gelu => kernels::Activation::Gelu,
+        Activation::GeluTanh => kernels::Activation::GeluTanh,
+        Activation::Relu => kernels::Activation::Relu,
+        Activation::Silu => kernels::Activation::Silu,
+        Activation::Tanh => kernels::Activation::Tanh,
+        Activation::Sigmoid => kernels::Activation::Sigmoid,
+    }
+}
