@@ -36,9 +36,12 @@ impl Rerank {
         options: &Options,
         truncate: bool,
     ) -> Result<Self, Error> {
-        let transformer = Modules::transformer_alone(folder)?;
+        let (transformer, other) = Modules::first_two(folder)?;
         let reading = TransformerSettings::read(&transformer)?;
         let model = head::load(registry, &transformer, plugin, TaskKind::Rerank)?;
+        if let Some(other) = other {
+            return Err(other.into());
+        }
         let labels = model.model.width;
         if labels != 1 {
             return Err(SentenceError::Labels { labels }.into());
