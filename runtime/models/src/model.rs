@@ -119,7 +119,8 @@ impl Model {
         let checkpoint = folder.checkpoint()?;
         let graph = Self::describe(folder, config, &checkpoint, describe, head)?;
         // Parsing the tokenizer takes about as long as converting the weights.
-        let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, &checkpoint, device, Precision::F32));
+        let (tokenizer, plan) =
+            rayon::join(|| folder.tokenizer(), || compile(&graph, &checkpoint, device, Precision::F32));
         let tokenizer = tokenizer?;
         let plan = plan.map_err(|source| Error::Compile { folder: folder.path().to_owned(), source })?;
         check_vocabulary(folder, config, &graph, &tokenizer)?;
