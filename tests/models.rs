@@ -89,7 +89,7 @@ fn classified(folder: &Path, plugin: Option<&Path>) -> Result<Vec<(String, f32)>
     let model = registry().load(&ModelFolder::new(folder), plugin, Head::SequenceClassification)?;
     let labels = ["phone", "bank", "city"].map(str::to_owned).to_vec();
     let template: Template = "This is about {}.".parse().expect("a template");
-    let classifier = ZeroShot::new(model, ZeroShotOptions { labels, template, multi_label: false })?;
+    let classifier = ZeroShot::new(model, ZeroShotOptions { labels, template, multi_label: false, truncate: true })?;
     let found = block_on(classifier.classify(TEXTS[0]))?;
     Ok(found.labels.into_iter().zip(found.scores).collect())
 }

@@ -1,13 +1,37 @@
 //! The built-in architectures, one file per family, each written against the graph API alone.
 //!
-//! The same file compiled for a WebAssembly guest is a plugin: see `plugins/bert`.
+//! What families have in common is here once: [`post_norm`](self) layers, heads, and the fields of `config.json`.
+//! The same files compiled for a WebAssembly guest are plugins: see `plugins/`.
 
+pub mod albert;
+pub mod bart;
 pub mod bert;
+pub mod deberta_v2;
+pub mod distilbert;
+pub mod electra;
+pub mod modernbert;
+pub mod mpnet;
+pub mod roberta;
+pub mod t5;
+
+mod encoder;
+mod heads;
 
 use runtime_graph::Architecture;
 
 /// All that is built in.
-pub const BUILT_IN: &[Architecture] = &[bert::ARCHITECTURE];
+pub const BUILT_IN: &[Architecture] = &[
+    albert::ARCHITECTURE,
+    bart::ARCHITECTURE,
+    bert::ARCHITECTURE,
+    deberta_v2::ARCHITECTURE,
+    distilbert::ARCHITECTURE,
+    electra::ARCHITECTURE,
+    modernbert::ARCHITECTURE,
+    mpnet::ARCHITECTURE,
+    roberta::ARCHITECTURE,
+    t5::ARCHITECTURE,
+];
 
 /// The built-in architecture for a `model_type` of `config.json`.
 pub fn find(model_type: &str) -> Option<&'static Architecture> {

@@ -1,10 +1,15 @@
 //! The command line.
 
+mod task;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use runtime_engine::Device;
 use runtime_graph::Head;
 use runtime_pipeline::Override;
+
+pub(crate) use task::{Task, flag_of};
 
 /// Runs pretrained transformers: pipelines from TOML files, architectures from sandboxed plugins.
 #[derive(Debug, Parser)]
@@ -14,7 +19,7 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 all went well; 1 a pipeline's test failed; 64 wrong usage; 65 wrong data, in part \
+const EXIT_CODES: &str = "Exit codes: 0 all went well; 1 a test or a recorded case failed; 64 wrong usage; 65 wrong data, in part \
                           or in whole; 66 no such input; 69 a model cannot be had; 70 internal error; 74 reading or \
                           writing failed; 78 wrong pipeline or model configuration.";
 
@@ -22,12 +27,16 @@ const EXIT_CODES: &str = "Exit codes: 0 all went well; 1 a pipeline's test faile
 pub(crate) enum Command {
     /// Answer every record of an input with a pipeline
     Run(Run),
+    /// Do one task with one model: classify, embed, extract, answer
+    Task(Box<Task>),
     /// Check pipeline files without loading a model
     Validate(Validate),
     /// Run the tests that pipeline files carry
     Test(Test),
     /// Draw a pipeline
     Graph(Graph),
+    /// Compare this program with recorded results of Hugging Face transformers
+    Verify(Verify),
     /// Look at models, and download them
     #[command(subcommand)]
     Model(ModelCommand),
@@ -67,7 +76,7 @@ pub(crate) struct Run {
 /// How answers are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Aligned columns, for people
+    /// For people: aligned columns, or what a task found in its text
     Table,
     /// A JSON object on each line
     Jsonl,
@@ -114,6 +123,37 @@ pub(crate) enum GraphFormat {
     Mermaid,
     /// Graphviz
     Dot,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Verify {
+    /// A folder of recorded cases, as `tests/record.py` writes it
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Only the cases of these tasks
+    #[arg(long, value_name = "TASK,...", value_delimiter = ',')]
+    pub(crate) task: Vec<String>,
+    /// Only the cases of these models, by the names of their folders
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) model: Vec<String>,
+    /// Where the models run
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: DeviceName,
+}
+
+/// A device, as the command line names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeviceName {
+    /// The processor
+    Cpu,
+}
+
+impl From<DeviceName> for Device {
+    fn from(name: DeviceName) -> Self {
+        match name {
+            DeviceName::Cpu => Self::Cpu,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr};
 
-use runtime_diagnostics::{Exit, Explain, Problem, Problems, Style, render};
+use runtime_diagnostics::{Exit, Explain, Problem, Problems, Style, chain, printable, render};
 
 use crate::output::say;
 use crate::watch::WatchError;
@@ -56,6 +56,12 @@ pub(crate) fn report(problems: &Problems) {
     for problem in problems.iter() {
         say(&format!("{}\n", render(problem, style).trim_end()));
     }
+}
+
+/// Tells on one line of stderr what is wrong at a `place`, which ends in `: ` or is empty.
+pub(crate) fn complain(place: &str, error: &impl Explain) {
+    let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    say(&format!("{}\n", printable(&format!("{place}{}{hint}", chain(error)))));
 }
 
 /// A failure of reading or writing.

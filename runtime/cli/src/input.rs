@@ -4,10 +4,12 @@
 
 mod csv;
 mod jsonl;
+mod lines;
+mod text;
 mod written;
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, stdin};
+use std::io::{self, BufRead, BufReader, Read, stdin};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -63,13 +65,13 @@ pub(crate) enum DataError {
     NotJson(String),
     #[error("not a JSON object but {0}")]
     NotAnObject(&'static str),
-    #[error("a record of {bytes} bytes, and `input.max_record_bytes` is {limit}")]
-    TooLong { bytes: u64, limit: usize },
+    #[error("a record of {bytes} bytes, and {} is {}", .limits.setting, .limits.record_bytes)]
+    TooLong { bytes: u64, limits: Limits },
     #[error(
-        "a record that goes on far beyond the {limit} bytes of `input.max_record_bytes`; is a quote not closed? What \
-         follows is not read"
+        "a record that goes on far beyond the {} bytes of {}; is a quote not closed? What follows is not read",
+        .limits.record_bytes, .limits.setting
     )]
-    NoEnd { limit: usize },
+    NoEnd { limits: Limits },
     #[error("a quote that begins in this record is not closed")]
     OpenQuote,
     #[error("{found} fields, and the header has {expected}")]
@@ -89,6 +91,8 @@ impl Explain for DataError {
 pub(crate) struct Limits {
     /// Bytes of a record.
     pub(crate) record_bytes: usize,
+    /// Where that is set, as messages call it.
+    pub(crate) setting: &'static str,
     /// Records in all.
     pub(crate) records: usize,
 }
@@ -118,20 +122,69 @@ impl Input {
         }
     }
 
-    /// Starts reading.
+    /// Starts reading: JSON Lines, or CSV by the ending.
     pub(crate) fn read(&self, limits: Limits) -> Result<Receiver<Item>, IoError> {
+        let csv = matches!(self, Self::File(path) if Format::of_file(path) == Format::Csv);
+        self.read_as(if csv { Form::Csv } else { Form::JsonLines }, limits)
+    }
+
+    /// Starts reading what may be texts, one on each line, which become records of the one field `field`: a file of
+    /// texts by its ending, standard input unless it begins as JSON does.
+    pub(crate) fn read_texts(&self, field: &'static str, limits: Limits) -> Result<Receiver<Item>, IoError> {
+        match self {
+            Self::Stdin => self.read_as(Form::Either(field), limits),
+            Self::File(_) if self.holds_texts() => self.read_as(Form::Texts(field), limits),
+            Self::File(_) => self.read(limits),
+        }
+    }
+
+    /// Whether it is a file of texts, by its ending.
+    pub(crate) fn holds_texts(&self) -> bool {
+        let is_text = |path: &Path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("txt"));
+        matches!(self, Self::File(path) if is_text(path))
+    }
+
+    fn read_as(&self, form: Form, limits: Limits) -> Result<Receiver<Item>, IoError> {
         let failed = |source| IoError::Read { name: self.name(), source };
-        let (reader, format): (Box<dyn Read + Send>, Format) = match self {
-            Self::Stdin => (Box::new(stdin()), Format::Jsonl),
+        let reader: Box<dyn Read + Send> = match self {
+            Self::Stdin => Box::new(stdin()),
             Self::File(path) if path.is_dir() => return Err(failed(io::ErrorKind::IsADirectory.into())),
-            Self::File(path) => (Box::new(File::open(path).map_err(failed)?), Format::of_file(path)),
+            Self::File(path) => Box::new(File::open(path).map_err(failed)?),
         };
         let reader = BufReader::with_capacity(1 << 16, reader);
-        Ok(start(self.name(), limits.records, move |items| match format {
-            Format::Csv => csv::read(reader, limits, items),
-            Format::Jsonl | Format::Table => jsonl::read(reader, limits, items),
-        }))
+        Ok(start(self.name(), limits.records, move |items| form.read(reader, limits, items)))
     }
+}
+
+/// How records are written.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Csv,
+    JsonLines,
+    /// Texts, for this field.
+    Texts(&'static str),
+    /// JSON Lines, or texts.
+    Either(&'static str),
+}
+
+impl Form {
+    fn read(self, mut reader: impl BufRead, limits: Limits, items: &mut Items) -> io::Result<()> {
+        match self {
+            Self::Csv => csv::read(reader, limits, items),
+            Self::JsonLines => jsonl::read(reader, limits, items),
+            Self::Texts(field) => text::read(reader, field, limits, items),
+            Self::Either(field) if text::begins(&mut reader)? => text::read(reader, field, limits, items),
+            Self::Either(_) => jsonl::read(reader, limits, items),
+        }
+    }
+}
+
+/// The one item that is `record`.
+pub(crate) fn just(record: Record) -> Receiver<Item> {
+    let (mut items, receiver) = channel(1);
+    // There is room for it, and the receiver is here.
+    let _sent = items.try_send(Item::Record(record));
+    receiver
 }
 
 /// Runs `read` on a thread of its own; what it puts in comes out of the channel.

@@ -1,11 +1,14 @@
 //! The `runtime` command.
 
+mod ahead;
 mod args;
 mod commands;
 mod failure;
 mod input;
 mod output;
+mod progress;
 mod project;
+mod spare;
 mod watch;
 
 use std::process::ExitCode;
@@ -33,8 +36,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Run(options) => commands::run::run(&options),
+        Command::Task(options) => commands::task::run(&options),
         Command::Validate(options) => commands::validate::run(&options),
         Command::Test(options) => commands::test::run(&options),
+        Command::Verify(options) => commands::verify::run(&options),
         Command::Graph(options) => commands::graph::run(&options),
         Command::Model(ModelCommand::Graph(options)) => commands::model::graph(&options),
         Command::Model(ModelCommand::Fetch(options)) => commands::model::fetch(&options),

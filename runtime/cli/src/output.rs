@@ -2,8 +2,10 @@
 
 mod csv;
 mod jsonl;
+mod readable;
 mod summary;
 mod table;
+mod task;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write, stderr, stdout};
@@ -17,7 +19,8 @@ use crate::args::Format;
 use crate::failure::{Failure, IoError};
 use crate::input::Record;
 
-pub(crate) use summary::Summary;
+pub(crate) use summary::{Summary, count, number, seconds};
+pub(crate) use task::TaskSink;
 
 /// Where answers go.
 #[derive(Clone, Debug)]
@@ -41,6 +44,9 @@ pub(crate) enum SinkError {
     /// This one does not fit; others may.
     #[error("the field `{field}` has no column: the first record decided which there are")]
     NoColumn { field: String },
+    /// The record has a field of that name.
+    #[error("the record has a field `{field}` already, which the answer would replace")]
+    Taken { field: String },
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -48,7 +54,7 @@ pub(crate) enum SinkError {
 impl Explain for SinkError {
     fn exit(&self) -> Exit {
         match self {
-            Self::NoColumn { .. } => Exit::Data,
+            Self::NoColumn { .. } | Self::Taken { .. } => Exit::Data,
             Self::Io(_) => Exit::Io,
         }
     }
@@ -56,6 +62,7 @@ impl Explain for SinkError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoColumn { .. } => Some("JSON Lines hold any field: `--format jsonl`".to_owned()),
+            Self::Taken { .. } => Some("rename the field in the input".to_owned()),
             Self::Io(_) => None,
         }
     }
@@ -84,14 +91,24 @@ impl Output {
         })
     }
 
+    /// Whether colours are seen there, and wanted.
+    fn shows_colour(&self) -> bool {
+        matches!(self, Self::Stdout) && stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    }
+
     /// Opens it; a file is begun anew.
-    pub(crate) fn open(&self, format: Format, pipeline: &Pipeline) -> Result<Box<dyn Sink>, IoError> {
-        let writer: Box<dyn Write> = match self {
+    fn writer(&self) -> Result<Box<dyn Write>, IoError> {
+        Ok(match self {
             Self::Stdout => Box::new(stdout().lock()),
             Self::File(path) => {
                 Box::new(File::create(path).map_err(|source| IoError::Write { name: self.name(), source })?)
             }
-        };
+        })
+    }
+
+    /// Opens it for the answers of a pipeline.
+    pub(crate) fn open(&self, format: Format, pipeline: &Pipeline) -> Result<Box<dyn Sink>, IoError> {
+        let writer = self.writer()?;
         Ok(match format {
             Format::Jsonl => Box::new(jsonl::JsonLines::new(writer)),
             Format::Csv => Box::new(csv::Csv::new(writer)),

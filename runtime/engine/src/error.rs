@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use runtime_diagnostics::{Exit, Explain};
+use runtime_tasks::TaskKind;
 
 use crate::scheduler::ScheduleError;
 
@@ -37,6 +38,65 @@ pub enum Error {
     /// A classifier without labels.
     #[error("there is no label to choose from")]
     NoLabels,
+    /// A label without text.
+    #[error("a label is empty")]
+    EmptyLabel,
+    /// A label that is there twice.
+    #[error("the label `{label}` is there more than once")]
+    RepeatedLabel {
+        /// The label.
+        label: String,
+    },
+    /// The folder's sentence-transformers files cannot be followed.
+    #[error(transparent)]
+    Sentence(#[from] crate::sentence::SentenceError),
+    /// A hypothesis template is none.
+    #[error("`hypothesis_template` is wrong: {0}")]
+    Template(#[from] runtime_pipeline::TemplateError),
+    /// The model was trained for other tasks.
+    #[error("the model in `{}` cannot do {task}: {}", .folder.display(), other_tasks(.can))]
+    OtherTask {
+        /// Its folder.
+        folder: PathBuf,
+        /// The task.
+        task: TaskKind,
+        /// What it can do.
+        can: Vec<TaskKind>,
+    },
+    /// A text is longer than the model takes, and may not be cut off.
+    #[error("the text has {tokens} tokens, and the model takes {limit}")]
+    TooLong {
+        /// Tokens of the text, special ones included.
+        tokens: usize,
+        /// Tokens that the model takes.
+        limit: usize,
+    },
+    /// A question fills the windows in which a context is read.
+    #[error(
+        "the question has {tokens} tokens, which leaves {room} of a window's {window} for the context, of which \
+         windows share {stride}"
+    )]
+    QuestionTooLong {
+        /// Tokens of the question.
+        tokens: usize,
+        /// Tokens that are left for the context.
+        room: usize,
+        /// Tokens of a window.
+        window: usize,
+        /// Tokens by which windows overlap.
+        stride: usize,
+    },
+    /// A tokenizer without mask token.
+    #[error("the model's tokenizer has no mask token")]
+    NoMaskToken,
+    /// A text without mask.
+    #[error("there is no `{mask}` in the text{}", if *.truncated { ", as far as the model takes it" } else { "" })]
+    NoMask {
+        /// The mask token.
+        mask: String,
+        /// Whether its end is cut off.
+        truncated: bool,
+    },
     /// The model's scores are infinite or no numbers at all.
     #[error("the model gives {score} instead of a score, so that its weights must be damaged")]
     NoNumber {
@@ -76,6 +136,22 @@ pub enum Error {
         /// What it is.
         found: &'static str,
     },
+    /// A field is no list of words.
+    #[error("`{field}` is not a list of words but {found}")]
+    NoWords {
+        /// The field.
+        field: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+}
+
+/// What a model can do instead.
+fn other_tasks(can: &[TaskKind]) -> String {
+    if can.is_empty() {
+        return "it has the weights of no task".to_owned();
+    }
+    format!("it can do {}", can.iter().map(|task| task.name()).collect::<Vec<_>>().join(", "))
 }
 
 impl Explain for Error {
@@ -87,10 +163,23 @@ impl Explain for Error {
             Self::Plugin(error) => error.exit(),
             Self::Schedule(_) => Exit::Internal,
             Self::Param(error) => error.exit(),
-            Self::NoField { .. } | Self::EmptyField { .. } | Self::NoText { .. } => Exit::Data,
-            Self::OtherModel { .. } | Self::NoNumber { .. } | Self::NoLabels | Self::HypothesisTooLong { .. } => {
-                Exit::Config
-            }
+            Self::Template(error) => error.exit(),
+            Self::Sentence(error) => error.exit(),
+            Self::NoField { .. }
+            | Self::EmptyField { .. }
+            | Self::NoText { .. }
+            | Self::NoWords { .. }
+            | Self::TooLong { .. }
+            | Self::QuestionTooLong { .. }
+            | Self::NoMask { .. } => Exit::Data,
+            Self::OtherModel { .. }
+            | Self::NoMaskToken
+            | Self::NoNumber { .. }
+            | Self::NoLabels
+            | Self::EmptyLabel
+            | Self::RepeatedLabel { .. }
+            | Self::OtherTask { .. }
+            | Self::HypothesisTooLong { .. } => Exit::Config,
         }
     }
 
@@ -101,6 +190,15 @@ impl Explain for Error {
             Self::Model(error) => error.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Param(error) => error.hint(),
+            Self::Template(error) => error.hint(),
+            Self::Sentence(error) => error.hint(),
+            Self::NoLabels => Some("give `candidate_labels`, as a list or a text with commas".to_owned()),
+            Self::TooLong { .. } => Some("shorten it, or leave out `--no-truncate`, which cuts off its end".to_owned()),
+            Self::QuestionTooLong { .. } => {
+                Some("shorten the question, or set a lower `doc_stride` or a higher `max_seq_len`".to_owned())
+            }
+            Self::NoMask { mask, .. } => Some(format!("write `{mask}` where a word is to be filled in")),
+            Self::NoWords { .. } => Some("`is_split_into_words` asks for a list".to_owned()),
             Self::NoField { field, has } => {
                 let nearest = runtime_diagnostics::nearest(field, has.iter().map(String::as_str));
                 nearest.map(|nearest| format!("did you mean `{nearest}`?"))

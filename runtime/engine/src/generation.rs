@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use runtime_diagnostics::Problem;
 use runtime_pipeline::{Pipeline, Reference};
+use runtime_tasks::{InputType, TaskKind};
 use serde_json::{Map, Value};
 
-use crate::ZeroShot;
 use crate::ladder::Ladder;
+use crate::{Task, ZeroShot};
 
 pub use answer::{RecordError, type_name};
 pub use files::{check_files, dependencies};
@@ -28,13 +29,15 @@ pub struct Generation {
 /// A step, with its models.
 struct Step {
     name: String,
-    text: Reference,
+    /// The field of the step's input, what it holds, and where it comes from.
+    inputs: Vec<(&'static str, InputType, Reference)>,
     does: Does,
 }
 
 enum Does {
     Ladder(Ladder),
     ZeroShot(ZeroShot),
+    Task(TaskKind, Task),
 }
 
 /// A rung whose model cannot be had, so that its `otherwise` is what it answers.
@@ -59,6 +62,8 @@ pub struct Answer {
     pub rungs: Vec<(String, Option<String>)>,
     /// The time that models spent on it: its share of the batches that it was in, not the waiting for them.
     pub time: Duration,
+    /// Texts that were cut off, being longer than a model takes.
+    pub truncated: usize,
 }
 
 impl Generation {
@@ -81,7 +86,7 @@ impl Generation {
     pub fn ladders(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
         self.steps.iter().filter_map(|step| match &step.does {
             Does::Ladder(ladder) => Some((&*step.name, ladder.rungs.iter().map(|rung| &*rung.name).collect())),
-            Does::ZeroShot(_) => None,
+            Does::ZeroShot(_) | Does::Task(..) => None,
         })
     }
 }

@@ -39,30 +39,39 @@ pub(crate) struct Verdict {
     pub(crate) rung: Option<usize>,
     /// The time that models spent on it.
     pub(crate) time: Duration,
+    /// Whether the text was cut off for one of them.
+    pub(crate) truncated: bool,
 }
 
 impl Ladder {
     /// Asks one rung after the other until one accepts its own answer.
     pub(crate) async fn climb(&self, text: &str) -> Result<Verdict, Error> {
-        let mut time = Duration::ZERO;
+        let (mut time, mut truncated) = (Duration::ZERO, false);
         for (index, rung) in self.rungs.iter().enumerate() {
             let answered = Some(index);
             match &rung.asks {
                 Asks::Nobody { otherwise } => {
-                    return Ok(Verdict { label: Some(otherwise.clone()), score: None, rung: answered, time });
+                    return Ok(Verdict {
+                        label: Some(otherwise.clone()),
+                        score: None,
+                        rung: answered,
+                        time,
+                        truncated,
+                    });
                 }
                 Asks::ZeroShot(classifier) => {
                     let found = classifier.classify(text).await?;
                     time += found.time;
+                    truncated |= found.truncated;
                     let second = found.scores.get(1).map(|score| decimal(*score));
                     if rung.accept.accepts(decimal(found.scores[0]), second) {
                         let label = found.labels.into_iter().next();
-                        return Ok(Verdict { label, score: Some(found.scores[0]), rung: answered, time });
+                        return Ok(Verdict { label, score: Some(found.scores[0]), rung: answered, time, truncated });
                     }
                 }
             }
         }
-        Ok(Verdict { time, ..Verdict::default() })
+        Ok(Verdict { time, truncated, ..Verdict::default() })
     }
 }
 

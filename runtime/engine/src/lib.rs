@@ -10,15 +10,23 @@ mod ladder;
 mod memo;
 mod registry;
 mod scheduler;
+mod sentence;
 mod stamp;
 mod task;
+mod verify;
 mod zero_shot;
 
 pub use architecture::Architecture;
 pub use error::Error;
 pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies, type_name};
 pub use registry::{LoadedModel, Options, Registry};
+pub use runtime_tensor::Device;
 pub use scheduler::ScheduleError;
+pub use sentence::SentenceError;
 pub use stamp::Stamp;
-pub use task::{Fields, TaskAnswer};
-pub use zero_shot::{Classification, ZeroShot, ZeroShotOptions, split_labels};
+pub use task::{
+    FeatureExtraction, Fields, FillMask, QuestionAnswering, Rerank, SentenceEmbedding, Similarity, Task, TaskAnswer,
+    TextClassification, TokenClassification, ZeroShotClassification,
+};
+pub use verify::{CaseSet, Outcome, VerifyError};
+pub use zero_shot::{Classification, ZeroShot, ZeroShotOptions};

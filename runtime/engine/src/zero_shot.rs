@@ -10,6 +10,7 @@ use runtime_pipeline::Template;
 use crate::Error;
 use crate::registry::LoadedModel;
 use crate::scheduler::Answers;
+use crate::task::scores::{check_finite, softmax};
 
 /// What a zero-shot classifier is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,8 @@ pub struct ZeroShotOptions {
     pub template: Template,
     /// Whether each label is scored for itself, instead of all competing.
     pub multi_label: bool,
+    /// Whether a text that is longer than the model takes is cut off, instead of being an error.
+    pub truncate: bool,
 }
 
 /// A classifier over fixed labels, whose hypotheses are tokenized once.
@@ -28,6 +31,7 @@ pub struct ZeroShot {
     labels: Vec<String>,
     hypotheses: Vec<Pieces>,
     multi_label: bool,
+    truncate: bool,
 }
 
 /// Labels with their scores, the best first.
@@ -39,11 +43,10 @@ pub struct Classification {
     pub scores: Vec<f32>,
     /// The time that the model spent on it.
     pub time: Duration,
-}
-
-/// The labels of a text with commas between them.
-pub fn split_labels(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect()
+    /// The tokens that the model read.
+    pub tokens: usize,
+    /// Whether the end of the text was cut off.
+    pub truncated: bool,
 }
 
 impl ZeroShot {
@@ -52,14 +55,21 @@ impl ZeroShot {
     /// # Errors
     /// Where there is no label, or a hypothesis cannot be tokenized.
     pub fn new(model: Arc<LoadedModel>, options: ZeroShotOptions) -> Result<Self, Error> {
-        let ZeroShotOptions { labels, template, multi_label } = options;
+        let ZeroShotOptions { labels, template, multi_label, truncate } = options;
         if labels.is_empty() {
             return Err(Error::NoLabels);
+        }
+        if labels.iter().any(|label| label.trim().is_empty()) {
+            return Err(Error::EmptyLabel);
+        }
+        // They would share the probability of one label, which nobody wants.
+        if let Some((_, label)) = labels.iter().enumerate().find(|(index, label)| labels[..*index].contains(label)) {
+            return Err(Error::RepeatedLabel { label: label.clone() });
         }
         let tokenizer = &model.model.tokenizer;
         let hypotheses = labels.iter().map(|label| tokenizer.pieces(&template.render(label), usize::MAX));
         let hypotheses = hypotheses.collect::<Result<_, _>>()?;
-        Ok(Self { model, labels, hypotheses, multi_label })
+        Ok(Self { model, labels, hypotheses, multi_label, truncate })
     }
 
     /// The class that means entailment.
@@ -72,11 +82,10 @@ impl ZeroShot {
     /// # Errors
     /// Where the text cannot be tokenized, a hypothesis leaves no place for it, or the model fails.
     pub async fn classify(&self, text: &str) -> Result<Classification, Error> {
-        let sequences = self.sequences(text)?;
+        let (sequences, truncated) = self.sequences(text)?;
+        let tokens = sequences.iter().map(|sequence| sequence.token_ids.len()).sum();
         let Answers { rows, time } = self.model.scheduler.run(sequences).await?;
-        if let Some(score) = rows.iter().flat_map(|row| &row.data).find(|score| !score.is_finite()) {
-            return Err(Error::NoNumber { score: *score });
-        }
+        rows.iter().try_for_each(|row| check_finite(&row.data))?;
         let logits: Vec<&[f32]> = rows.iter().map(|row| row.row(0)).collect();
         let scores = scores(&logits, self.entailment(), self.multi_label);
         let mut order: Vec<usize> = (0..scores.len()).collect();
@@ -87,18 +96,29 @@ impl ZeroShot {
             labels: order.iter().map(|index| self.labels[*index].clone()).collect(),
             scores: order.iter().map(|index| scores[*index]).collect(),
             time,
+            tokens,
+            truncated,
         })
     }
 
-    /// The text paired with each hypothesis.
-    fn sequences(&self, text: &str) -> Result<Vec<Sequence>, Error> {
+    /// The text paired with each hypothesis, and whether some of it is missing.
+    fn sequences(&self, whole: &str) -> Result<(Vec<Sequence>, bool), Error> {
         let model = &self.model.model;
-        let text = model.tokenizer.pieces(text, model.max_tokens)?;
+        let limit = model.max_tokens;
+        // One more than can be taken shows that some is left over.
+        let text = model.tokenizer.pieces(whole, limit.saturating_add(1))?;
+        let longest = self.hypotheses.iter().map(Pieces::len).max().unwrap_or(0) + model.tokenizer.num_special(true);
+        let tokens = text.len().saturating_add(longest);
+        if tokens > limit && !self.truncate {
+            let tokens = model.tokenizer.pieces(whole, usize::MAX)?.len().saturating_add(longest);
+            return Err(Error::TooLong { tokens, limit });
+        }
         let pair = |(hypothesis, label): (&Pieces, &String)| {
             let sequence = model.tokenizer.pair(&text, hypothesis, model.max_tokens)?;
             sequence.ok_or_else(|| Error::HypothesisTooLong { label: label.clone(), limit: model.max_tokens })
         };
-        self.hypotheses.iter().zip(&self.labels).map(pair).collect()
+        let sequences: Result<_, Error> = self.hypotheses.iter().zip(&self.labels).map(pair).collect();
+        Ok((sequences?, tokens > limit))
     }
 }
 
@@ -115,13 +135,6 @@ fn scores(logits: &[&[f32]], entailment: usize, multi_label: bool) -> Vec<f32> {
     }
 }
 
-fn softmax(logits: &[f32]) -> Vec<f32> {
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let terms: Vec<f32> = logits.iter().map(|logit| (logit - highest).exp()).collect();
-    let total: f32 = terms.iter().sum();
-    terms.into_iter().map(|term| term / total).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,11 +149,5 @@ mod tests {
         // With entailment as class 0, contradiction is the last.
         let first = scores(&logits[..1], 0, false);
         assert!((first[0] - 1.0 / (1.0 + 2.0f32.exp())).abs() < 1e-6, "{first:?}");
-    }
-
-    #[test]
-    fn labels_come_as_a_text_with_commas_too() {
-        assert_eq!(split_labels("sports, politics, science ,"), ["sports", "politics", "science"]);
-        assert!(split_labels(" ,, ").is_empty());
     }
 }

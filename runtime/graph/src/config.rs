@@ -93,6 +93,25 @@ impl Config {
         if layers > MAX_LAYERS { Err(too_many()) } else { Ok(layers) }
     }
 
+    /// A token's id, or `default` where the field is absent.
+    ///
+    /// # Errors
+    /// Where the field is no whole number below 2^31.
+    pub fn token_or(&self, field: &str, default: u32) -> Result<u32, Refusal> {
+        let Some(value) = self.get(field) else { return Ok(default) };
+        let id = value.as_u64().and_then(|id| u32::try_from(id).ok()).filter(|id| *id < 1 << 31);
+        id.ok_or_else(|| wrong(field, "a whole number below 2^31", value))
+    }
+
+    /// Whether a field is `true`, or `default` where it is absent.
+    ///
+    /// # Errors
+    /// Where the field is no boolean.
+    pub fn flag_or(&self, field: &str, default: bool) -> Result<bool, Refusal> {
+        let Some(value) = self.get(field) else { return Ok(default) };
+        value.as_bool().ok_or_else(|| wrong(field, "a boolean", value))
+    }
+
     /// A number, or `default` where the field is absent.
     ///
     /// # Errors

@@ -23,6 +23,8 @@ pub struct ModelConfig {
     pub remote_code: bool,
     /// `vocab_size`, where it is given.
     pub vocab_size: Option<u32>,
+    /// What a classifier was trained for, which decides what becomes of its scores.
+    pub problem_type: Option<String>,
     /// The labels of a classifier.
     pub labels: Labels,
 }
@@ -64,6 +66,11 @@ impl Labels {
         &self.names
     }
 
+    /// The label of a class, which transformers makes up where the configuration has none.
+    pub fn name(&self, class: usize) -> String {
+        self.names.get(class).cloned().unwrap_or_else(|| format!("LABEL_{class}"))
+    }
+
     /// A label of a class that a classifier of `classes` in all does not have, with its id.
     pub fn beyond(&self, classes: usize) -> Option<(&str, usize)> {
         self.ids.iter().find(|(_, id)| *id >= classes).map(|(label, id)| (label.as_str(), *id))
@@ -103,7 +110,8 @@ impl ModelConfig {
         let remote_code = fields.get("auto_map").is_some();
         let classes = fields.get("architectures").and_then(Value::as_array);
         let head = classes.into_iter().flatten().filter_map(Value::as_str).find_map(Head::of_class);
-        Ok(Self { text, model_type, head, remote_code, vocab_size, labels, fields })
+        let problem_type = fields.get("problem_type").and_then(Value::as_str).map(str::to_owned);
+        Ok(Self { text, model_type, head, remote_code, vocab_size, problem_type, labels, fields })
     }
 }
 

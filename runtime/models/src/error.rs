@@ -110,6 +110,32 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Ids cannot be made a text again.
+    #[error("the tokens cannot be made a text")]
+    Detokenize {
+        /// What the tokenizers library says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An argument of a call is not of its kind, or does not go together with others.
+    #[error("the argument `{name}` is to be {expected}, and is {found}")]
+    Argument {
+        /// Its name.
+        name: &'static str,
+        /// What it may be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// Padding is asked for, and there is no token for it.
+    #[error("the tokenizer has no padding token")]
+    NoPadding,
+    /// Padding would make sequences longer than any model takes.
+    #[error("sequences are to be padded to more than {most} tokens")]
+    PaddedLength {
+        /// Tokens that they may have.
+        most: usize,
+    },
     /// Tokenizer and model are of different models.
     #[error("the tokenizer in `{}` has ids up to {highest}, but the model's {table} is {rows}", .folder.display())]
     Vocabulary {
@@ -246,7 +272,9 @@ impl Explain for Error {
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => Exit::Config,
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidInput => Exit::Config,
             Self::Read { .. } => Exit::Io,
-            Self::Tokenize { .. } => Exit::Data,
+            Self::Tokenize { .. } | Self::Detokenize { .. } | Self::Argument { .. } | Self::PaddedLength { .. } => {
+                Exit::Data
+            }
             _ => Exit::Config,
         }
     }
@@ -270,6 +298,7 @@ impl Explain for Error {
                 crate::PLUGIN_FILE
             )),
             Self::Vocabulary { .. } => Some("config.json and tokenizer.json are of different models".to_owned()),
+            Self::NoPadding => Some("`pad_token` in tokenizer_config.json names it".to_owned()),
             Self::Cut { .. } => Some("the download was cut off, or the file is still being written".to_owned()),
             Self::LfsPointer { .. } => Some("`git lfs pull` in its repository fetches it".to_owned()),
             _ => None,

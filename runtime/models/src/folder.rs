@@ -38,7 +38,7 @@ impl ModelFolder {
 
     /// Every file that the model is made of and that is there: what to watch, and what identifies it.
     pub fn files(&self) -> Vec<PathBuf> {
-        let named = ["config.json", "tokenizer.json", "tokenizer_config.json", PLUGIN_FILE];
+        let named = ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", PLUGIN_FILE];
         let mut files: Vec<PathBuf> = named.iter().map(|name| self.file(name)).filter(|path| path.is_file()).collect();
         files.extend(Checkpoint::files(self).unwrap_or_default());
         files
@@ -69,7 +69,10 @@ impl ModelFolder {
     }
 
     /// A JSON file, or `None` where there is no such file.
-    pub(crate) fn json(&self, name: &str) -> Result<Option<Value>, Error> {
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is no JSON.
+    pub fn json(&self, name: &str) -> Result<Option<Value>, Error> {
         let path = self.file(name);
         if !path.is_file() {
             return Ok(None);

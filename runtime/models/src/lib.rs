@@ -15,4 +15,7 @@ pub use config::{Labels, ModelConfig};
 pub use error::Error;
 pub use folder::{ModelFolder, PLUGIN_FILE, read_text};
 pub use model::{Describe, Model};
-pub use tokenizer::{Pieces, Sequence, Tokenizer};
+pub use tokenizer::{
+    Arguments, EncodeOptions, Encoding, PadOptions, Padding, Pieces, Sequence, Side, Special, Text, Tokenizer,
+    Truncation, detokenize_call, tokenize_call,
+};

@@ -55,12 +55,16 @@ pub struct Model {
     pub tokenizer: Tokenizer,
     /// The labels of a classifier.
     pub labels: Labels,
+    /// `problem_type` in `config.json`.
+    pub problem_type: Option<String>,
     /// What it was loaded for, which says the name and the rows of its output.
     pub head: Head,
     /// Numbers in a row of that output: the classes of a classifier, or the hidden size.
     pub width: usize,
     /// The longest sequence, in tokens: the lesser of the tokenizer's limit and the graph's.
     pub max_tokens: usize,
+    /// The longest sequence that the graph can run, in tokens, where there is a limit.
+    pub max_positions: Option<usize>,
 }
 
 impl Model {
@@ -145,7 +149,9 @@ impl Model {
         }
         let max_sequence = graph.max_sequence.or(positions).map(|limit| limit as usize);
         let max_tokens = [tokenizer.max_length(), max_sequence].into_iter().flatten().min().unwrap_or(usize::MAX);
-        Ok(Self { plan, tokenizer, labels: config.labels.clone(), head, width: width as usize, max_tokens })
+        let (labels, problem_type) = (config.labels.clone(), config.problem_type.clone());
+        let (width, max_positions) = (width as usize, max_sequence);
+        Ok(Self { plan, tokenizer, labels, problem_type, head, width, max_tokens, max_positions })
     }
 }
 

@@ -79,30 +79,39 @@ fn graph_of(pipeline: &Pipeline) -> Graph {
     };
     for (index, step) in pipeline.steps.iter().enumerate() {
         let id = format!("step{index}");
-        let labels = match step.kind.labels() {
+        let labels = step.kind.labels().map(|labels| match labels {
             Labels::Inline(labels) => format!("labels: {}", labels.join(", ")),
             Labels::File(path) => format!("labels of {}", path.display()),
-        };
+        });
         let mut group = Group { title: step.name.to_string(), nodes: Vec::new() };
         let first = match &step.kind {
             StepKind::Ladder(ladder) => {
                 rungs(ladder, &id, &mut group, &mut graph);
-                group.nodes.push(node(&id, Shape::Round, [labels]));
+                group.nodes.push(node(&id, Shape::Round, labels));
                 format!("{id}rung0")
             }
             StepKind::ZeroShot(step) => {
-                let mut lines = vec![StepKind::ZERO_SHOT.to_owned(), labels];
-                lines.extend(classifier_lines(&step.classifier));
-                group.nodes.push(node(&id, Shape::Box, lines));
+                let lines = [StepKind::ZERO_SHOT.to_owned()].into_iter().chain(labels);
+                group.nodes.push(node(&id, Shape::Box, lines.chain(classifier_lines(&step.classifier))));
+                id
+            }
+            StepKind::Task(step) => {
+                let lines = [step.task.to_string(), format!("model {}", step.model.value)];
+                let params = step.params.iter().map(|(name, value)| format!("{name}: {}", value.value));
+                group.nodes.push(node(&id, Shape::Box, lines.into_iter().chain(params)));
                 id
             }
         };
         graph.groups.push(group);
-        let (from, label) = match step.kind.text() {
-            Reference::Field(field) => ("record".to_owned(), field),
-            Reference::Output { step, output } => (end_of(step.as_str()), output),
-        };
-        graph.edge(from, first, label);
+        for input in step.kind.inputs() {
+            let (from, read) = match input.from {
+                Reference::Field(field) => ("record".to_owned(), field),
+                Reference::Output { step, output } => (end_of(step.as_str()), output),
+            };
+            // Which of several things that a step reads it is, unless the name says so.
+            let named = input.key == "text" || input.key == read;
+            graph.edge(from, &first, if named { read.clone() } else { format!("{}: {read}", input.key) });
+        }
     }
     for (index, output) in pipeline.output.iter().enumerate() {
         let id = format!("output{index}");

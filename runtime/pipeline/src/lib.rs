@@ -36,8 +36,8 @@ pub use labels::parse_labels;
 pub use name::{Name, NameError};
 pub use overrides::Override;
 pub use pipeline::{
-    Classifier, Input, Labels, Ladder, Model, Output, Pipeline, Reference, Rung, RungKind, Step, StepKind, Test,
-    ZeroShot,
+    Classifier, Input, Labels, Ladder, Model, Output, Pipeline, Reference, Rung, RungKind, Step, StepInput, StepKind,
+    TaskStep, Test, ZeroShot,
 };
 pub use rules::{Accept, Expectation};
 pub use spanned::Spanned;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use runtime_diagnostics::{Problem, Source, Span};
+use runtime_tasks::{InputType, OutputType, TaskKind, TaskOptions};
 use serde_json::{Map, Value};
 
 use crate::name::Name;
@@ -31,6 +32,17 @@ pub struct Pipeline {
     pub tests: Vec<Test>,
     /// What is legal but cannot be meant, such as a model that no step names.
     pub warnings: Vec<Problem>,
+}
+
+impl Pipeline {
+    /// The fields of a record that steps read; one that several read comes as often.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        let inputs = self.steps.iter().flat_map(|step| step.kind.inputs());
+        inputs.filter_map(|input| match input.from {
+            Reference::Field(field) => Some(field.as_str()),
+            Reference::Output { .. } => None,
+        })
+    }
 }
 
 /// `[input]`.
@@ -82,53 +94,67 @@ pub enum StepKind {
     Ladder(Ladder),
     /// Scores every label.
     ZeroShot(ZeroShot),
+    /// Does another task.
+    Task(TaskStep),
 }
 
 impl StepKind {
     pub(crate) const LADDER: &str = "ladder";
     pub(crate) const ZERO_SHOT: &str = "zero-shot-classification";
-    pub(crate) const KINDS: [&str; 2] = [Self::LADDER, Self::ZERO_SHOT];
+
+    /// All names of kinds.
+    pub(crate) fn kinds() -> Vec<&'static str> {
+        [Self::LADDER].into_iter().chain(TaskKind::ALL.map(TaskKind::name)).collect()
+    }
 
     /// As `kind` names it in the file.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Ladder(_) => Self::LADDER,
             Self::ZeroShot(_) => Self::ZERO_SHOT,
+            Self::Task(step) => step.task.name(),
         }
     }
 
-    /// The text that it reads.
-    pub fn text(&self) -> &Reference {
+    /// What it reads.
+    pub fn inputs(&self) -> Vec<StepInput<'_>> {
+        let text = |from| vec![StepInput { key: "text", holds: InputType::Text, from }];
         match self {
-            Self::Ladder(ladder) => &ladder.text,
-            Self::ZeroShot(step) => &step.text,
+            Self::Ladder(ladder) => text(&ladder.text),
+            Self::ZeroShot(step) => text(&step.text),
+            Self::Task(step) => {
+                step.inputs.iter().map(|(key, holds, from)| StepInput { key, holds: *holds, from }).collect()
+            }
         }
     }
 
-    /// The labels that it chooses from.
-    pub fn labels(&self) -> &Labels {
+    /// The labels that it chooses from, where the pipeline gives them.
+    pub fn labels(&self) -> Option<&Labels> {
         match self {
-            Self::Ladder(ladder) => &ladder.labels,
-            Self::ZeroShot(step) => &step.labels,
+            Self::Ladder(ladder) => Some(&ladder.labels),
+            Self::ZeroShot(step) => Some(&step.labels),
+            Self::Task(_) => None,
         }
     }
 }
 
-/// The type of a step's output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OutputType {
-    Text,
-    Number,
-    List,
+/// Something that a step reads.
+#[derive(Clone, Copy, Debug)]
+pub struct StepInput<'a> {
+    /// The key of the step that names it.
+    pub key: &'static str,
+    /// What it must be.
+    pub holds: InputType,
+    /// Where it comes from.
+    pub from: &'a Reference,
 }
 
 /// The outputs of a step of this kind; none for a kind that does not exist.
 pub(crate) fn outputs_of(kind: &str) -> &'static [(&'static str, OutputType)] {
-    use OutputType::{List, Number, Text};
+    use OutputType::{Number, Text};
     match kind {
         StepKind::LADDER => &[("label", Text), ("score", Number), ("rung", Text)],
-        StepKind::ZERO_SHOT => &[("label", Text), ("score", Number), ("labels", List), ("scores", List)],
-        _ => &[],
+        task => TaskKind::ALL.into_iter().find(|kind| kind.name() == task).map_or(&[], TaskKind::outputs),
     }
 }
 
@@ -152,6 +178,24 @@ pub struct ZeroShot {
     pub labels: Labels,
     /// What scores the labels.
     pub classifier: Classifier,
+}
+
+/// A step that does a task, such as `kind = "token-classification"`, with the task's parameters as its keys. Its outputs
+/// are [`TaskKind::outputs`].
+#[derive(Clone, Debug)]
+pub struct TaskStep {
+    /// The task.
+    pub task: TaskKind,
+    /// A declared model.
+    pub model: Spanned<Name>,
+    /// What it reads: a field of the task's input, what that holds, and where it comes from.
+    pub inputs: Vec<(&'static str, InputType, Reference)>,
+    /// The parameters, defaults filled in.
+    pub options: TaskOptions,
+    /// The parameters that are written.
+    pub params: Vec<(&'static str, Spanned<Value>)>,
+    /// Whether a text that is longer than the model takes is cut off, instead of refused.
+    pub truncate: bool,
 }
 
 /// A model that scores labels by entailment: does the text imply the hypothesis made of the label?

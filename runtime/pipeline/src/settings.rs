@@ -6,7 +6,8 @@ use crate::pipeline::{Classifier, Labels, Pipeline, Rung, RungKind, Step, StepKi
 use crate::rules::{Accept, Expectation};
 
 impl Pipeline {
-    /// Every setting with its key, defaults filled in, as the file orders them.
+    /// Every setting with its key, defaults filled in, as the file orders them; but of the parameters of a task only
+    /// those that are written, since some defaults are the model's.
     ///
     /// The keys are those that an override takes, such as `steps.triage.rungs.zero-shot.accept.threshold`. `steps` and
     /// `steps.NAME.rungs` hold the names alone: the order in which they are asked.
@@ -66,13 +67,23 @@ impl List {
     fn step(&mut self, step: &Step) {
         let at = format!("steps.{}", step.name);
         self.set(format!("{at}.kind"), json!(step.kind.name()));
-        self.set(format!("{at}.text"), json!(step.kind.text().to_string()));
+        for input in step.kind.inputs() {
+            self.set(format!("{at}.{}", input.key), json!(input.from.to_string()));
+        }
         match step.kind.labels() {
-            Labels::Inline(labels) => self.set(format!("{at}.labels"), json!(labels)),
-            Labels::File(path) => self.set(format!("{at}.labels_file"), json!(path.display().to_string())),
+            Some(Labels::Inline(labels)) => self.set(format!("{at}.labels"), json!(labels)),
+            Some(Labels::File(path)) => self.set(format!("{at}.labels_file"), json!(path.display().to_string())),
+            None => {}
         }
         match &step.kind {
             StepKind::ZeroShot(zero_shot) => self.classifier(&at, &zero_shot.classifier),
+            StepKind::Task(task) => {
+                self.set(format!("{at}.model"), json!(task.model.as_str()));
+                self.set(format!("{at}.truncate"), json!(task.truncate));
+                for (name, value) in &task.params {
+                    self.set(format!("{at}.{name}"), value.value.clone());
+                }
+            }
             StepKind::Ladder(ladder) => {
                 let names = ladder.rungs.iter().map(|rung| rung.name.as_str()).collect();
                 self.set(format!("{at}.rungs"), names);

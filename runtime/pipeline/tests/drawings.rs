@@ -73,3 +73,21 @@ fn what_a_user_wrote_stays_inside_its_quotes() {
     assert!(dot.starts_with(r#"digraph "a \"title\"\\" {"#), "{dot}");
     assert!(dot.contains(r#"labels: a \"b\" <i>, c#quot;\\, d e\nmodel nli""#), "{dot}");
 }
+
+#[test]
+fn a_task_has_its_parameters_and_an_edge_for_each_thing_that_it_reads() {
+    let mermaid = drawing(include_str!("fixtures/tasks.toml"), Format::Mermaid);
+    let lines = [
+        r#"    subgraph group0 ["moderate"]"#,
+        r#"        step0["text-classification<br/>model toxic<br/>top_k: #34;all#34;<br/>function_to_apply: #34;sigmoid#34;"]"#,
+        r#"    record -->|"body"| step0"#,
+        r#"    record -->|"text_pair: title"| step0"#,
+        r#"    step0 -->|"question: label"| step3"#,
+        r#"    record -->|"context: body"| step3"#,
+        r#"    step1 -->|"documents: words"| step8"#,
+        r#"    step8 -->|"best"| output7"#,
+    ];
+    for line in lines {
+        assert!(mermaid.lines().any(|found| found == line), "{line} is not in\n{mermaid}");
+    }
+}

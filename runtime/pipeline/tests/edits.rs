@@ -63,3 +63,18 @@ fn comments_layout_and_written_defaults_are_no_change() {
     ];
     assert_eq!(edit(&uncommented), [""; 0]);
 }
+
+#[test]
+fn a_parameter_of_a_task_is_a_setting() {
+    let text = include_str!("fixtures/tasks.toml");
+    let edited = text.replace("max_answer_len = 30", "top_k = 2").replace("stride = 32", "stride = 16");
+    let edited = edited.replace("question = \"moderate.label\"", "question = \"title\"");
+    let changes: Vec<String> = diff(&read(text), &read(&edited)).iter().map(ToString::to_string).collect();
+    let expected = [
+        "steps.entities.stride: 32 -> 16",
+        "steps.answer.question: \"moderate.label\" -> \"title\"",
+        "steps.answer.top_k: 2 (new)",
+        "steps.answer.max_answer_len: 30 (gone)",
+    ];
+    assert_eq!(changes, expected);
+}

@@ -3,11 +3,12 @@
 use runtime_diagnostics::{Problem, Source, Style, render};
 use runtime_pipeline::parse;
 
-const FIXTURES: [&str; 4] = [
+const FIXTURES: [&str; 5] = [
     include_str!("fixtures/triage.toml"),
     include_str!("fixtures/warnings.toml"),
     include_str!("fixtures/mistakes.toml"),
     include_str!("fixtures/references.toml"),
+    include_str!("fixtures/tasks.toml"),
 ];
 
 /// Pieces that mean something in TOML, or are long in UTF-8.

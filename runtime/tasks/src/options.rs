@@ -32,18 +32,31 @@ impl TaskOptions {
     /// Where one is unknown, of the wrong type or out of range.
     pub fn read(kind: TaskKind, given: &Map<String, Value>) -> Result<Self, ParamError> {
         let mut params = Params::new(given);
-        let options = match kind {
-            TaskKind::TextClassification => Self::TextClassification(TextClassification::read(&mut params)?),
-            TaskKind::ZeroShotClassification => Self::ZeroShot(ZeroShot::read(&mut params)?),
-            TaskKind::TokenClassification => Self::TokenClassification(TokenClassification::read(&mut params)?),
-            TaskKind::QuestionAnswering => Self::QuestionAnswering(QuestionAnswering::read(&mut params)?),
-            TaskKind::FillMask => Self::FillMask(FillMask::read(&mut params)?),
-            TaskKind::FeatureExtraction => Self::FeatureExtraction,
-            TaskKind::SentenceEmbedding | TaskKind::Similarity => Self::Embedding(kind, Embedding::read(&mut params)?),
-            TaskKind::Rerank => Self::Rerank(Rerank::read(&mut params)?),
-        };
+        let options = Self::ask(kind, &mut params)?;
         params.finish(kind.name())?;
         Ok(options)
+    }
+
+    /// The names of a task's parameters.
+    pub fn names(kind: TaskKind) -> Vec<&'static str> {
+        let none = Map::new();
+        let mut params = Params::new(&none);
+        // What is absent is never wrong, so that each is asked for.
+        let _defaults = Self::ask(kind, &mut params);
+        params.asked().to_vec()
+    }
+
+    fn ask(kind: TaskKind, params: &mut Params<'_>) -> Result<Self, ParamError> {
+        Ok(match kind {
+            TaskKind::TextClassification => Self::TextClassification(TextClassification::read(params)?),
+            TaskKind::ZeroShotClassification => Self::ZeroShot(ZeroShot::read(params)?),
+            TaskKind::TokenClassification => Self::TokenClassification(TokenClassification::read(params)?),
+            TaskKind::QuestionAnswering => Self::QuestionAnswering(QuestionAnswering::read(params)?),
+            TaskKind::FillMask => Self::FillMask(FillMask::read(params)?),
+            TaskKind::FeatureExtraction => Self::FeatureExtraction,
+            TaskKind::SentenceEmbedding | TaskKind::Similarity => Self::Embedding(kind, Embedding::read(params)?),
+            TaskKind::Rerank => Self::Rerank(Rerank::read(params)?),
+        })
     }
 }
 
@@ -57,12 +70,12 @@ pub enum TopK {
 }
 
 impl TopK {
-    /// `null` asks for all; absent, `default` are wanted.
-    fn read(params: &mut Params<'_>, default: usize) -> Result<Self, ParamError> {
-        if params.value("top_k").is_some_and(Value::is_null) {
+    /// `null` asks for all, and so does `"all"`, since TOML knows no `null`; absent, it is `default`.
+    fn read(params: &mut Params<'_>, default: Self) -> Result<Self, ParamError> {
+        if params.value("top_k").is_some_and(|value| value.is_null() || value == "all") {
             return Ok(Self::All);
         }
-        Ok(Self::Best(params.count("top_k", 1)?.unwrap_or(default)))
+        Ok(params.count("top_k", 1)?.map_or(default, Self::Best))
     }
 }
 
@@ -91,7 +104,10 @@ const FUNCTIONS: &[(&str, Function)] =
 
 impl TextClassification {
     fn read(params: &mut Params<'_>) -> Result<Self, ParamError> {
-        Ok(Self { top_k: TopK::read(params, 1)?, function_to_apply: params.choice("function_to_apply", FUNCTIONS)? })
+        Ok(Self {
+            top_k: TopK::read(params, TopK::Best(1))?,
+            function_to_apply: params.choice("function_to_apply", FUNCTIONS)?,
+        })
     }
 }
 
@@ -109,7 +125,7 @@ pub struct ZeroShot {
 impl ZeroShot {
     fn read(params: &mut Params<'_>) -> Result<Self, ParamError> {
         Ok(Self {
-            candidate_labels: params.texts("candidate_labels")?,
+            candidate_labels: params.labels("candidate_labels")?,
             hypothesis_template: params.text("hypothesis_template")?.unwrap_or("This example is {}.").to_owned(),
             multi_label: params.boolean("multi_label")?.unwrap_or(false),
         })
@@ -142,6 +158,8 @@ pub struct TokenClassification {
     pub stride: Option<usize>,
     /// Whether the input is a list of words.
     pub is_split_into_words: bool,
+    /// What stands between the words in the text that offsets count in.
+    pub delimiter: String,
 }
 
 const AGGREGATIONS: &[(&str, Aggregation)] = &[
@@ -154,11 +172,22 @@ const AGGREGATIONS: &[(&str, Aggregation)] = &[
 
 impl TokenClassification {
     fn read(params: &mut Params<'_>) -> Result<Self, ParamError> {
+        let aggregation = params.choice("aggregation_strategy", AGGREGATIONS)?;
+        let stride = params.count("stride", 0)?;
+        // Where neither is given the pipeline merges the windows' tokens; asked for both, it refuses.
+        if stride.is_some() && aggregation == Some(Aggregation::None) {
+            return Err(ParamError {
+                key: "stride".to_owned(),
+                message: "`stride` does not go with `aggregation_strategy` `none`".to_owned(),
+                hint: Some("choose another strategy".to_owned()),
+            });
+        }
         Ok(Self {
-            aggregation_strategy: params.choice("aggregation_strategy", AGGREGATIONS)?.unwrap_or(Aggregation::None),
+            aggregation_strategy: aggregation.unwrap_or(Aggregation::None),
             ignore_labels: params.texts("ignore_labels")?.unwrap_or_else(|| vec!["O".to_owned()]),
-            stride: params.count("stride", 0)?,
+            stride,
             is_split_into_words: params.boolean("is_split_into_words")?.unwrap_or(false),
+            delimiter: params.text("delimiter")?.unwrap_or(" ").to_owned(),
         })
     }
 }
@@ -223,13 +252,14 @@ pub enum Pooling {
 
 /// `sentence-embedding` and `similarity`. What is `None` is as the folder's sentence-transformers files say, else the
 /// mean over the tokens, not normalised.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Embedding {
     /// How the tokens become one vector.
     pub pooling: Option<Pooling>,
-    /// Whether vectors are scaled to length 1.
+    /// Whether vectors are scaled to length 1; false leaves out a normalising module of the folder.
     pub normalize: Option<bool>,
-    /// Numbers of each vector that are kept (Matryoshka), before normalising.
+    /// Numbers of each vector that are kept (Matryoshka): before `normalize`, but behind a normalising module of the
+    /// folder, as sentence-transformers has it.
     pub truncate_dim: Option<usize>,
     /// The longest text, in tokens.
     pub max_seq_length: Option<usize>,
@@ -237,6 +267,8 @@ pub struct Embedding {
     pub prompt: Option<String>,
     /// The same by its name in `config_sentence_transformers.json`.
     pub prompt_name: Option<String>,
+    /// Whether the folder's sentence-transformers files are followed, where it has some.
+    pub sentence_transformers: bool,
 }
 
 const POOLINGS: &[(&str, Pooling)] =
@@ -251,6 +283,7 @@ impl Embedding {
             max_seq_length: params.count("max_seq_length", 1)?,
             prompt: params.text("prompt")?.map(str::to_owned),
             prompt_name: params.text("prompt_name")?.map(str::to_owned),
+            sentence_transformers: params.boolean("sentence_transformers")?.unwrap_or(true),
         })
     }
 }
@@ -266,7 +299,7 @@ pub struct Rerank {
 
 impl Rerank {
     fn read(params: &mut Params<'_>) -> Result<Self, ParamError> {
-        let top_k = params.count("top_k", 1)?.map_or(TopK::All, TopK::Best);
+        let top_k = TopK::read(params, TopK::All)?;
         Ok(Self { top_k, function_to_apply: params.choice("function_to_apply", FUNCTIONS)? })
     }
 }

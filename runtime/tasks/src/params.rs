@@ -38,9 +38,16 @@ impl<'a> Params<'a> {
         Self { given, asked: Vec::new() }
     }
 
+    /// What has been asked for, each once.
+    pub fn asked(&self) -> &[&'static str] {
+        &self.asked
+    }
+
     /// A parameter as it is given, `null` included.
     pub fn value(&mut self, key: &'static str) -> Option<&'a Value> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.given.get(key)
     }
 
@@ -92,7 +99,8 @@ impl<'a> Params<'a> {
         choices: &[(&'static str, T)],
     ) -> Result<Option<T>, ParamError> {
         let Some(name) = self.text(key)? else { return Ok(None) };
-        let found = choices.iter().find(|(known, _)| *known == name).map(|(_, choice)| *choice);
+        // The pipelines take them in any case too.
+        let found = choices.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, choice)| *choice);
         let names = || choices.iter().map(|(name, _)| *name);
         found.map(Some).ok_or_else(|| ParamError {
             key: key.to_owned(),
@@ -113,6 +121,18 @@ impl<'a> Params<'a> {
         })
     }
 
+    /// A list of labels, or a text with commas between them.
+    ///
+    /// # Errors
+    /// Where it is neither.
+    pub fn labels(&mut self, key: &'static str) -> Result<Option<Vec<String>>, ParamError> {
+        self.read(key, "a list of labels, or a text with commas between them", |value| match value {
+            Value::String(text) => Some(split_labels(text)),
+            Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+            _ => None,
+        })
+    }
+
     /// Refuses what was given and not asked for.
     ///
     /// # Errors
@@ -128,6 +148,15 @@ impl<'a> Params<'a> {
             Err(ParamError { key: key.clone(), message, hint: Some(hint) })
         })
     }
+}
+
+/// The labels of a text with commas between them.
+///
+/// ```
+/// assert_eq!(runtime_tasks::split_labels("sports, politics,, science ,"), ["sports", "politics", "science"]);
+/// ```
+pub fn split_labels(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect()
 }
 
 /// The nearest of `names`, else all of them.

@@ -49,6 +49,15 @@ impl StoredTensor<'_> {
         if expected == found { Ok(()) } else { Err(Error::WeightSize { name: name.to_owned(), expected, found }) }
     }
 
+    /// The numbers in single precision of a tensor called `name` that must have a shape.
+    ///
+    /// # Errors
+    /// Where it has another shape, or fewer bytes than that needs.
+    pub fn to_shape(&self, name: &str, shape: &Shape) -> Result<Vec<f32>, Error> {
+        self.check(name, shape)?;
+        Ok(self.to_f32())
+    }
+
     /// The numbers in single precision, which holds each of the stored types exactly.
     pub(crate) fn to_f32(&self) -> Vec<f32> {
         let mut numbers = vec![0.0; self.elements()];

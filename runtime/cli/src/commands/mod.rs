@@ -3,5 +3,7 @@
 pub(crate) mod graph;
 pub(crate) mod model;
 pub(crate) mod run;
+pub(crate) mod task;
 pub(crate) mod test;
 pub(crate) mod validate;
+pub(crate) mod verify;

@@ -33,7 +33,8 @@ pub(crate) fn fetch(options: &ModelFetch) -> Result<Exit, Failure> {
     print(&format!("{}\n", path.display()))
 }
 
-fn source(text: &str) -> Result<ModelSource, Failure> {
+/// A model as the command line names it.
+pub(crate) fn source(text: &str) -> Result<ModelSource, Failure> {
     // Of a folder that is there, the dot may be left out.
     if Path::new(text).is_dir() {
         return Ok(ModelSource::Folder(PathBuf::from(text)));

@@ -1,35 +1,28 @@
 //! `runtime run`: every record of an input through a pipeline; with `--watch` again after each change.
 
-mod progress;
-#[cfg(unix)]
-mod same_file;
-#[cfg(not(unix))]
-#[path = "run/same_file_disabled.rs"]
-mod same_file;
 mod serve;
 
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::channel::mpsc::Receiver;
 use futures::executor::block_on;
-use runtime_diagnostics::{Exit, Explain, Problem, chain, printable};
+use runtime_diagnostics::{Exit, Explain, Problem};
 use runtime_engine::{Answer, Generation, Options, RecordError, Registry, dependencies};
 use runtime_pipeline::Pipeline;
 
+use crate::ahead::{self, Load, Threads};
 use crate::args::{Format, Run};
-use crate::failure::{Failure, IoError};
+use crate::failure::{Failure, IoError, complain};
 use crate::input::{DataError, Input, Item, Limits, Record};
 use crate::output::{Output, Sink, SinkError, Summary, say};
+use crate::progress::Progress;
 use crate::project::Project;
-use progress::Progress;
-use same_file::{is_stdin, same_file};
+use crate::spare::Spared;
 use serve::Live;
 
-/// Records under way at once: enough to fill batches while answers are written in order.
-const WINDOW: usize = 64;
+/// What limits the length of a record, as messages call it.
+const MAX_RECORD_BYTES: &str = "`input.max_record_bytes`";
 
 /// Bytes of results that each model remembers under `--watch`, so that an edit asks only what is new; a classifier's
 /// result takes about 80.
@@ -83,11 +76,13 @@ impl Pass {
         };
         let output = Output::new(&options.output);
         if let Output::File(output) = &output {
-            spare(output, &input, project, pipeline)?;
+            let named = dependencies(pipeline, project.base());
+            let spared = Spared { pipeline: Some(project.file()), named, by: "pipeline" };
+            spared.from(output, Some(&input))?;
         }
         let format = output.format(options.format);
         let records = options.limit.unwrap_or(usize::MAX);
-        let limits = Limits { record_bytes: pipeline.input.max_record_bytes, records };
+        let limits = Limits { record_bytes: pipeline.input.max_record_bytes, setting: MAX_RECORD_BYTES, records };
         Ok(Self { input, output, format, limits })
     }
 
@@ -131,7 +126,13 @@ impl Pass {
         progress: &Progress,
         summary: &mut Summary,
     ) -> Result<(), Stop> {
-        let mut outcomes = items.map(|item| answer(serving(), item)).buffered(WINDOW);
+        let threads = Threads::new().map_err(|error| {
+            Stop::Failed(Problem::new(Exit::Internal, format!("cannot start threads: {error}")).into())
+        })?;
+        let reads: Vec<String> = serving().pipeline().fields().map(str::to_owned).collect();
+        let load = |item: &Item| Load::of(item, |field| reads.iter().any(|read| read == field));
+        let outcomes = ahead::answers(items, load, |item| threads.spawn(answer(serving(), item)));
+        let mut outcomes = std::pin::pin!(outcomes);
         while let Some(outcome) = outcomes.next().await {
             match outcome {
                 Outcome::Answered(record, answer) => {
@@ -152,9 +153,7 @@ impl Pass {
 
     /// Tells what is wrong with a record; the exit code that it leads to.
     fn complain(&self, progress: &Progress, line: usize, error: &impl Explain) -> Exit {
-        let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-        let message = format!("{}:{line}: {}{hint}", self.input.name(), chain(error));
-        progress.suspend(|| say(&format!("{}\n", printable(&message))));
+        progress.suspend(|| complain(&format!("{}:{line}: ", self.input.name()), error));
         error.exit()
     }
 
@@ -177,34 +176,4 @@ async fn answer(generation: Arc<Generation>, item: Item) -> Outcome {
         Item::Bad { line, error } => Outcome::Bad { line, error },
         Item::Failed(error) => Outcome::Failed(error),
     }
-}
-
-/// Refuses an output that would overwrite the input, or what the pipeline is made of.
-fn spare(output: &Path, input: &Input, project: &Project, pipeline: &Pipeline) -> Result<(), Failure> {
-    let problem = |why: &str| Problem::new(Exit::Usage, format!("`{}` is {why}", output.display()));
-    let refuse = |why: &str| Err(problem(&format!("{why}, and would be lost")).hint("write to another file").into());
-    let named = dependencies(pipeline, project.base());
-    if let Some(folder) = named.iter().find(|named| lies_in(named, output)) {
-        let why = format!("in the folder `{}`, which holds a model of the pipeline and no answers", folder.display());
-        return Err(problem(&why).hint("write to another folder").into());
-    }
-    match input {
-        Input::File(input) if same_file(input, output) => refuse("both input and output"),
-        Input::Stdin if is_stdin(output) => refuse("both input and output"),
-        _ if same_file(project.file(), output) => refuse("the pipeline itself"),
-        _ if named.iter().any(|file| same_file(file, output)) => refuse("a file that the pipeline names"),
-        _ => Ok(()),
-    }
-}
-
-/// Whether `output`, which need not exist yet, is a file of `folder`, by any of its names.
-fn lies_in(folder: &Path, output: &Path) -> bool {
-    let parent = match output.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => return false,
-    };
-    // A cache of models keeps links in its folders, and the files elsewhere.
-    let mut files = fs::read_dir(folder).into_iter().flatten().flatten();
-    same_file(folder, parent) || files.any(|file| same_file(&file.path(), output))
 }

@@ -24,7 +24,7 @@ pub(super) fn read(reader: impl Read, limits: Limits, items: &mut Items) -> io::
     let mut header: Option<Vec<String>> = None;
     while let Some((line, read)) = rows.next()? {
         let Some(raw) = read else {
-            items.bad(line, DataError::NoEnd { limit: limits.record_bytes });
+            items.bad(line, DataError::NoEnd { limits });
             return Ok(());
         };
         // The parser takes the end of the input for the quote that is missing.
@@ -86,7 +86,7 @@ fn quote_is_open(raw: &[u8]) -> bool {
 
 fn fields(columns: &[String], row: &ByteRecord, raw: &[u8], limits: Limits) -> Result<Map<String, Value>, DataError> {
     if raw.len() > limits.record_bytes {
-        return Err(DataError::TooLong { bytes: raw.len() as u64, limit: limits.record_bytes });
+        return Err(DataError::TooLong { bytes: raw.len() as u64, limits });
     }
     if row.len() != columns.len() {
         return Err(DataError::Fields { expected: columns.len() as u64, found: row.len() as u64 });

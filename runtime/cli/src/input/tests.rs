@@ -21,7 +21,7 @@ fn described(items: Receiver<Item>) -> Vec<String> {
     block_on(items.map(describe).collect())
 }
 
-const ALL: Limits = Limits { record_bytes: 40, records: usize::MAX };
+const ALL: Limits = Limits { record_bytes: 40, setting: "`input.max_record_bytes`", records: usize::MAX };
 
 #[test]
 fn every_bad_line_is_told_with_its_number_and_the_rest_is_read() {

@@ -80,7 +80,7 @@ mod tests {
         ];
         for (line, (fields, outputs)) in cases.into_iter().enumerate() {
             let record = Record { line, fields: object(fields), json: None, end: 0 };
-            let answer = Answer { outputs: object(outputs), rungs: Vec::new(), time: Duration::ZERO };
+            let answer = Answer { outputs: object(outputs), rungs: Vec::new(), time: Duration::ZERO, truncated: 0 };
             refused.extend(sink.write(&record, &answer).err().map(|error| error.to_string()));
         }
         sink.finish().expect("a buffer in memory");

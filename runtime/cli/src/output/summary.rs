@@ -13,6 +13,8 @@ pub(crate) struct Summary {
     start: Instant,
     answered: usize,
     bad: usize,
+    /// Texts that were cut off.
+    truncated: usize,
     exit: Exit,
     /// By step and rung; a rung of `None` is what no rung accepted.
     rungs: BTreeMap<(String, Option<String>), usize>,
@@ -20,11 +22,12 @@ pub(crate) struct Summary {
 
 impl Summary {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), answered: 0, bad: 0, exit: Exit::Ok, rungs: BTreeMap::new() }
+        Self { start: Instant::now(), answered: 0, bad: 0, truncated: 0, exit: Exit::Ok, rungs: BTreeMap::new() }
     }
 
     pub(crate) fn answer(&mut self, answer: &Answer) {
         self.answered += 1;
+        self.truncated += answer.truncated;
         for answered in &answer.rungs {
             *self.rungs.entry(answered.clone()).or_default() += 1;
         }
@@ -57,6 +60,9 @@ impl Summary {
             let _ = write!(text, ", {} not answered", count(self.bad, "record"));
         }
         text.push('\n');
+        if self.truncated > 0 {
+            let _ = writeln!(text, "  {} longer than a model takes, cut off", count(self.truncated, "text"));
+        }
         let ladders = generation.ladders().flat_map(|(step, rungs)| {
             let rungs = rungs.into_iter().map(|rung| (step.to_owned(), Some(rung.to_owned())));
             rungs.chain([(step.to_owned(), None)])
@@ -92,16 +98,19 @@ impl Summary {
     }
 }
 
+/// For a rate or a share.
 #[expect(clippy::cast_precision_loss, reason = "a rate and a share are shown in a few digits")]
-fn number(count: usize) -> f64 {
+pub(crate) fn number(count: usize) -> f64 {
     count as f64
 }
 
-fn count(number: usize, what: &str) -> String {
+/// `1 record`, `2 records`.
+pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-fn seconds(duration: Duration) -> String {
+/// As people say it.
+pub(crate) fn seconds(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {
         format!("{} ms", duration.as_millis())
     } else {
@@ -128,7 +137,7 @@ mod tests {
             vec![rung("b", None), rung("a", Some("cheap"))],
         ];
         for rungs in answers {
-            summary.answer(&Answer { outputs: Map::new(), rungs, time: Duration::ZERO });
+            summary.answer(&Answer { outputs: Map::new(), rungs, time: Duration::ZERO, truncated: 0 });
         }
         let now = [rung("b", Some("cheap")), rung("b", None), rung("a", Some("cheap")), rung("a", None)];
         let expected = [

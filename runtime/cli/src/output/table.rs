@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Row, TableStyle};
 use runtime_diagnostics::printable;
 use runtime_engine::Answer;
-use runtime_pipeline::{Pipeline, Reference};
+use runtime_pipeline::Pipeline;
 use serde_json::Value;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -32,11 +32,9 @@ pub(super) struct Table<W: Write> {
 impl<W: Write> Table<W> {
     pub(super) fn new(writer: W, pipeline: &Pipeline) -> Self {
         let mut reads: Vec<String> = Vec::new();
-        for step in &pipeline.steps {
-            if let Reference::Field(field) = step.kind.text()
-                && !reads.contains(field)
-            {
-                reads.push(field.clone());
+        for field in pipeline.fields() {
+            if !reads.iter().any(|read| read == field) {
+                reads.push(field.to_owned());
             }
         }
         let outputs = pipeline.output.iter().map(|output| output.field.as_str());
@@ -93,7 +91,7 @@ fn right(text: String) -> comfy_table::Cell {
 }
 
 /// On one line, at most `width` columns wide, and without what could command the terminal.
-fn shortened(value: &Value, width: usize) -> String {
+pub(super) fn shortened(value: &Value, width: usize) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let text = printable(&text).split_whitespace().collect::<Vec<_>>().join(" ");
     if text.width() <= width {
@@ -136,7 +134,7 @@ mod tests {
         for line in 1..=2 * PAGE + 1 {
             let fields = Map::from_iter([("text".to_owned(), Value::from("hello"))]);
             let record = Record { line, fields, json: None, end: 0 };
-            let answer = Answer { outputs: Map::new(), rungs: Vec::new(), time: Duration::ZERO };
+            let answer = Answer { outputs: Map::new(), rungs: Vec::new(), time: Duration::ZERO, truncated: 0 };
             table.write(&record, &answer).expect("a buffer in memory");
             assert!(table.rows.len() < PAGE);
         }

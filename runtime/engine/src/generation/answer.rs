@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use runtime_diagnostics::{Exit, Explain};
 use runtime_pipeline::{Output, Reference};
+use runtime_tasks::InputType;
 use serde_json::{Map, Value};
 
 use super::{Answer, Does, Generation, Step};
-use crate::Error;
 use crate::ladder::number;
+use crate::{Error, Fields};
 
 /// Why a record is not answered.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,14 @@ pub enum RecordError {
         /// What it is.
         found: &'static str,
     },
+    /// A list that the pipeline reads holds what is no text.
+    #[error("the field `{field}` is a list with {found}, which is not a text")]
+    NoTexts {
+        /// The field.
+        field: String,
+        /// What is in it.
+        found: &'static str,
+    },
     /// A field that the pipeline reads holds nothing.
     #[error("the field `{field}` is empty")]
     Empty {
@@ -43,7 +52,7 @@ pub enum RecordError {
         field: String,
     },
     /// A step read the output of one that had none.
-    #[error("`{output}` has no value, since no rung accepted the text")]
+    #[error("`{output}` has no value, since its step found nothing in the text or no rung accepted it")]
     NoValue {
         /// The step and its output.
         output: String,
@@ -88,52 +97,83 @@ impl Generation {
         }
         let mut outputs = Outputs::new();
         let mut rungs = Vec::new();
-        let mut time = Duration::ZERO;
+        let mut cost = Cost::default();
         for step in &self.steps {
-            let text = text(&step.text, record, &outputs)?;
-            time += step.run(&text, &mut outputs, &mut rungs).await?;
+            let inputs = step
+                .inputs
+                .iter()
+                .map(|(field, holds, from)| Ok(((*field).to_owned(), value(from, *holds, record, &outputs)?)));
+            let inputs = inputs.collect::<Result<Map<String, Value>, RecordError>>()?;
+            step.run(&inputs, &mut outputs, &mut rungs, &mut cost).await?;
         }
         let fields = self.pipeline.output.iter().map(|Output { field, step, output }| {
             let value = outputs.iter().find(|((by, name), _)| *by == step.as_str() && name == output);
             (field.clone(), value.map_or(Value::Null, |(_, value)| value.clone()))
         });
-        Ok(Answer { outputs: fields.collect(), rungs, time })
+        Ok(Answer { outputs: fields.collect(), rungs, time: cost.time, truncated: cost.truncated })
     }
 }
 
+/// What a record has cost.
+#[derive(Debug, Default)]
+struct Cost {
+    /// The time that models spent on it.
+    time: Duration,
+    /// Texts that were cut off.
+    truncated: usize,
+}
+
 impl Step {
-    /// Puts out what the step says of `text`; the time that models spent on it.
+    /// Puts out what the step says of its inputs.
     async fn run<'a>(
         &'a self,
-        text: &str,
+        inputs: &Map<String, Value>,
         outputs: &mut Outputs<'a>,
         rungs: &mut Vec<(String, Option<String>)>,
-    ) -> Result<Duration, Error> {
+        cost: &mut Cost,
+    ) -> Result<(), Error> {
         let mut put = |output, value| outputs.insert((&*self.name, output), value);
+        let fields = Fields::new(inputs);
         match &self.does {
             Does::Ladder(ladder) => {
-                let verdict = ladder.climb(text).await?;
+                let verdict = ladder.climb(fields.text("text")?).await?;
                 let rung = verdict.rung.map(|index| ladder.rungs[index].name.clone());
                 put("label", verdict.label.map_or(Value::Null, Value::from));
                 put("score", verdict.score.map_or(Value::Null, number));
                 put("rung", rung.clone().map_or(Value::Null, Value::from));
                 rungs.push((self.name.clone(), rung));
-                Ok(verdict.time)
+                cost.time += verdict.time;
+                cost.truncated += usize::from(verdict.truncated);
             }
             Does::ZeroShot(classifier) => {
-                let found = classifier.classify(text).await?;
+                let found = classifier.classify(fields.text("text")?).await?;
                 put("label", Value::from(&*found.labels[0]));
                 put("score", number(found.scores[0]));
                 put("labels", Value::from(found.labels));
                 put("scores", found.scores.into_iter().map(number).collect());
-                Ok(found.time)
+                cost.time += found.time;
+                cost.truncated += usize::from(found.truncated);
+            }
+            Does::Task(kind, task) => {
+                let found = task.run(fields).await?;
+                for ((output, _), value) in kind.outputs().iter().zip(kind.output_values(&found.result)) {
+                    put(output, value);
+                }
+                cost.time += found.time;
+                cost.truncated += found.truncated;
             }
         }
+        Ok(())
     }
 }
 
-/// The text that a step reads.
-fn text(reference: &Reference, record: &Map<String, Value>, outputs: &Outputs<'_>) -> Result<String, RecordError> {
+/// What a step reads: a text that is not empty, or whatever a task takes for a list of texts.
+fn value(
+    reference: &Reference,
+    holds: InputType,
+    record: &Map<String, Value>,
+    outputs: &Outputs<'_>,
+) -> Result<Value, RecordError> {
     let value = match reference {
         Reference::Field(field) => record
             .get(field)
@@ -146,8 +186,13 @@ fn text(reference: &Reference, record: &Map<String, Value>, outputs: &Outputs<'_
     let named = || reference.to_string();
     match value {
         Value::String(text) if text.trim().is_empty() => Err(RecordError::Empty { field: named() }),
-        Value::String(text) => Ok(text.clone()),
+        Value::String(_) => Ok(value.clone()),
         Value::Null if matches!(reference, Reference::Output { .. }) => Err(RecordError::NoValue { output: named() }),
+        Value::Array(items) if holds == InputType::Texts => match items.iter().find(|item| !item.is_string()) {
+            Some(other) => Err(RecordError::NoTexts { field: named(), found: type_name(other) }),
+            None if items.is_empty() => Err(RecordError::Empty { field: named() }),
+            None => Ok(value.clone()),
+        },
         other => Err(RecordError::NoText { field: named(), found: type_name(other) }),
     }
 }

@@ -1,18 +1,18 @@
 //! From a checked pipeline to one that can answer.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use runtime_diagnostics::{Exit, Explain, Problem, Problems, Source};
 use runtime_graph::Head;
 use runtime_hub::ModelSource;
-use runtime_models::read_text;
+use runtime_models::{ModelFolder, read_text};
 use runtime_pipeline::{self as pipeline, Labels, Pipeline, RungKind, StepKind};
 
 use super::{Does, Generation, RungNote, Step, beside};
 use crate::ladder::{Asks, Ladder, Rung};
-use crate::{Error, LoadedModel, Registry, ZeroShot, ZeroShotOptions};
+use crate::{Error, LoadedModel, Registry, Task, ZeroShot, ZeroShotOptions};
 
 impl Generation {
     /// Builds a pipeline: reads label files and loads what is not loaded yet. `base` is the folder that relative paths
@@ -29,6 +29,7 @@ impl Generation {
             notes: Vec::new(),
             warnings: Vec::new(),
             models: HashMap::new(),
+            failed: HashSet::new(),
         };
         let steps: Vec<Step> = pipeline.steps.iter().filter_map(|step| builder.step(step)).collect();
         let Builder { problems, notes, warnings, .. } = builder;
@@ -48,13 +49,16 @@ struct Builder<'a> {
     warnings: Vec<Problem>,
     /// By name; `None` for one that failed, so that it is complained about once.
     models: HashMap<String, Option<Arc<LoadedModel>>>,
+    /// Models that could not be loaded for a task, by name and head.
+    failed: HashSet<(String, Head)>,
 }
 
 impl<'a> Builder<'a> {
     /// The step, or `None` after adding what is wrong with it.
     fn step(&mut self, step: &pipeline::Step) -> Option<Step> {
-        let labels = self.labels(step.kind.labels());
+        let labels = step.kind.labels().and_then(|labels| self.labels(labels));
         let does = match &step.kind {
+            StepKind::Task(step) => Does::Task(step.task, self.task(step)?),
             StepKind::ZeroShot(step) => Does::ZeroShot(self.classifier(&step.classifier, labels?.as_slice())?),
             StepKind::Ladder(ladder) => {
                 let rungs: Vec<Option<Rung>> =
@@ -62,7 +66,34 @@ impl<'a> Builder<'a> {
                 Does::Ladder(Ladder { rungs: rungs.into_iter().collect::<Option<_>>()? })
             }
         };
-        Some(Step { name: step.name.to_string(), text: step.kind.text().clone(), does })
+        let inputs = step.kind.inputs().into_iter().map(|input| (input.key, input.holds, input.from.clone()));
+        Some(Step { name: step.name.to_string(), inputs: inputs.collect(), does })
+    }
+
+    fn task(&mut self, step: &pipeline::TaskStep) -> Option<Task> {
+        let head = step.task.head();
+        if self.failed.contains(&(step.model.value.to_string(), head)) {
+            return None;
+        }
+        let model = self.declared(&step.model)?;
+        let built = self.found(model).and_then(|(folder, plugin)| {
+            Task::load(self.registry, &folder, plugin.as_deref(), &step.options, step.truncate)
+        });
+        // A parameter that does not fit the model is told where it is written.
+        if let Err(Error::Param(error)) = &built
+            && let Some((_, value)) = step.params.iter().find(|(name, _)| *name == error.key)
+        {
+            self.problems.push(place(error, value));
+            return None;
+        }
+        let built = match built {
+            Err(error @ (Error::OtherTask { .. } | Error::Template(_))) => self.keep(Err(error), &step.model),
+            built => self.placed(built, model),
+        };
+        if built.is_none() {
+            self.failed.insert((step.model.value.to_string(), head));
+        }
+        built
     }
 
     fn rung(&mut self, step: &pipeline::Name, rung: &pipeline::Rung, labels: Option<&[String]>) -> Option<Rung> {
@@ -95,6 +126,7 @@ impl<'a> Builder<'a> {
             labels: labels.to_vec(),
             template: classifier.hypothesis_template.clone(),
             multi_label: classifier.multi_label,
+            truncate: true,
         };
         let built = ZeroShot::new(model, options);
         self.keep(built, &classifier.model)
@@ -106,20 +138,27 @@ impl<'a> Builder<'a> {
             return known.clone();
         }
         let model = self.declared(name)?;
-        let loaded = self.load(model);
-        // What a plugin does wrong is told where it is named, if it is.
-        let loaded = match (loaded, &model.plugin) {
-            (Err(error @ (Error::Plugin(_) | Error::OtherModel { .. })), Some(plugin)) => self.keep(Err(error), plugin),
-            (loaded, _) => self.keep(loaded, &model.source),
-        };
+        let loaded = self
+            .found(model)
+            .and_then(|(folder, plugin)| self.registry.load(&folder, plugin.as_deref(), Head::SequenceClassification));
+        let loaded = self.placed(loaded, model);
         self.models.insert(name.value.to_string(), loaded.clone());
         loaded
     }
 
-    fn load(&self, model: &pipeline::Model) -> Result<Arc<LoadedModel>, Error> {
+    /// The folder of a model, downloaded where need be, and its plugin.
+    fn found(&self, model: &pipeline::Model) -> Result<(ModelFolder, Option<PathBuf>), Error> {
         let plugin = model.plugin.as_ref().map(|plugin| beside(self.base, plugin));
         let source = ModelSource::parse(&model.source)?.resolved_from(self.base);
-        self.registry.load(&self.registry.folder(&source)?, plugin.as_deref(), Head::SequenceClassification)
+        Ok((self.registry.folder(&source)?, plugin))
+    }
+
+    /// What was loaded; what a plugin does wrong is told where it is named, if it is.
+    fn placed<T>(&mut self, loaded: Result<T, Error>, model: &pipeline::Model) -> Option<T> {
+        match (loaded, &model.plugin) {
+            (Err(error @ (Error::Plugin(_) | Error::OtherModel { .. })), Some(plugin)) => self.keep(Err(error), plugin),
+            (loaded, _) => self.keep(loaded, &model.source),
+        }
     }
 
     /// Why the language model of a rung does not answer. It is never downloaded in passing: it may be large.

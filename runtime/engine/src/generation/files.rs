@@ -63,8 +63,8 @@ fn named<'a>(pipeline: &'a Pipeline, base: &Path) -> Vec<Named<'a>> {
         named.extend(model.plugin.iter().map(|path| file("plugin", path)));
     }
     named.extend(pipeline.steps.iter().filter_map(|step| match step.kind.labels() {
-        Labels::File(path) => Some(file("label file", path)),
-        Labels::Inline(_) => None,
+        Some(Labels::File(path)) => Some(file("label file", path)),
+        Some(Labels::Inline(_)) | None => None,
     }));
     named
 }

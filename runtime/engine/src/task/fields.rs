@@ -35,6 +35,17 @@ impl<'a> Fields<'a> {
         self.get(field).map(|value| as_text(field, value)).transpose()
     }
 
+    /// Texts, which may be empty: a list of them, or one.
+    ///
+    /// # Errors
+    /// Where the field is absent or holds what is no text.
+    pub fn any_texts(&self, field: &'static str) -> Result<Vec<&'a str>, Error> {
+        let value = self.get(field).ok_or_else(|| Error::NoField { field, has: self.0.keys().cloned().collect() })?;
+        let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        let text = |item: &'a Value| item.as_str().ok_or(Error::NoText { field, found: type_name(item) });
+        items.iter().map(text).collect()
+    }
+
     /// Texts that are not empty: a list of them, or one.
     ///
     /// # Errors

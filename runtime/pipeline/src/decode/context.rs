@@ -1,9 +1,9 @@
 //! What has been found so far: problems, warnings, and the names that others may refer to.
 
 use runtime_diagnostics::{Problem, Problems, nearest};
+use runtime_tasks::OutputType;
 
 use crate::name::Name;
-use crate::pipeline::OutputType;
 use crate::spanned::Spanned;
 use crate::tree::Node;
 

@@ -9,6 +9,7 @@ mod fields;
 mod output;
 mod rungs;
 mod steps;
+mod task;
 mod tests;
 mod values;
 

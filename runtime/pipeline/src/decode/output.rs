@@ -1,9 +1,11 @@
 //! `[output]`.
 
+use runtime_tasks::OutputType;
+
 use super::context::Context;
 use super::values;
 use crate::name::Name;
-use crate::pipeline::{Output, OutputType, Step, outputs_of};
+use crate::pipeline::{Output, Step, outputs_of};
 use crate::tree::{Entry, Node};
 
 /// A field of the output record and what is known of its value.

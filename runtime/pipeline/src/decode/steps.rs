@@ -1,13 +1,14 @@
 //! `[[steps]]`.
 
 use runtime_diagnostics::Explain;
+use runtime_tasks::{InputType, OutputType, TaskKind};
 
 use super::context::{Context, did_you_mean, hinted};
 use super::fields::Fields;
-use super::{rungs, values};
+use super::{rungs, task, values};
 use crate::labels::refuse_duplicates;
 use crate::name::Name;
-use crate::pipeline::{Classifier, Labels, Ladder, OutputType, Reference, Step, StepKind, ZeroShot, outputs_of};
+use crate::pipeline::{Classifier, Labels, Ladder, Reference, Step, StepKind, ZeroShot, outputs_of};
 use crate::spanned::Spanned;
 use crate::template::{Template, TemplateError};
 use crate::tree::Node;
@@ -32,11 +33,15 @@ fn step(node: &Node, names: &mut Vec<Spanned<Name>>, cx: &mut Context) -> Option
     let kind = match written.as_ref().map(|kind| kind.as_str()) {
         Some(StepKind::LADDER) => ladder(fields, cx).map(StepKind::Ladder),
         Some(StepKind::ZERO_SHOT) => zero_shot(fields, cx).map(StepKind::ZeroShot),
+        Some(name) => {
+            let task = TaskKind::ALL.into_iter().find(|task| task.name() == name);
+            task.and_then(|task| task::task(task, node, fields, cx)).map(StepKind::Task)
+        }
         // Which other keys are legal depends on the kind, so they are left alone.
         _ => None,
     };
     if let Some(kind) = &written {
-        refuse_unknown_kind("step", kind, &StepKind::KINDS, cx);
+        refuse_unknown_kind("step", kind, &StepKind::kinds(), cx);
     }
     // Only now: a step does not see itself.
     if let Some(name) = &name {
@@ -55,7 +60,7 @@ pub(super) fn refuse_unknown_kind(what: &str, kind: &Spanned<String>, kinds: &[&
 }
 
 fn ladder(mut fields: Fields<'_>, cx: &mut Context) -> Option<Ladder> {
-    let text = fields.required("text", cx, reference);
+    let text = fields.required("text", cx, text);
     let labels = labels(&mut fields, cx);
     let rungs = fields.required("rungs", cx, rungs::rungs);
     fields.finish(cx);
@@ -63,7 +68,7 @@ fn ladder(mut fields: Fields<'_>, cx: &mut Context) -> Option<Ladder> {
 }
 
 fn zero_shot(mut fields: Fields<'_>, cx: &mut Context) -> Option<ZeroShot> {
-    let text = fields.required("text", cx, reference);
+    let text = fields.required("text", cx, text);
     let labels = labels(&mut fields, cx);
     let classifier = classifier(&mut fields, cx);
     fields.finish(cx);
@@ -102,8 +107,13 @@ fn hypothesis_template(key: &str, node: &Node, cx: &mut Context) -> Option<Templ
     template.map_err(report).ok()
 }
 
-/// A field of the record, or a text that an earlier step put out.
-fn reference(key: &str, node: &Node, cx: &mut Context) -> Option<Reference> {
+/// A text of the record, or one that an earlier step put out.
+fn text(key: &str, node: &Node, cx: &mut Context) -> Option<Reference> {
+    reference(key, node, InputType::Text, cx)
+}
+
+/// A field of the record, or an output of an earlier step, that holds what is asked for.
+pub(super) fn reference(key: &str, node: &Node, holds: InputType, cx: &mut Context) -> Option<Reference> {
     let written = values::text(key, node, cx)?;
     let Some((step, output)) = written.split_once('.') else {
         if cx.has_step(&written) {
@@ -112,11 +122,14 @@ fn reference(key: &str, node: &Node, cx: &mut Context) -> Option<Reference> {
         }
         return Some(Reference::Field(written.value));
     };
-    match cx.use_output(&written, step, output) {
-        Some(OutputType::Number | OutputType::List) => {
+    match (cx.use_output(&written, step, output), holds) {
+        (Some(OutputType::Number | OutputType::List), InputType::Text) => {
             cx.report(written.mistake(format!("`{}` is no text", written.value), ""));
         }
-        Some(OutputType::Text) | None => {}
+        (Some(OutputType::Number), InputType::Texts) => {
+            cx.report(written.mistake(format!("`{}` is no list of texts", written.value), ""));
+        }
+        _ => {}
     }
     Some(Reference::Output { step: Name::new(step).ok()?, output: output.to_owned() })
 }

@@ -1,13 +1,14 @@
 //! `[[tests]]`.
 
 use runtime_diagnostics::nearest;
+use runtime_tasks::{InputType, OutputType};
 use serde_json::{Map, Value as Json};
 
 use super::context::{Context, did_you_mean, hinted};
 use super::fields::Fields;
 use super::output::Target;
 use super::values;
-use crate::pipeline::{Labels, OutputType, Reference, RungKind, Step, StepKind, Test};
+use crate::pipeline::{Labels, Reference, RungKind, Step, StepKind, Test};
 use crate::rules::Expectation;
 use crate::spanned::Spanned;
 use crate::tree::{Entry, Node, Value};
@@ -43,11 +44,12 @@ fn test(
     Some(Test { name: name?.value, input: input?, expect: expect?, place })
 }
 
-/// The record, with a text in every field that a step reads.
+/// The record, with a text, or a list, in every field that a step reads.
 fn record(key: &str, node: &Node, steps: &[Step], cx: &mut Context) -> Option<Map<String, Json>> {
     let table = values::table(key, node, cx, None)?;
-    for step in steps {
-        let Reference::Field(field) = step.kind.text() else { continue };
+    let inputs = steps.iter().flat_map(|step| step.kind.inputs().into_iter().map(move |input| (step, input)));
+    for (step, input) in inputs {
+        let Reference::Field(field) = input.from else { continue };
         match table.get(field) {
             None => {
                 let message = format!("the record has no field `{field}`, which the step `{}` reads", step.name);
@@ -55,8 +57,11 @@ fn record(key: &str, node: &Node, steps: &[Step], cx: &mut Context) -> Option<Ma
                 let hint = near.map(|near| format!("is `{near}` meant to be `{field}`?"));
                 cx.report_if_whole(hinted(node.mistake(message, ""), hint));
             }
-            Some(value) if !matches!(value.value, Value::String(_)) => cx.wrong_type(field, value, "a string", None),
-            Some(_) => {}
+            Some(value) => match (&value.value, input.holds) {
+                (Value::String(_), _) | (Value::Array(_), InputType::Texts) => {}
+                (_, InputType::Texts) => cx.wrong_type(field, value, "a string or an array of strings", None),
+                (_, InputType::Text) => cx.wrong_type(field, value, "a string", None),
+            },
         }
     }
     Some(values::json_object(table, cx))
@@ -127,11 +132,13 @@ fn texts_of<'a>(target: &Target, steps: &'a [Step]) -> Option<Vec<&'a str>> {
     let rungs = match &step.kind {
         StepKind::Ladder(ladder) => ladder.rungs.as_slice(),
         StepKind::ZeroShot(_) => &[],
+        // Only the model knows its labels.
+        StepKind::Task(_) => return None,
     };
     if source.output == "rung" {
         return Some(rungs.iter().map(|rung| rung.name.as_str()).collect());
     }
-    let Labels::Inline(labels) = step.kind.labels() else { return None };
+    let Some(Labels::Inline(labels)) = step.kind.labels() else { return None };
     let otherwise = rungs.iter().filter_map(|rung| match &rung.kind {
         RungKind::Llm { otherwise, .. } => Some(otherwise),
         RungKind::ZeroShot(_) => None,

@@ -1,0 +1,56 @@
+//! ELECTRA (<https://arxiv.org/abs/2003.10555>), with the weight names and defaults of transformers'
+//! `modeling_electra.py`: BERT's layers over embeddings that may be narrower.
+
+use runtime_graph::{Activation, Architecture, Builder, Config, Head, Refusal, Value};
+
+use crate::encoder::{EncoderConfig, PostNorm, require_absolute_positions};
+use crate::heads::{Vocabulary, each_token, first_token};
+
+/// ELECTRA discriminators and generators with each of their heads.
+pub const ARCHITECTURE: Architecture =
+    Architecture { name: "electra", model_types: &["electra"], base_prefix: "electra", heads: &Head::ALL, build };
+
+const VOCABULARY: Vocabulary<'_> = Vocabulary {
+    dense: "generator_predictions.dense",
+    norm: "generator_predictions.LayerNorm",
+    decoder: &["generator_lm_head.weight", "electra.embeddings.word_embeddings.weight"],
+    bias: &["generator_lm_head.bias"],
+};
+
+fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
+    require_absolute_positions(config)?;
+    let config = EncoderConfig { heads: 4, ..EncoderConfig::BERT }.read(config)?;
+    graph.max_sequence(config.max_positions);
+
+    let mut x = embeddings(graph, &config);
+    for index in 0..config.layers {
+        let prefix = format!("electra.encoder.layer.{index}");
+        let attend = |q: &Value, k: &Value, v: &Value| config.attend(q, k, v);
+        x = graph.layer(index, |graph| PostNorm::BERT.layer(graph, &prefix, &config, &x, attend));
+    }
+    let output = match head {
+        Head::Base => x,
+        Head::SequenceClassification => {
+            first_token(graph, &x, "classifier.dense", Activation::Gelu, "classifier.out_proj")
+        }
+        Head::TokenClassification => each_token(graph, &x, "classifier"),
+        Head::QuestionAnswering => each_token(graph, &x, "qa_outputs"),
+        Head::MaskedLm => VOCABULARY.predict(graph, &x, Activation::Gelu, config.epsilon),
+    };
+    graph.output(head.output(), &output);
+    Ok(())
+}
+
+/// Words + token types + positions, normalised and brought to the hidden size: `[n, hidden]`.
+fn embeddings(graph: &Builder, config: &EncoderConfig) -> Value {
+    let words = graph.embedding("electra.embeddings.word_embeddings").rows(&graph.token_ids());
+    let types = graph.embedding("electra.embeddings.token_type_embeddings").rows(&graph.token_types());
+    let positions = graph.embedding("electra.embeddings.position_embeddings").rows(&graph.positions(0));
+    let sum = &(&words + &types) + &positions;
+    let x = graph.norm("electra.embeddings.LayerNorm", config.epsilon).forward(&sum);
+    // A checkpoint whose embeddings are as wide as its layers has no such layer.
+    match graph.find("electra.embeddings_project.weight") {
+        Some(_) => graph.linear("electra.embeddings_project").forward(&x),
+        None => x,
+    }
+}

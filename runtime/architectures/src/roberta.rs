@@ -1,0 +1,59 @@
+//! RoBERTa (<https://arxiv.org/abs/1907.11692>), XLM-RoBERTa and CamemBERT, with the weight names and defaults of
+//! transformers' `modeling_roberta.py`: BERT's layers, positions counted behind the padding token, other heads.
+
+use runtime_graph::{Activation, Architecture, Builder, Config, Head, Refusal, Value};
+
+use crate::encoder::{EncoderConfig, PostNorm, require_absolute_positions};
+use crate::heads::{Vocabulary, each_token, first_token};
+
+/// RoBERTa encoders with each of their heads.
+pub const ARCHITECTURE: Architecture = Architecture {
+    name: "roberta",
+    model_types: &["roberta", "xlm-roberta", "camembert"],
+    base_prefix: "roberta",
+    heads: &Head::ALL,
+    build,
+};
+
+const VOCABULARY: Vocabulary<'_> = Vocabulary {
+    dense: "lm_head.dense",
+    norm: "lm_head.layer_norm",
+    decoder: &["lm_head.decoder.weight", "roberta.embeddings.word_embeddings.weight"],
+    bias: &["lm_head.decoder.bias", "lm_head.bias"],
+};
+
+fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
+    require_absolute_positions(config)?;
+    let padding = config.token_or("pad_token_id", 1)?;
+    let config = EncoderConfig::BERT.read(config)?;
+    // The table has rows for the padding token and those before it, too.
+    graph.max_sequence(config.max_positions.saturating_sub(padding + 1).max(1));
+
+    let mut x = embeddings(graph, &config, padding);
+    for index in 0..config.layers {
+        let prefix = format!("roberta.encoder.layer.{index}");
+        let attend = |q: &Value, k: &Value, v: &Value| config.attend(q, k, v);
+        x = graph.layer(index, |graph| PostNorm::BERT.layer(graph, &prefix, &config, &x, attend));
+    }
+    let output = match head {
+        Head::Base => x,
+        Head::SequenceClassification => {
+            first_token(graph, &x, "classifier.dense", Activation::Tanh, "classifier.out_proj")
+        }
+        Head::TokenClassification => each_token(graph, &x, "classifier"),
+        Head::QuestionAnswering => each_token(graph, &x, "qa_outputs"),
+        Head::MaskedLm => VOCABULARY.predict(graph, &x, Activation::Gelu, config.epsilon),
+    };
+    graph.output(head.output(), &output);
+    Ok(())
+}
+
+/// Words + token types (always 0) + positions, normalised: `[n, hidden]`.
+fn embeddings(graph: &Builder, config: &EncoderConfig, padding: u32) -> Value {
+    let words = graph.embedding("roberta.embeddings.word_embeddings").rows(&graph.token_ids());
+    let types = graph.embedding("roberta.embeddings.token_type_embeddings").rows(&graph.token_types());
+    let positions = graph.positions_without(padding);
+    let positions = graph.embedding("roberta.embeddings.position_embeddings").rows(&positions);
+    let sum = &(&words + &types) + &positions;
+    graph.norm("roberta.embeddings.LayerNorm", config.epsilon).forward(&sum)
+}

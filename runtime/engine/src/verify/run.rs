@@ -1,0 +1,158 @@
+//! Runs the cases, model by model.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::executor::block_on;
+use runtime_diagnostics::chain;
+use runtime_graph::Head;
+use runtime_models::{ModelFolder, Tokenizer, detokenize_call, tokenize_call};
+use runtime_tasks::{TaskKind, TaskOptions};
+use serde_json::{Map, Value};
+
+use super::case::{Body, Case};
+use super::compare::compare;
+use super::hidden_states::hidden_states;
+use super::set::CaseSet;
+use crate::registry::LoadedModel;
+use crate::task::head;
+use crate::{Error, Fields, Registry, Task};
+
+/// How a case went.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    /// The case.
+    pub id: &'a str,
+    /// What is not as it was recorded, in a sentence; `None` where all is.
+    pub failure: Option<String>,
+}
+
+impl CaseSet {
+    /// Runs every case, telling how it went as soon as it is known. A model is dropped before the next is loaded.
+    pub fn run(&self, registry: &Registry, mut told: impl FnMut(Outcome<'_>)) {
+        let same = |a: &Case, b: &Case| a.model == b.model;
+        for cases in self.cases.chunk_by(same) {
+            let place = cases.first().and_then(|case| case.model.as_deref());
+            let mut subject = Subject::new(registry, place.map(|place| ModelFolder::new(self.folder.join(place))));
+            for case in cases {
+                let failure = subject.check(case).err();
+                told(Outcome { id: &case.id, failure });
+            }
+        }
+    }
+}
+
+/// A model's folder, with what has been loaded of it.
+struct Subject<'a> {
+    registry: &'a Registry,
+    folder: Option<ModelFolder>,
+    base: Option<Arc<LoadedModel>>,
+    tokenizer: Option<Tokenizer>,
+    /// By task and parameters. They hold the models, which the registry does not.
+    tasks: HashMap<(TaskKind, String), Task>,
+}
+
+/// Where a case fails.
+enum Stage {
+    /// The model cannot be had, so that nothing can be said of the case.
+    Loading(Error),
+    /// The call fails, as it may be meant to.
+    Call(Error),
+}
+
+impl<'a> Subject<'a> {
+    fn new(registry: &'a Registry, folder: Option<ModelFolder>) -> Self {
+        Self { registry, folder, base: None, tokenizer: None, tasks: HashMap::new() }
+    }
+
+    /// # Errors
+    /// What is not as it was recorded, in a sentence.
+    fn check(&mut self, case: &Case) -> Result<(), String> {
+        let body = case.read()?;
+        let folder = self.folder.clone().filter(|_| is_known(&case.task));
+        let Some(folder) = folder else {
+            return Err(format!("this version cannot run the task `{}`", case.task));
+        };
+        if !folder.path().is_dir() {
+            return Err(format!("there is no model in `{}`", folder.path().display()));
+        }
+        match (self.call(&folder, &case.task, &body), body.expects_failure()) {
+            (Err(Stage::Loading(error)), _) | (Err(Stage::Call(error)), false) => Err(chain(&error)),
+            (Err(Stage::Call(_)), true) => Ok(()),
+            (Ok(_), true) => Err(format!("it is answered, and was recorded to fail: {}", body.expected["error"])),
+            (Ok(found), false) => compare(&body.expected, &found, body.tolerance),
+        }
+    }
+
+    fn call(&mut self, folder: &ModelFolder, task: &str, body: &Body) -> Result<Value, Stage> {
+        match task {
+            "tokenize" => {
+                let tokenizer = self.tokenizer(folder).map_err(Stage::Loading)?;
+                tokenize_call(tokenizer, &body.params, &body.input).map_err(|error| Stage::Call(error.into()))
+            }
+            "detokenize" => {
+                let tokenizer = self.tokenizer(folder).map_err(Stage::Loading)?;
+                detokenize_call(tokenizer, &body.params, &body.input).map_err(|error| Stage::Call(error.into()))
+            }
+            "hidden-states" => {
+                let model = self.base(folder).map_err(Stage::Loading)?;
+                block_on(hidden_states(&model, Fields::new(&body.input))).map_err(Stage::Call)
+            }
+            _ => self.task(folder, task, body),
+        }
+    }
+
+    fn task(&mut self, folder: &ModelFolder, task: &str, body: &Body) -> Result<Value, Stage> {
+        let kind = TaskKind::named(task).unwrap_or(TaskKind::FeatureExtraction);
+        let params = params(kind, &body.params);
+        let key = (kind, Value::Object(params.clone()).to_string());
+        if !self.tasks.contains_key(&key) {
+            let options = TaskOptions::read(kind, &params).map_err(|error| Stage::Call(error.into()))?;
+            let loaded = Task::load(self.registry, folder, None, &options, true);
+            let task = loaded.map_err(|error| self.stage(folder, kind, error))?;
+            self.tasks.insert(key.clone(), task);
+        }
+        let task = &self.tasks[&key];
+        block_on(task.recorded(Fields::new(&body.input))).map_err(Stage::Call)
+    }
+
+    /// Whether an error is of the model, or of what is asked of it.
+    fn stage(&self, folder: &ModelFolder, kind: TaskKind, error: Error) -> Stage {
+        match head::load(self.registry, folder, None, kind) {
+            Ok(_) | Err(Error::OtherTask { .. }) => Stage::Call(error),
+            Err(_) => Stage::Loading(error),
+        }
+    }
+
+    fn base(&mut self, folder: &ModelFolder) -> Result<Arc<LoadedModel>, Error> {
+        let base = match &self.base {
+            Some(base) => Arc::clone(base),
+            None => self.registry.load(folder, None, Head::Base)?,
+        };
+        self.base = Some(Arc::clone(&base));
+        Ok(base)
+    }
+
+    fn tokenizer(&mut self, folder: &ModelFolder) -> Result<&Tokenizer, Error> {
+        let tokenizer = match self.tokenizer.take() {
+            Some(tokenizer) => tokenizer,
+            None => folder.tokenizer()?,
+        };
+        Ok(self.tokenizer.insert(tokenizer))
+    }
+}
+
+/// Whether cases of a task can be run.
+fn is_known(task: &str) -> bool {
+    matches!(task, "tokenize" | "detokenize" | "hidden-states") || TaskKind::named(task).is_some()
+}
+
+/// The parameters as the task reads them.
+fn params(kind: TaskKind, recorded: &Map<String, Value>) -> Map<String, Value> {
+    let mut params = recorded.clone();
+    if matches!(kind, TaskKind::SentenceEmbedding | TaskKind::Similarity) {
+        // Cases say it where the folder's files are to be followed.
+        params.entry("sentence_transformers").or_insert(Value::Bool(false));
+    }
+    params
+}

@@ -1,0 +1,126 @@
+//! Texts to token ids and back, equal to the fast tokenizers of transformers.
+//!
+//! What a tokenizer does with a text is what `tokenizer.json` says, and the `tokenizers` library does it; here is what
+//! transformers adds: limits, sides, roles of tokens and clean-up, from `tokenizer_config.json` and the files beside
+//! it; windows and padding by the options of a call. Ids alone are put together without the library (`pieces`).
+
+mod adapt;
+mod call;
+mod class;
+mod decode;
+mod encode;
+mod encoding;
+mod pad;
+mod pieces;
+mod settings;
+mod special;
+mod template;
+mod truncate;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use runtime_diagnostics::panic_message;
+use serde_json::Value;
+use tokenizers::processors::template::TemplateProcessing;
+use tokenizers::{ModelWrapper, PostProcessor, PostProcessorWrapper};
+
+pub use call::{Arguments, detokenize_call, tokenize_call};
+pub use encode::{EncodeOptions, Side, Text, Truncation};
+pub use encoding::Encoding;
+pub use pad::{PadOptions, Padding};
+pub use pieces::{Pieces, Sequence};
+pub use special::Special;
+
+use crate::folder::read_bytes;
+use crate::{Error, ModelFolder};
+use adapt::adapt;
+use class::Class;
+use settings::Settings;
+use template::Template;
+
+/// Bytes of a `tokenizer.json`, at most; the largest known one has 35 MB.
+const LARGEST: u64 = 256 << 20;
+
+/// A tokenizer, with the limits of its model. Truncation and padding that a `tokenizer.json` has baked in are left
+/// out: how much is cut off is decided by the task, and only what asks for padding is padded.
+#[derive(Debug)]
+pub struct Tokenizer {
+    /// The library's, without its post-processor, so that encodings can be cut before special tokens come.
+    inner: tokenizers::Tokenizer,
+    processor: PostProcessorWrapper,
+    single: Template,
+    pair: Template,
+    settings: Settings,
+    roles: Vec<(Special, u32)>,
+    highest_id: u32,
+}
+
+impl Tokenizer {
+    pub(crate) fn open(folder: &ModelFolder) -> Result<Self, Error> {
+        let path = folder.file("tokenizer.json");
+        let bytes = read_bytes(&path, LARGEST)?;
+        let failed = |source| Error::TokenizerFile { path: path.clone(), source };
+        let mut inner = guarded(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(failed)?;
+        let config = folder.json("tokenizer_config.json")?.unwrap_or(Value::Null);
+        let class = Class::of(&config, &folder.json("config.json")?.unwrap_or(Value::Null));
+        let settings = Settings::read(folder, &config, &class, &inner)?;
+        inner.with_padding(None);
+        inner.set_encode_special_tokens(settings.split_special_tokens);
+        let parts = guarded(|| {
+            inner.with_truncation(None)?;
+            adapt(&mut inner, &class, &config, &settings)?;
+            let processor = inner.get_post_processor().cloned().map_or_else(plain, Ok)?;
+            inner.with_post_processor(None::<PostProcessorWrapper>);
+            Ok((Template::learn(&processor, false)?, Template::learn(&processor, true)?, processor))
+        });
+        let (single, pair, processor) = parts.map_err(failed)?;
+        let id = |role: Special| Some((role, inner.token_to_id(settings.named(role)?)?));
+        let roles = Special::ALL.into_iter().filter_map(id).collect();
+        let highest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
+        Ok(Self { inner, processor, single, pair, settings, roles, highest_id })
+    }
+
+    /// `model_max_length`, in tokens.
+    pub fn max_length(&self) -> Option<usize> {
+        self.settings.max_length
+    }
+
+    /// The highest id that it can give.
+    pub fn highest_id(&self) -> u32 {
+        self.highest_id
+    }
+
+    /// `padding_side`, by which question answering orders its texts too.
+    pub fn padding_side(&self) -> Side {
+        self.settings.padding_side
+    }
+
+    /// How many special tokens are added to a text, or to a pair.
+    pub fn num_special(&self, pair: bool) -> usize {
+        self.processor.added_tokens(pair)
+    }
+
+    /// What a WordPiece vocabulary puts before tokens that continue a word, such as `##`; `None` for other models.
+    pub fn continuing_subword_prefix(&self) -> Option<&str> {
+        match self.inner.get_model() {
+            ModelWrapper::WordPiece(model) => Some(&model.continuing_subword_prefix),
+            _ => None,
+        }
+    }
+
+    /// Whether transformers returns `token_type_ids`: as `model_input_names` says, else by the tokenizer's class.
+    pub fn takes_token_types(&self) -> bool {
+        self.settings.token_types
+    }
+}
+
+/// What transformers uses where a file has no post-processor.
+fn plain() -> tokenizers::Result<PostProcessorWrapper> {
+    let template = TemplateProcessing::builder().try_single("$A:0")?.try_pair("$A:0 $B:1")?.build()?;
+    Ok(template.into())
+}
+
+/// What the library returns; where it panics, as it does on some files and texts, that is an error like others.
+fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(panic_message(&*panic).into()))
+}

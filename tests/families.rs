@@ -1,0 +1,128 @@
+//! Every encoder family with every head, in both of its forms, against what transformers computes.
+//!
+//! `families/` holds a tiny model in each folder, recorded by `families/record.py`.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::PathBuf;
+
+use runtime_architectures::BUILT_IN;
+use runtime_engine::{Options, Registry};
+use runtime_graph::Head;
+use runtime_models::ModelFolder;
+use runtime_tensor::{Batch, Device, Matrix, Plan, compile};
+use runtime_tests::{guest, root};
+use serde_json::Value;
+
+/// The recorded numbers have 7 digits, and both sides compute in single precision.
+const ABSOLUTE: f64 = 1e-4;
+const RELATIVE: f64 = 1e-4;
+
+struct Recorded {
+    ids: Vec<u32>,
+    output: Vec<Vec<f64>>,
+}
+
+fn folders() -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join("tests/families")).expect("the folder is there");
+    let paths = entries.map(|entry| entry.expect("readable").path());
+    let mut folders: Vec<PathBuf> = paths.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
+}
+
+fn recorded(folder: &ModelFolder) -> Vec<Recorded> {
+    let text = fs::read_to_string(folder.file("case.json")).expect("the case is there");
+    let cases: Vec<Value> = serde_json::from_str(&text).expect("the case is JSON");
+    let parse = |case: &Value| Recorded {
+        ids: serde_json::from_value(case["input_ids"].clone()).expect("ids"),
+        output: serde_json::from_value(case["output"].clone()).expect("rows of numbers"),
+    };
+    cases.iter().map(parse).collect()
+}
+
+fn registry() -> Registry {
+    Registry::new(Options { plugin_cache: Some(root().join("target/test-cache")), ..Options::default() })
+}
+
+fn run(plan: &dyn Plan, head: Head, sequences: &[&Recorded]) -> Matrix {
+    let mut batch = Batch::new();
+    for sequence in sequences {
+        let first = u32::try_from(batch.tokens()).expect("few tokens");
+        batch.push(&sequence.ids, &[]);
+        if head == Head::MaskedLm {
+            batch.ask_row(first + 1);
+            batch.ask_row(first + u32::try_from(sequence.ids.len()).expect("few tokens") - 2);
+        }
+    }
+    plan.run(&batch).expect("it runs").get(head.output()).expect("it has the output of its head").clone()
+}
+
+fn bits(matrix: &Matrix) -> Vec<u32> {
+    matrix.data.iter().map(|number| number.to_bits()).collect()
+}
+
+#[test]
+fn each_head_computes_what_transformers_computes() {
+    let mut wrong = Vec::new();
+    for path in folders() {
+        let folder = ModelFolder::new(&path);
+        let head = folder.config().expect("a configuration").head.expect("a class of transformers");
+        let graph = registry().graph(&folder, None, head).expect("a built-in architecture describes it");
+        let plan = compile(&graph, &folder.checkpoint().expect("weights"), Device::Cpu).expect("it compiles");
+        let recorded = recorded(&folder);
+        assert!(recorded.len() >= 2, "{}", path.display());
+        let together = run(&*plan, head, &recorded.iter().collect::<Vec<_>>());
+        let mut from = 0;
+        for sequence in &recorded {
+            let alone = run(&*plan, head, &[sequence]);
+            assert_eq!((alone.rows, alone.width), (sequence.output.len(), sequence.output[0].len()), "{path:?}");
+            let same = &together.data[from..from + alone.data.len()];
+            from += alone.data.len();
+            let same: Vec<u32> = same.iter().map(|number| number.to_bits()).collect();
+            assert_eq!(bits(&alone), same, "{}: alone and in a batch", path.display());
+            let off =
+                sequence.output.iter().flatten().zip(&alone.data).map(|(expected, found)| {
+                    (expected - f64::from(*found)).abs() / (ABSOLUTE + RELATIVE * expected.abs())
+                });
+            let most = off.fold(0.0, f64::max);
+            // A comparison with NaN is false.
+            if !(most <= 1.0) {
+                wrong.push(format!("{}, {} tokens: off by {most} tolerances", path.display(), sequence.ids.len()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_family_and_head_is_recorded() {
+    let configs = folders().into_iter().map(|path| ModelFolder::new(path).config().expect("a configuration"));
+    let recorded: HashSet<(String, Option<Head>)> = configs.map(|config| (config.model_type, config.head)).collect();
+    for family in BUILT_IN {
+        for head in family.heads {
+            let found = family.model_types.iter().any(|name| recorded.contains(&((*name).to_owned(), Some(*head))));
+            assert!(found, "{} with the head {}", family.name, head.name());
+        }
+        for name in family.model_types {
+            assert!(recorded.iter().any(|(recorded, _)| recorded == name), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_plugin_form_records_the_same_graph() {
+    for path in folders() {
+        let folder = ModelFolder::new(&path);
+        let config = folder.config().expect("a configuration");
+        let family = runtime_architectures::find(&config.model_type).expect("it is built in");
+        let plugin = match family.name {
+            "bert" => guest("bert_plugin"),
+            other => guest(&format!("examples/{}", other.replace('-', "_"))),
+        };
+        let head = config.head.expect("a class of transformers");
+        let built_in = registry().graph(&folder, None, head).expect("the built-in form describes it");
+        let plugged = registry().graph(&folder, Some(&plugin), head).expect("the plugin form describes it");
+        assert_eq!(built_in, plugged, "{}", path.display());
+    }
+}
