@@ -18,8 +18,7 @@ type File = (String, String);
 const MOST_LINES: usize = 800;
 
 /// Libraries that one crate wraps for all others: word by word, as manifests and sources name them.
-const WRAPPED: [(&[&str], &str); 3] = [
-    (&["candle-core", "candle_core", "candle_nn"], "runtime/tensor/"),
+const WRAPPED: [(&[&str], &str); 2] = [
     (&["wasmtime"], "runtime/plugin-host/"),
     (&["hf-hub", "hf_hub"], "runtime/hub/"),
 ];

@@ -1,0 +1,131 @@
+//! Small weights and batches, and results in double precision to compare with.
+
+use std::collections::BTreeMap;
+
+use runtime_graph::{Builder, Catalog, DType, Value};
+use runtime_tensor::{Batch, Device, Matrix, Precision, StoredTensor, Weights, compile};
+
+pub(crate) const VOCABULARY: u32 = 23;
+pub(crate) const WIDTH: u32 = 12;
+
+/// Weights in memory, by name.
+pub(crate) struct Memory(pub(crate) BTreeMap<String, (Vec<u32>, Vec<f32>)>);
+
+impl Memory {
+    pub(crate) fn new(shapes: &[(&str, &[u32])]) -> Self {
+        let mut random = Random(7);
+        let tensors = shapes.iter().map(|(name, shape)| {
+            let count = shape.iter().product::<u32>();
+            ((*name).to_owned(), (shape.to_vec(), (0..count).map(|_| random.number()).collect()))
+        });
+        Self(tensors.collect())
+    }
+
+    pub(crate) fn catalog(&self) -> Catalog {
+        Catalog::new(self.0.iter().map(|(name, (shape, _))| (name.clone(), shape.clone(), DType::F32)), "")
+    }
+
+    pub(crate) fn wide(&self, name: &str) -> Vec<f64> {
+        self.0[name].1.iter().map(|x| f64::from(*x)).collect()
+    }
+}
+
+impl Weights for Memory {
+    fn read(&self, name: &str) -> Result<StoredTensor<'_>, Box<dyn std::error::Error + Send + Sync>> {
+        let (shape, numbers) = self.0.get(name).ok_or("no such tensor")?;
+        let shape = shape.iter().map(|size| *size as usize).collect();
+        let bytes = numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>().into();
+        Ok(StoredTensor { dtype: DType::F32, shape, bytes })
+    }
+}
+
+/// A small generator (xorshift), so that runs are the same.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    pub(crate) fn below(&mut self, limit: u32) -> u32 {
+        u32::try_from(self.next() % u64::from(limit)).expect("below a u32")
+    }
+
+    pub(crate) fn number(&mut self) -> f32 {
+        f32::from(u16::try_from(self.next() % 4001).expect("below 4001")) / 1000.0 - 2.0
+    }
+}
+
+pub(crate) fn weights() -> Memory {
+    let (v, h) = (VOCABULARY, WIDTH);
+    Memory::new(&[
+        ("words.weight", &[v, h]),
+        ("q.weight", &[h, h]),
+        ("q.bias", &[h]),
+        ("k.weight", &[h / 2, h]),
+        ("v.weight", &[h / 2, h]),
+        ("norm.weight", &[h]),
+        ("norm.bias", &[h]),
+        ("wide.weight", &[37, h]),
+        ("wide.bias", &[37]),
+        ("gated.weight", &[2 * h + 8, h]),
+        ("near.weight", &[h, h, 3]),
+        ("near.bias", &[h]),
+        ("groups.weight", &[2 * h, h / 3, 5]),
+        ("buckets.weight", &[16, 4]),
+        ("distances.weight", &[16, h]),
+    ])
+}
+
+/// Sequences of these lengths, with random tokens; every third token's row is asked for.
+pub(crate) fn batch(lengths: &[usize]) -> Batch {
+    let mut random = Random(11);
+    let mut batch = Batch::new();
+    for length in lengths {
+        let ids: Vec<u32> = (0..*length).map(|_| random.below(VOCABULARY)).collect();
+        batch.push(&ids, &[]);
+    }
+    (0..batch.tokens()).step_by(3).for_each(|token| batch.ask_row(u32::try_from(token).expect("few tokens")));
+    batch
+}
+
+pub(crate) const BATCHES: &[&[usize]] = &[&[5], &[1], &[3, 0, 1, 70, 2], &[0], &[33, 32, 31]];
+
+pub(crate) fn run(weights: &Memory, batch: &Batch, describe: impl Fn(&Builder, &Value) -> Value) -> Matrix {
+    let (builder, recording) = Builder::native("test", weights.catalog());
+    let x = builder.embedding("words").rows(&builder.token_ids());
+    builder.output("y", &describe(&builder, &x));
+    let graph = recording.finish().expect("the graph is well formed");
+    let plan = compile(&graph, weights, Device::Cpu, Precision::F32).expect("it compiles");
+    plan.run(batch).expect("it runs").get("y").expect("it has an output").clone()
+}
+
+pub(crate) type Wide = Vec<Vec<f64>>;
+
+pub(crate) fn embedded(weights: &Memory, batch: &Batch) -> Wide {
+    let (words, width) = (weights.wide("words.weight"), WIDTH as usize);
+    batch.token_ids().iter().map(|id| words[*id as usize * width..][..width].to_vec()).collect()
+}
+
+pub(crate) fn product(x: &Wide, weight: &[f64], bias: Option<&[f64]>) -> Wide {
+    let row = |x: &Vec<f64>| {
+        let outputs = weight.chunks(x.len()).enumerate();
+        let dot = |w: &[f64]| w.iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
+        outputs.map(|(index, w)| dot(w) + bias.map_or(0.0, |bias| bias[index])).collect()
+    };
+    x.iter().map(row).collect()
+}
+
+pub(crate) fn agree(what: &str, found: &Matrix, expected: &Wide) {
+    assert_eq!(found.rows, expected.len(), "{what}: rows");
+    for (index, expected) in expected.iter().enumerate() {
+        for (found, expected) in found.row(index).iter().zip(expected) {
+            let error = (f64::from(*found) - expected).abs();
+            assert!(error <= 2e-5 * (1.0 + expected.abs()), "{what}, row {index}: {found}, not {expected}");
+        }
+        assert_eq!(found.width, expected.len(), "{what}: width");
+    }
+}
