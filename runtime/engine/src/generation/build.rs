@@ -83,7 +83,11 @@ impl<'a> Builder<'a> {
         if let Err(Error::Param(error)) = &built
             && let Some((_, value)) = step.params.iter().find(|(name, _)| *name == error.key)
         {
-            self.problems.push(place(error, value));
+            let problem = value.problem(Exit::Config, &error.message);
+            self.problems.push(match &error.hint {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            });
             return None;
         }
         let built = match built {
