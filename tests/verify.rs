@@ -160,7 +160,7 @@ fn the_index_says_which_cases_there_are() {
 #[test]
 fn wrong_names_and_folders_are_told() {
     let set = Set::new();
-    let _told = set.verify(&[]).exits(66).says(&["there are no cases in", "tests/record.py"]);
+    let _told = set.verify(&[]).exits(66).says(&["there are no cases in", "record.py"]);
     set.case(ALL, |_| {});
     let _told = set.verify(&["--task", "text-clasification"]).exits(64).says(&["did you mean `text-classification`?"]);
     let _told = set.verify(&["--model", "bert-emotions"]).exits(64).says(&["did you mean `bert-emotion`?"]);
