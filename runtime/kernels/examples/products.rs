@@ -37,17 +37,18 @@ fn measure(threads: usize, precision: Precision, rows: usize, inputs: usize, out
     let finish = Finish { bias: Some(&bias), activation, ..Finish::default() };
     let product = Product { x: &x, weight: &weight, finish };
     let operations = 2.0 * (rows * inputs * outputs) as f64;
-    let repeats = (4e9 / operations).clamp(3.0, 2000.0) as usize;
+    // Rounds of some milliseconds.
+    let repeats = (400_000_000 / (rows * inputs * outputs)).clamp(1, 400);
     let mut quantized = Quantized::new();
     Team::of(threads, |team| {
         let mut best = f64::MAX;
         product.run(team, &mut quantized, &mut to);
         for _ in 0..5 {
             let start = Instant::now();
-            for _ in 0..repeats.div_ceil(5) {
+            for _ in 0..repeats {
                 product.run(team, &mut quantized, &mut to);
             }
-            best = best.min(start.elapsed().as_secs_f64() / repeats.div_ceil(5) as f64);
+            best = best.min(start.elapsed().as_secs_f64() / repeats as f64);
         }
         operations / best / 1e9
     })

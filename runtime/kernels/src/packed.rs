@@ -10,6 +10,9 @@ use rayon::prelude::*;
 use crate::aligned::{Aligned, Number};
 use crate::simd::Isa;
 
+/// The largest weight in bytes: twice 255 times it is below 2^15.
+const LARGEST: f32 = 63.0;
+
 /// How the numbers of a weight are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Precision {
@@ -18,8 +21,8 @@ pub enum Precision {
     F32,
     /// The upper half of a single, widened in the kernel; sums are in single precision.
     Bf16,
-    /// Bytes with a factor for each output. Activations become bytes too, with a factor and a zero point for each row,
-    /// and sums are exact integers.
+    /// Whole numbers from -63 to 63 with a factor for each output. Activations become bytes, with a factor and a zero point
+    /// for each row, and sums are exact: with 7 bits, the pairs of products that AVX2 adds up in 16 bits stay in them.
     Int8,
 }
 
@@ -145,13 +148,13 @@ impl Rows<'_> {
         panels.zip(factors).enumerate().for_each(|(panel, (to, (scales, sums)))| {
             for (column, row) in self.of_panel(panel) {
                 let largest = row.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
-                let scale = largest / 127.0;
+                let scale = largest / LARGEST;
                 let factor = if scale > 0.0 { 1.0 / scale } else { 0.0 };
                 scales[column] = scale;
                 sums[column] = 0;
                 for (index, x) in row.iter().enumerate() {
-                    #[expect(clippy::cast_possible_truncation, reason = "it lies between -127 and 127")]
-                    let byte = (x * factor).round().clamp(-127.0, 127.0) as i8;
+                    #[expect(clippy::cast_possible_truncation, reason = "it lies between -63 and 63")]
+                    let byte = (x * factor).round().clamp(-LARGEST, LARGEST) as i8;
                     to[(index / group * self.panel + column) * group + index % group] = byte;
                     sums[column] += i32::from(byte);
                 }

@@ -109,7 +109,7 @@ impl Shared {
         let work: *const Work<'_> = work;
         // SAFETY: only the lifetime changes; nobody uses the pointer once no helper is inside, which `close` waits for
         // before this frame ends, also where it ends by a panic.
-        #[expect(unsafe_code, clippy::missing_transmute_annotations, reason = "helpers borrow from this frame")]
+        #[expect(unsafe_code, reason = "helpers borrow from this frame")]
         let work: *const Work<'static> = unsafe { std::mem::transmute(work) };
         // SAFETY: no step is open and no helper is inside, so nobody else looks.
         #[expect(unsafe_code, reason = "the other side of `take_tasks`")]

@@ -37,25 +37,25 @@ impl<W: Weight> Tile<W> {
             let at = |row: usize, vector: usize| self.c.add(row * self.c_stride + vector * S::LANES);
             let mut sums = [[S::splat(0.0); VECTORS]; ROWS];
             if self.accumulate {
-                for row in 0..ROWS {
-                    for vector in 0..VECTORS {
-                        sums[row][vector] = S::load(at(row, vector));
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    for (vector, sum) in sums.iter_mut().enumerate() {
+                        *sum = S::load(at(row, vector));
                     }
                 }
             }
             for k in 0..self.depth {
                 let b: [S::Vector; VECTORS] =
                     std::array::from_fn(|vector| W::load::<S>(self.b.add((k * VECTORS + vector) * S::LANES)));
-                for row in 0..ROWS {
+                for (row, sums) in sums.iter_mut().enumerate() {
                     let a = S::splat(*self.a.add(row * self.a_stride + k));
-                    for vector in 0..VECTORS {
-                        sums[row][vector] = S::multiply_add(a, b[vector], sums[row][vector]);
+                    for (sum, b) in sums.iter_mut().zip(b) {
+                        *sum = S::multiply_add(a, b, *sum);
                     }
                 }
             }
-            for row in 0..ROWS {
-                for vector in 0..VECTORS {
-                    S::store(at(row, vector), sums[row][vector]);
+            for (row, sums) in sums.iter().enumerate() {
+                for (vector, sum) in sums.iter().enumerate() {
+                    S::store(at(row, vector), *sum);
                 }
             }
         }

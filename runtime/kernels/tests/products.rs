@@ -67,7 +67,7 @@ fn dot(x: &[f32], weight: &[f32]) -> f64 {
 /// The product of bytes as the crate's documentation has it, computed plainly.
 fn quantized(x: &[f32], weight: &[f32]) -> (f64, f64) {
     let largest = weight.iter().fold(0.0f32, |largest, w| largest.max(w.abs()));
-    let scale = largest / 127.0;
+    let scale = largest / 63.0;
     let (low, high) = x.iter().fold((0.0f32, 0.0f32), |(low, high), x| (low.min(*x), high.max(*x)));
     let step = (high - low) / 255.0;
     let zero = (-low / step).round();

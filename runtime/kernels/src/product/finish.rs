@@ -30,7 +30,7 @@ impl Finish<'_> {
         assert!(matrices.iter().flatten().all(|matrix| matrix.len() == rows * outputs), "of the shape of the result");
     }
 
-    /// Finishes some rows and columns of `to`, but for the norm.
+    /// Finishes some rows and columns of `to`, but for what [`Self::rows`] does.
     #[inline(always)]
     pub(super) fn tile<S: Simd>(&self, to: &Shared<'_, f32>, width: usize, rows: Range<usize>, columns: Range<usize>) {
         for row in rows {
@@ -47,8 +47,25 @@ impl Finish<'_> {
             if let Some(factor) = self.factor {
                 combine(to, &factor[range.clone()], |to, factor| to * factor);
             }
+        }
+    }
+
+    /// Finishes whole rows of `to`, which other operands are read best by.
+    #[inline(always)]
+    pub(super) fn rows(&self, to: &Shared<'_, f32>, width: usize, rows: Range<usize>) {
+        if self.add.is_none() && self.norm.is_none() {
+            return;
+        }
+        for row in rows {
+            let range = row * width..(row + 1) * width;
+            // SAFETY: the task has these rows to itself.
+            #[expect(unsafe_code, reason = "rows are cut up among tasks")]
+            let to = unsafe { to.part(range.clone()) };
             if let Some(add) = self.add {
                 combine(to, &add[range], |to, add| to + add);
+            }
+            if let Some(norm) = &self.norm {
+                norm.row(to);
             }
         }
     }

@@ -158,7 +158,7 @@ impl Kernel for Bytes<'_> {
                 self.tile::<S>(panel, rows);
             }
         }
-        self.block.normalise();
+        self.block.finish_rows();
     }
 }
 

@@ -27,6 +27,9 @@ const DEPTH: usize = 384;
 /// Fewer rows for each thread than this are shared by columns.
 const ROWS_FOR_A_THREAD: usize = 32;
 
+/// Rows that are finished in a task of their own.
+const FINISHED_ROWS: usize = 16;
+
 /// Multiplications that are not worth a second thread.
 const SMALL: usize = 1 << 15;
 
@@ -70,11 +73,29 @@ impl Product<'_> {
                 }
             }
         });
-        if let (Some(norm), true) = (&self.finish.norm, cut.columns > 1) {
-            // SAFETY: all tasks are done.
-            #[expect(unsafe_code, reason = "the result was cut up until here")]
-            norm.run_in_place(team, unsafe { to.part(0..rows * outputs) });
+        if cut.columns > 1 && (self.finish.add.is_some() || self.finish.norm.is_some()) {
+            team.each(rows.div_ceil(FINISHED_ROWS), &|task, _| {
+                let rows = task * FINISHED_ROWS..rows.min((task + 1) * FINISHED_ROWS);
+                self.weight.isa.run(Rows { finish: &self.finish, to: &to, width: outputs, rows });
+            });
         }
+    }
+}
+
+/// What is done to whole rows after tasks that had some of their columns each.
+struct Rows<'a> {
+    finish: &'a Finish<'a>,
+    to: &'a Shared<'a, f32>,
+    width: usize,
+    rows: Range<usize>,
+}
+
+impl Kernel for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        self.finish.rows(self.to, self.width, self.rows);
     }
 }
 
@@ -148,18 +169,12 @@ impl Block<'_> {
         panel * S::PANEL..((panel + 1) * S::PANEL).min(self.product.weight.outputs)
     }
 
-    /// Normalises the rows, where this task has all their columns.
+    /// Finishes the rows, where this task has all their columns.
     #[inline(always)]
-    fn normalise(&self) {
+    fn finish_rows(&self) {
         let outputs = self.product.weight.outputs;
-        let Some(norm) = &self.product.finish.norm else { return };
-        if self.panels != (0..outputs.div_ceil(self.product.weight.isa.panel())) {
-            return;
-        }
-        for row in self.rows.clone() {
-            // SAFETY: the task has these rows to itself.
-            #[expect(unsafe_code, reason = "rows are cut up among tasks")]
-            norm.row(unsafe { self.to.part(row * outputs..(row + 1) * outputs) });
+        if self.panels == (0..outputs.div_ceil(self.product.weight.isa.panel())) {
+            self.product.finish.rows(self.to, outputs, self.rows.clone());
         }
     }
 }
@@ -191,7 +206,7 @@ impl<W: Weight> Kernel for Floats<'_, W> {
                 }
             }
         }
-        self.block.normalise();
+        self.block.finish_rows();
     }
 }
 

@@ -21,7 +21,7 @@ impl Simd for Avx2 {
     const PANEL: usize = VECTORS * Self::LANES;
     const ROWS: usize = 6;
     const FUSED: bool = true;
-    const GROUP: usize = 2;
+    const GROUP: usize = 4;
 
     type Vector = __m256;
 
@@ -66,25 +66,25 @@ impl Simd for Avx2 {
     }
 }
 
-/// Widens weights to 16 bits and multiplies pairs (`vpmaddwd`): exact, where products of bytes (`vpmaddubsw`) saturate.
+/// Products of bytes in pairs (`vpmaddubsw`), whose 16 bits hold them since weights have 7, and the sums of two pairs.
 #[inline(always)]
 unsafe fn integers<const ROWS: usize>(tile: IntegerTile) {
     unsafe {
+        let ones = _mm256_set1_epi16(1);
         let mut sums = [[_mm256_setzero_si256(); VECTORS]; ROWS];
         for group in 0..tile.groups {
-            let b: [__m256i; VECTORS] = std::array::from_fn(|vector| {
-                _mm256_cvtepi8_epi16(_mm_loadu_si128(tile.b.add((group * VECTORS + vector) * 16).cast()))
-            });
-            for row in 0..ROWS {
+            let b: [__m256i; VECTORS] =
+                std::array::from_fn(|vector| _mm256_loadu_si256(tile.b.add((group * VECTORS + vector) * 32).cast()));
+            for (row, sums) in sums.iter_mut().enumerate() {
                 let a = _mm256_set1_epi32((*tile.a.add(row * tile.a_stride + group)).cast_signed());
-                for vector in 0..VECTORS {
-                    sums[row][vector] = _mm256_add_epi32(sums[row][vector], _mm256_madd_epi16(a, b[vector]));
+                for (sum, b) in sums.iter_mut().zip(b) {
+                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
                 }
             }
         }
-        for row in 0..ROWS {
-            for vector in 0..VECTORS {
-                _mm256_storeu_si256(tile.c.add((row * VECTORS + vector) * 8).cast(), sums[row][vector]);
+        for (row, sums) in sums.iter().enumerate() {
+            for (vector, sum) in sums.iter().enumerate() {
+                _mm256_storeu_si256(tile.c.add((row * VECTORS + vector) * 8).cast(), *sum);
             }
         }
     }

@@ -74,16 +74,16 @@ unsafe fn integers<const ROWS: usize>(tile: IntegerTile) {
         for group in 0..tile.groups {
             let b: [__m512i; VECTORS] =
                 std::array::from_fn(|vector| _mm512_loadu_si512(tile.b.add((group * VECTORS + vector) * 64).cast()));
-            for row in 0..ROWS {
+            for (row, sums) in sums.iter_mut().enumerate() {
                 let a = _mm512_set1_epi32((*tile.a.add(row * tile.a_stride + group)).cast_signed());
-                for vector in 0..VECTORS {
-                    sums[row][vector] = _mm512_dpbusd_epi32(sums[row][vector], a, b[vector]);
+                for (sum, b) in sums.iter_mut().zip(b) {
+                    *sum = _mm512_dpbusd_epi32(*sum, a, b);
                 }
             }
         }
-        for row in 0..ROWS {
-            for vector in 0..VECTORS {
-                _mm512_storeu_si512(tile.c.add((row * VECTORS + vector) * 16).cast(), sums[row][vector]);
+        for (row, sums) in sums.iter().enumerate() {
+            for (vector, sum) in sums.iter().enumerate() {
+                _mm512_storeu_si512(tile.c.add((row * VECTORS + vector) * 16).cast(), *sum);
             }
         }
     }

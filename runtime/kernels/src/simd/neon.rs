@@ -71,18 +71,18 @@ unsafe fn integers<const ROWS: usize>(tile: IntegerTile) {
         for group in 0..tile.groups {
             let b: [int16x8_t; VECTORS] =
                 std::array::from_fn(|vector| vmovl_s8(vld1_s8(tile.b.add((group * VECTORS + vector) * 8))));
-            for row in 0..ROWS {
+            for (row, sums) in sums.iter_mut().enumerate() {
                 let a = vreinterpretq_s16_u32(vdupq_n_u32(*tile.a.add(row * tile.a_stride + group)));
-                for vector in 0..VECTORS {
-                    let low = vmull_s16(vget_low_s16(a), vget_low_s16(b[vector]));
-                    let high = vmull_high_s16(a, b[vector]);
-                    sums[row][vector] = vaddq_s32(sums[row][vector], vpaddq_s32(low, high));
+                for (sum, b) in sums.iter_mut().zip(b) {
+                    let low = vmull_s16(vget_low_s16(a), vget_low_s16(b));
+                    let high = vmull_high_s16(a, b);
+                    *sum = vaddq_s32(*sum, vpaddq_s32(low, high));
                 }
             }
         }
-        for row in 0..ROWS {
-            for vector in 0..VECTORS {
-                vst1q_s32(tile.c.add((row * VECTORS + vector) * 4), sums[row][vector]);
+        for (row, sums) in sums.iter().enumerate() {
+            for (vector, sum) in sums.iter().enumerate() {
+                vst1q_s32(tile.c.add((row * VECTORS + vector) * 4), *sum);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Numbers to compute with.
 
 /// Numbers between -1 and 1 that look random, the same for the same seed.
-pub fn numbers(seed: u64, count: usize) -> Vec<f32> {
+pub(crate) fn numbers(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let number = |_| {
         state ^= state << 13;
@@ -13,6 +13,6 @@ pub fn numbers(seed: u64, count: usize) -> Vec<f32> {
 }
 
 /// The bits of numbers, which tell also zeros of different signs apart.
-pub fn bits(numbers: &[f32]) -> Vec<u32> {
+pub(crate) fn bits(numbers: &[f32]) -> Vec<u32> {
     numbers.iter().map(|x| x.to_bits()).collect()
 }

@@ -113,8 +113,8 @@ impl Arena {
     /// The indices of an input.
     pub(super) fn ids<'a>(&'a self, batch: &'a Batch, ids: Ids) -> &'a [u32] {
         match ids {
-            Ids::TokenIds => batch.token_ids(),
-            Ids::TokenTypes => batch.token_types(),
+            Ids::Tokens => batch.token_ids(),
+            Ids::Types => batch.token_types(),
             Ids::Positions => batch.positions(),
             Ids::Counted(number) => &self.counted[number],
         }

@@ -36,7 +36,6 @@ struct Output {
 
 enum Source {
     Computed(Home),
-    /// A constant of this many columns.
     Constant(Matrix),
 }
 
@@ -130,8 +129,8 @@ type Counting = (u32, Option<u32>);
 /// Where a plan has the indices of an input from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ids {
-    TokenIds,
-    TokenTypes,
+    Tokens,
+    Types,
     Positions,
     /// Positions that are counted in another way, by their number in [`Layout::countings`].
     Counted(usize),
@@ -140,8 +139,8 @@ enum Ids {
 impl Ids {
     fn new(input: Input, countings: &mut Vec<Counting>) -> Self {
         match input {
-            Input::TokenIds => Self::TokenIds,
-            Input::TokenTypes => Self::TokenTypes,
+            Input::TokenIds => Self::Tokens,
+            Input::TokenTypes => Self::Types,
             Input::Positions { first: 0, padding: None } => Self::Positions,
             Input::Positions { first, padding } => {
                 let known = countings.iter().position(|counting| *counting == (first, padding));

@@ -29,6 +29,9 @@ pub(super) fn compile(graph: &Graph, weights: &dyn Weights, precision: Precision
     lowering.finish()
 }
 
+/// What tells packed weights apart: the names and rows that they hold, and how.
+type PackedKey = (Vec<(String, Range<usize>)>, Precision);
+
 /// Who reads a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum User {
@@ -50,7 +53,7 @@ struct Lowering<'g> {
     steps: Vec<Step>,
     constants: Constants,
     /// The numbers of packed weights and of tables, by the names and rows that they hold.
-    packed: HashMap<(Vec<(String, Range<usize>)>, Precision), usize>,
+    packed: HashMap<PackedKey, usize>,
     tables: HashMap<String, usize>,
     layout: Layout,
     /// Rows and columns of the values that steps write.
