@@ -73,8 +73,8 @@ pub enum Error {
     },
     /// A question fills the windows in which a context is read.
     #[error(
-        "the question has {tokens} tokens, which leaves {room} of a window's {window} for the context, of which \
-         windows share {stride}"
+        "the question has {tokens} tokens, which leaves {room} of the {window} of a window for the context, and \
+         windows overlap by {stride}"
     )]
     QuestionTooLong {
         /// Tokens of the question.
