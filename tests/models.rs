@@ -10,7 +10,7 @@ use runtime_engine::{Options, Registry, ZeroShot, ZeroShotOptions};
 use runtime_graph::Head;
 use runtime_models::{Model, ModelFolder, PLUGIN_FILE};
 use runtime_pipeline::Template;
-use runtime_tensor::{Batch, Device};
+use runtime_tensor::{Batch, Device, Precision};
 use runtime_tests::{Floats, Project, Tensors, copy_folder, golden_model, guest, root};
 use serde_json::{Value, json};
 
@@ -46,7 +46,14 @@ fn rewrite(project: &Project, floats: Floats, name: impl Fn(String) -> String) {
 fn load(folder: &Path) -> Result<Model, runtime_models::Error> {
     let folder = ModelFolder::new(folder);
     let config = folder.config()?;
-    Model::load(&folder, &config, Model::built_in(&folder, &config)?, Head::SequenceClassification, Device::Cpu)
+    Model::load(
+        &folder,
+        &config,
+        Model::built_in(&folder, &config)?,
+        Head::SequenceClassification,
+        Device::Cpu,
+        Precision::F32,
+    )
 }
 
 /// The logits of each of the texts.

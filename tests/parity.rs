@@ -56,7 +56,7 @@ fn both_forms_record_one_graph_and_compute_the_same_bits() {
 #[test]
 fn a_graph_that_would_take_the_hosts_time_is_refused_before_it_runs() {
     let folder = ModelFolder::new(root().join(FOLDERS[1]));
-    let loaded = registry().load(&folder, Some(&guest("examples/costly_graph")), Head::SequenceClassification);
+    let loaded = registry().load(&folder, Some(guest("examples/costly_graph").as_path()), Head::SequenceClassification);
     match loaded.err() {
         Some(Error::Model(ModelError::Compile { source: TensorError::TooCostly { needs, limit, .. }, .. })) => {
             assert!(needs > limit);

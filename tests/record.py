@@ -16,7 +16,7 @@ runs, of other tasks, models or parameters, add to the same DIR. Where Python fa
     token-classification       text                                        transformers
     question-answering         question, context                           transformers 4 (5 has no such pipeline)
     fill-mask                  text                                        transformers
-    feature-extraction         text                                        transformers
+    feature-extraction         text, text_pair                             transformers
     hidden-states              texts, text_pairs                           transformers
     sentence-embedding         texts                                       sentence-transformers
     similarity                 text, text_pair                             sentence-transformers
@@ -103,7 +103,8 @@ class Transformers:
         return {"result": self.pipe(fields["text"], **params)}
 
     def feature_extraction(self, fields, params):
-        return {"result": self.pipe(fields["text"], truncation=True, **params)}
+        pair = {"text_pair": fields["text_pair"]} if "text_pair" in fields else {}
+        return {"result": self.pipe(fields["text"], tokenize_kwargs={"truncation": True, **pair}, **params)}
 
     def hidden_states(self, fields, params):
         pairs = {"text_pair": fields["text_pairs"]} if "text_pairs" in fields else {}

@@ -55,7 +55,7 @@ fn column(results: &[Value], name: &str) -> Vec<Value> {
 #[test]
 fn a_step_gives_what_the_task_alone_gives() {
     let project = examples();
-    let params = ["data/news.jsonl", "--param", "aggregation_strategy=first", "--param", "stride=64"];
+    let params = ["data/news.jsonl", "--param", "aggregation_strategy=first", "--param", "stride=32"];
     let alone = task(&project, "ner", "bert-ner", &params);
     let found = run(&project, "ner.toml", &[]).exits(0);
     assert_eq!(found.field("entities"), alone);
@@ -131,6 +131,7 @@ fn mistakes_are_told_at_their_places() {
     let set = |set: &str| run(&project, "ner.toml", &["--set", set]);
     let _typo = set("aggregation_strategy=smple").exits(78).says(&["cannot be `smple`", "did you mean `simple`?"]);
     let _words = set("steps.names.is_split_into_words=true").exits(65).says(&["news.jsonl:1: "]);
+    let _fit = set("stride=1000").exits(78).says(&["`stride` is 1000", "--set stride=1000:1:8", "it can be at most"]);
     let other = golden_model("bert-qa").to_string_lossy().into_owned();
     let run = project.run(["run", "ner.toml", "--set", &format!("models.ner.source={other:?}")]).exits(78);
     let _said = run.says(&["cannot do token-classification", "question-answering", "ner.toml:"]);
@@ -138,7 +139,8 @@ fn mistakes_are_told_at_their_places() {
     project.write("long.jsonl", long);
     let cut = run_long(&project, &[]).exits(0);
     let _told = cut.says(&["1 text longer than a model takes, cut off"]);
-    let _refused = run_long(&project, &["--set", "steps.toxic.truncate=false"]).exits(65).says(&["the model takes 64"]);
+    let _refused =
+        run_long(&project, &["--set", "steps.toxic.truncate=false"]).exits(65).says(&["the model takes 128"]);
 }
 
 fn run_long(project: &Project, arguments: &[&str]) -> Finished {

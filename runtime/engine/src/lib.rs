@@ -19,7 +19,7 @@ mod zero_shot;
 pub use architecture::Architecture;
 pub use error::Error;
 pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies, type_name};
-pub use registry::{LoadedModel, Options, Registry};
+pub use registry::{LoadOptions, LoadedModel, Options, Registry};
 pub use runtime_tensor::Device;
 pub use scheduler::ScheduleError;
 pub use sentence::SentenceError;

@@ -9,7 +9,8 @@ use runtime_graph::{Graph, Head};
 use runtime_hub::{Hub, ModelSource, Settings};
 use runtime_models::{Model, ModelFolder};
 use runtime_plugin_host::{Limits, Plugin, PluginHost};
-use runtime_tensor::Device;
+use runtime_tasks::Dtype;
+use runtime_tensor::{Device, Precision};
 
 use crate::memo::Memo;
 use crate::scheduler::{Scheduler, TOKEN_BUDGET};
@@ -38,12 +39,28 @@ pub struct Registry {
     loads: AtomicUsize,
 }
 
+/// How a folder's model is loaded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions<'a> {
+    /// A plugin that describes it, instead of a built-in architecture or the one that the folder brings along.
+    pub plugin: Option<&'a Path>,
+    /// What its weights are computed in.
+    pub dtype: Dtype,
+}
+
+impl<'a> From<Option<&'a Path>> for LoadOptions<'a> {
+    fn from(plugin: Option<&'a Path>) -> Self {
+        Self { plugin, ..Self::default() }
+    }
+}
+
 /// All that defines a loaded model; two equal keys are the same model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     files: Vec<Option<Stamp>>,
     plugin: Option<String>,
     head: Head,
+    dtype: Dtype,
 }
 
 /// A model with its queue.
@@ -100,24 +117,36 @@ impl Registry {
         Ok(Model::graph(folder, &config, &architecture, head)?)
     }
 
-    /// The model of a folder, described by `plugin` where one is named.
+    /// The model of a folder with a head.
     ///
     /// # Errors
     /// Where a file is missing or damaged, or the parts do not fit together.
-    pub fn load(&self, folder: &ModelFolder, plugin: Option<&Path>, head: Head) -> Result<Arc<LoadedModel>, Error> {
+    pub fn load<'a>(
+        &self,
+        folder: &ModelFolder,
+        how: impl Into<LoadOptions<'a>>,
+        head: Head,
+    ) -> Result<Arc<LoadedModel>, Error> {
+        let LoadOptions { plugin, dtype } = how.into();
         let config = folder.config()?;
         let architecture = Architecture::choose(folder, &config, plugin, |path| self.plugin(path))?;
         let key = Key {
             files: folder.files().iter().map(|file| Stamp::of(file)).collect(),
             plugin: architecture.digest(),
             head,
+            dtype,
         };
         // Held while loading, so that two users of a model do not load it twice.
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(loaded) = models.get(&key).and_then(Weak::upgrade) {
             return Ok(loaded);
         }
-        let model = Model::load(folder, &config, &architecture, head, self.options.device)?;
+        let precision = match dtype {
+            Dtype::F32 => Precision::F32,
+            Dtype::Bf16 => Precision::Bf16,
+            Dtype::Int8 => Precision::Int8,
+        };
+        let model = Model::load(folder, &config, &architecture, head, self.options.device, precision)?;
         self.loads.fetch_add(1, Ordering::Relaxed);
         let memo = Memo::new(self.options.memo);
         let scheduler = Scheduler::start(Arc::clone(&model.plan), model.head, TOKEN_BUDGET, memo);

@@ -52,6 +52,10 @@ pub(crate) fn lacking(repo: &Repo, snapshot: &Path) -> Result<Option<String>, Er
     if let Some(file) = [CONFIG, TOKENIZER].into_iter().find(|file| absent(file)) {
         return Ok(Some(file.to_owned()));
     }
+    let layers = modules(snapshot)?.into_iter().filter(Module::has_weights);
+    if let Some(file) = layers.map(|layer| format!("{}/{WEIGHTS}", layer.path)).find(|file| absent(file)) {
+        return Ok(Some(file));
+    }
     match (absent(WEIGHTS), absent(INDEX)) {
         (false, _) => Ok(None),
         (true, true) => Ok(Some(WEIGHTS.to_owned())),
@@ -75,18 +79,31 @@ pub(crate) fn shards(repo: &Repo, snapshot: &Path) -> Result<BTreeSet<String>, E
     Ok(shards)
 }
 
-/// The folders of a sentence-transformers model's modules, as `modules.json` names them; none without the file.
-pub(crate) fn modules(snapshot: &Path) -> Result<Vec<String>, Error> {
-    #[derive(Deserialize)]
-    struct Module {
-        path: String,
+/// A module of a sentence-transformers model.
+#[derive(Deserialize)]
+pub(crate) struct Module {
+    /// Its folder.
+    pub(crate) path: String,
+    /// Its class.
+    #[serde(default, rename = "type")]
+    class: String,
+}
+
+impl Module {
+    /// Whether it cannot do without weights of its own.
+    fn has_weights(&self) -> bool {
+        self.class.rsplit('.').next() == Some("Dense")
     }
+}
+
+/// A sentence-transformers model's modules with a folder, as `modules.json` names them; none without the file.
+pub(crate) fn modules(snapshot: &Path) -> Result<Vec<Module>, Error> {
     let path = snapshot.join(MODULES);
     if !path.exists() {
         return Ok(Vec::new());
     }
     let modules: Vec<Module> = read_json(&path)?;
-    Ok(modules.into_iter().map(|module| module.path).filter(|path| !path.is_empty()).collect())
+    Ok(modules.into_iter().filter(|module| !module.path.is_empty()).collect())
 }
 
 /// Fails unless `name`, joined to a folder, stays below it.

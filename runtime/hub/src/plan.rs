@@ -35,9 +35,10 @@ pub(crate) fn first<'a>(repo: &Repo, listed: &BTreeSet<&'a str>) -> Result<Vec<&
 /// # Errors
 /// Where one of those files is malformed, or names weights that are not there.
 pub(crate) fn second(repo: &Repo, listed: &BTreeSet<&str>, snapshot: &Path) -> Result<Vec<String>, Error> {
-    let configs = cache::modules(snapshot)?.into_iter().map(|module| format!("{module}/{CONFIG}"));
-    // A module without parameters, such as normalization, may have no configuration.
-    let mut files: Vec<String> = configs.filter(|file| listed.contains(file.as_str())).collect();
+    let modules = cache::modules(snapshot)?.into_iter();
+    let named = modules.flat_map(|module| [CONFIG, WEIGHTS].map(|file| format!("{}/{file}", module.path)));
+    // A module without parameters, such as normalization, may have neither configuration nor weights.
+    let mut files: Vec<String> = named.filter(|file| listed.contains(file.as_str())).collect();
     let weights =
         if listed.contains(INDEX) { cache::shards(repo, snapshot)? } else { BTreeSet::from([WEIGHTS.to_owned()]) };
     if let Some(file) = weights.iter().find(|file| !listed.contains(file.as_str())) {

@@ -16,7 +16,12 @@ use server::{COMMIT, Fault, Server};
 use tempfile::TempDir;
 
 const INDEX: &[u8] = br#"{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}"#;
-const MODULES: &[u8] = br#"[{"idx": 0, "path": ""}, {"idx": 1, "path": "1_Pooling"}, {"idx": 2, "path": "2_Norm"}]"#;
+const MODULES: &[u8] = br#"[
+    {"idx": 0, "path": "", "type": "sentence_transformers.models.Transformer"},
+    {"idx": 1, "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+    {"idx": 2, "path": "2_Dense", "type": "sentence_transformers.models.Dense"},
+    {"idx": 3, "path": "3_Norm", "type": "sentence_transformers.models.Normalize"}
+]"#;
 const SMALL: [(&str, &[u8]); 2] = [("config.json", b"{}"), ("tokenizer.json", b"{\"t\": 1}")];
 
 /// A hub with a cache of its own, which is empty.
@@ -70,6 +75,8 @@ fn files_below(folder: &Path) -> BTreeSet<String> {
 fn only_what_is_needed_is_downloaded() {
     let wanted = model_with(&[
         ("1_Pooling/config.json", b"{\"pooling\": 1}"),
+        ("2_Dense/config.json", b"{\"in_features\": 2}"),
+        ("2_Dense/model.safetensors", b"layer"),
         ("architecture.wasm", b"\0asm"),
         ("chat_template.jinja", b"{{ m }}"),
         ("model.safetensors", b"0123456789"),
@@ -78,6 +85,7 @@ fn only_what_is_needed_is_downloaded() {
     ]);
     let unwanted = [
         ("README.md", &b"x"[..]),
+        ("2_Dense/pytorch_model.bin", b"x"),
         ("modeling_name.py", b"x"),
         ("onnx/config.json", b"x"),
         ("onnx_config.json", b"x"),
@@ -115,6 +123,11 @@ fn only_what_is_needed_is_downloaded() {
     assert_eq!(client.fetch("main").unwrap(), folder);
     assert_eq!(client.fetch(COMMIT).unwrap(), folder);
     assert_eq!(server.requests().len(), requests.len(), "what is complete is not asked for again");
+
+    fs::remove_file(folder.join("2_Dense/model.safetensors")).unwrap();
+    let cached = client.hub.cached(&Repo::new("org/name", "main").unwrap());
+    let missing = matches!(&cached, Err(Error::Missing { file, .. }) if file == "2_Dense/model.safetensors");
+    assert!(missing, "{cached:?}");
 }
 
 #[test]

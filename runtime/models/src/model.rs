@@ -109,7 +109,7 @@ impl Model {
         describe.graph(folder, config, head, checkpoint.catalog(describe.base_prefix()))
     }
 
-    /// Loads the folder's model with a head, for a device. `config` is the folder's, as the architecture was chosen by.
+    /// Loads the folder's model with a head, for a device, its weights in a precision. `config` is the folder's, as the architecture was chosen by.
     ///
     /// # Errors
     /// Where a file is missing or damaged, or the parts do not fit together.
@@ -119,12 +119,12 @@ impl Model {
         describe: &dyn Describe,
         head: Head,
         device: Device,
+        precision: Precision,
     ) -> Result<Self, Error> {
         let checkpoint = folder.checkpoint()?;
         let graph = Self::describe(folder, config, &checkpoint, describe, head)?;
         // Parsing the tokenizer takes about as long as converting the weights.
-        let (tokenizer, plan) =
-            rayon::join(|| folder.tokenizer(), || compile(&graph, &checkpoint, device, Precision::F32));
+        let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, &checkpoint, device, precision));
         let tokenizer = tokenizer?;
         let plan = plan.map_err(|source| Error::Compile { folder: folder.path().to_owned(), source })?;
         check_vocabulary(folder, config, &graph, &tokenizer)?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use runtime_diagnostics::{Problem, Source, Span};
-use runtime_tasks::{InputType, OutputType, TaskKind, TaskOptions};
+use runtime_tasks::{Dtype, InputType, OutputType, TaskKind, TaskOptions};
 use serde_json::{Map, Value};
 
 use crate::name::Name;
@@ -76,6 +76,8 @@ pub struct Model {
     pub source: Spanned<String>,
     /// A sandboxed architecture to use instead of a built-in one, relative to the pipeline's folder.
     pub plugin: Option<Spanned<PathBuf>>,
+    /// What its weights are computed in.
+    pub dtype: Dtype,
 }
 
 /// `[[steps]]`.

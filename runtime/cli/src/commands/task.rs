@@ -9,7 +9,7 @@ use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::{self, FutureExt};
 use runtime_diagnostics::{Exit, Explain, Problem};
-use runtime_engine::{Error, Fields, Options, Registry, Task as Engine, TaskAnswer};
+use runtime_engine::{Error, Fields, LoadOptions, Options, Registry, Task as Engine, TaskAnswer};
 use runtime_hub::ModelSource;
 use runtime_tasks::{TaskKind, TaskOptions};
 
@@ -42,7 +42,8 @@ pub(crate) fn run(options: &Task) -> Result<Exit, Failure> {
     }
     let registry = Registry::new(Options { progress: true, ..Options::default() });
     let folder = registry.folder(&model)?;
-    let task = Engine::load(&registry, &folder, options.plugin.as_deref(), &task_options, !options.no_truncate)?;
+    let how = LoadOptions { plugin: options.plugin.as_deref(), dtype: options.dtype };
+    let task = Engine::load(&registry, &folder, how, &task_options, !options.no_truncate)?;
     let format = output.format(options.format);
     let pass = Pass { kind: options.task, input, output, format, limit: options.limit.unwrap_or(usize::MAX), given };
     pass.run(&Arc::new(task))

@@ -51,12 +51,12 @@ impl TaskSink {
         match &mut self.form {
             Form::Joined(sink) => {
                 let outputs = Map::from_iter([(RESULT.to_owned(), result)]);
-                join(&mut **sink, record, Answer { outputs, rungs: Vec::new(), time, truncated: 0 })
+                join(&mut **sink, record, &Answer { outputs, rungs: Vec::new(), time, truncated: 0 })
             }
             Form::Columns(sink) => {
                 let names = self.kind.outputs().iter().map(|(name, _)| (*name).to_owned());
                 let outputs = names.zip(self.kind.output_values(&result)).collect();
-                join(&mut **sink, record, Answer { outputs, rungs: Vec::new(), time, truncated: 0 })
+                join(&mut **sink, record, &Answer { outputs, rungs: Vec::new(), time, truncated: 0 })
             }
             Form::Bare(writer) => Ok(writeln!(writer, "{result}")?),
             Form::Readable(readable) => Ok(readable.write(record.line, &record.fields, &result)?),
@@ -73,10 +73,10 @@ impl TaskSink {
     }
 }
 
-fn join(sink: &mut dyn Sink, record: &Record, answer: Answer) -> Result<(), SinkError> {
+fn join(sink: &mut dyn Sink, record: &Record, answer: &Answer) -> Result<(), SinkError> {
     match answer.outputs.keys().find(|field| record.fields.contains_key(*field)) {
         Some(field) => Err(SinkError::Taken { field: field.clone() }),
-        None => sink.write(record, &answer),
+        None => sink.write(record, answer),
     }
 }
 

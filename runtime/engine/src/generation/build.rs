@@ -12,7 +12,7 @@ use runtime_pipeline::{self as pipeline, Labels, Pipeline, RungKind, StepKind};
 
 use super::{Does, Generation, RungNote, Step, beside};
 use crate::ladder::{Asks, Ladder, Rung};
-use crate::{Error, LoadedModel, Registry, Task, ZeroShot, ZeroShotOptions};
+use crate::{Error, LoadOptions, LoadedModel, Registry, Task, ZeroShot, ZeroShotOptions};
 
 impl Generation {
     /// Builds a pipeline: reads label files and loads what is not loaded yet. `base` is the folder that relative paths
@@ -77,13 +77,18 @@ impl<'a> Builder<'a> {
         }
         let model = self.declared(&step.model)?;
         let built = self.found(model).and_then(|(folder, plugin)| {
-            Task::load(self.registry, &folder, plugin.as_deref(), &step.options, step.truncate)
+            let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype };
+            Task::load(self.registry, &folder, how, &step.options, step.truncate)
         });
         // A parameter that does not fit the model is told where it is written.
         if let Err(Error::Param(error)) = &built
             && let Some((_, value)) = step.params.iter().find(|(name, _)| *name == error.key)
         {
-            self.problems.push(place(error, value));
+            let problem = value.problem(Exit::Config, &error.message);
+            self.problems.push(match &error.hint {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            });
             return None;
         }
         let built = match built {
@@ -138,9 +143,10 @@ impl<'a> Builder<'a> {
             return known.clone();
         }
         let model = self.declared(name)?;
-        let loaded = self
-            .found(model)
-            .and_then(|(folder, plugin)| self.registry.load(&folder, plugin.as_deref(), Head::SequenceClassification));
+        let loaded = self.found(model).and_then(|(folder, plugin)| {
+            let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype };
+            self.registry.load(&folder, how, Head::SequenceClassification)
+        });
         let loaded = self.placed(loaded, model);
         self.models.insert(name.value.to_string(), loaded.clone());
         loaded

@@ -57,11 +57,7 @@ impl Dense {
     /// Where its files are missing or wrong, or it asks for what is not supported.
     pub(super) fn read(folder: &ModelFolder) -> Result<Self, Error> {
         let file = JsonFile::read(folder, "config.json")?;
-        for name in ["module_input_name", "module_output_name"] {
-            if let Some(value) = file.get(name).filter(|value| *value != "sentence_embedding") {
-                return Err(file.wrong(name, value, "`sentence_embedding`").into());
-            }
-        }
+        file.check_names()?;
         let (inputs, outputs) = (file.required_size("in_features")?, file.required_size("out_features")?);
         let activation = file.text("activation_function")?.unwrap_or("torch.nn.modules.activation.Tanh");
         let found = ACTIVATIONS.iter().find(|(name, _)| activation_name(activation) == Some(name));

@@ -51,6 +51,15 @@ impl JsonFile {
         self.size(field)?.ok_or_else(absent)
     }
 
+    /// Refuses a module that is not applied to the text's vector.
+    pub(super) fn check_names(&self) -> Result<(), SentenceError> {
+        let other = ["module_input_name", "module_output_name"].into_iter().find_map(|name| {
+            let value = self.get(name).filter(|value| *value != "sentence_embedding")?;
+            Some(self.wrong(name, value, "`sentence_embedding`"))
+        });
+        other.map_or(Ok(()), Err)
+    }
+
     fn of_type<'a, T>(
         &'a self,
         field: &str,

@@ -6,6 +6,7 @@ use runtime_models::ModelFolder;
 use serde_json::Value;
 
 use super::dense::Dense;
+use super::fields::JsonFile;
 use super::{Mode, Pooling, SentenceError, normalize};
 use crate::Error;
 
@@ -69,7 +70,10 @@ impl Modules {
                 ("Pooling", Some(_)) => {
                     return Err(SentenceError::Order { path: path(), wrong: "have two poolings" }.into());
                 }
-                ("Normalize", Some(_)) => after.push(Module::Normalize),
+                ("Normalize", Some(_)) => {
+                    JsonFile::read(&entry.folder, "config.json")?.check_names()?;
+                    after.push(Module::Normalize);
+                }
                 ("Dense", Some(_)) => after.push(Module::Dense(Dense::read(&entry.folder)?)),
                 // It does something while a model is trained only.
                 ("Dropout", _) => {}
@@ -83,20 +87,15 @@ impl Modules {
         Ok(Self { transformer, pooling, after })
     }
 
-    /// Where the transformer's files are of a model that is nothing but a transformer, as a cross-encoder is.
+    /// Where the transformer's files are, and a module behind it, which a cross-encoder does not have.
     ///
     /// # Errors
-    /// Where there are other modules, or the file is wrong.
-    pub(crate) fn transformer_alone(folder: &ModelFolder) -> Result<ModelFolder, Error> {
-        let Some(entries) = entries(folder)? else { return Ok(folder.clone()) };
-        let transformer = transformer(&entries, folder.file(FILE))?;
-        match entries.get(1) {
-            None => Ok(transformer),
-            Some(other) => {
-                let module = other.written.clone();
-                Err(SentenceError::Module { path: folder.file(FILE), module }.into())
-            }
-        }
+    /// Where the file is wrong.
+    pub(crate) fn first_two(folder: &ModelFolder) -> Result<(ModelFolder, Option<SentenceError>), Error> {
+        let Some(entries) = entries(folder)? else { return Ok((folder.clone(), None)) };
+        let second = entries.get(1).map(|entry| entry.written.clone());
+        let second = second.map(|module| SentenceError::Module { path: folder.file(FILE), module });
+        Ok((transformer(&entries, folder.file(FILE))?, second))
     }
 }
 

@@ -28,12 +28,13 @@ impl FeatureExtraction {
         Ok(Self { model, limit })
     }
 
-    /// The hidden states of `text`: `[1, tokens, hidden]`, as nested lists.
+    /// The hidden states of `text` (with `text_pair`): `[1, tokens, hidden]`, as nested lists.
     ///
     /// # Errors
     /// Where a field is missing or wrong, the text is too long, or the model fails.
     pub async fn run(&self, input: Fields<'_>) -> Result<TaskAnswer, Error> {
-        let encoded = self.limit.encode(&self.model.model, input.text("text")?, None)?;
+        let (text, pair) = (input.text("text")?, input.optional_text("text_pair")?);
+        let encoded = self.limit.encode(&self.model.model, text, pair)?;
         let tokens = encoded.sequence.token_ids.len();
         let (states, answer) = hidden_states(&self.model, vec![encoded]).await?;
         let states = states.first().map_or(Value::Null, |states| {

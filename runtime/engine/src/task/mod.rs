@@ -16,7 +16,6 @@ mod text_classification;
 mod token_classification;
 mod zero_shot;
 
-use std::path::Path;
 use std::time::Duration;
 
 use runtime_models::ModelFolder;
@@ -34,7 +33,7 @@ pub use text_classification::TextClassification;
 pub use token_classification::TokenClassification;
 pub use zero_shot::ZeroShotClassification;
 
-use crate::{Error, Registry};
+use crate::{Error, LoadOptions, Registry};
 
 /// What a task says of one input.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,14 +69,15 @@ impl Task {
     ///
     /// # Errors
     /// Where the model cannot be loaded, does not have the head that the task needs, or does not fit the parameters.
-    pub fn load(
+    pub fn load<'a>(
         registry: &Registry,
         folder: &ModelFolder,
-        plugin: Option<&Path>,
+        how: impl Into<LoadOptions<'a>>,
         options: &TaskOptions,
         truncate: bool,
     ) -> Result<Self, Error> {
-        let load = |kind: TaskKind| head::load(registry, folder, plugin, kind);
+        let how = how.into();
+        let load = |kind: TaskKind| head::load(registry, folder, how, kind);
         Ok(Self(match options {
             TaskOptions::TextClassification(options) => {
                 let model = load(TaskKind::TextClassification)?;
@@ -104,13 +104,13 @@ impl Task {
                 Does::FeatureExtraction(FeatureExtraction::new(model, truncate)?)
             }
             TaskOptions::Embedding(TaskKind::Similarity, options) => {
-                Does::Similarity(Similarity::load(registry, folder, plugin, options, truncate)?)
+                Does::Similarity(Similarity::load(registry, folder, how, options, truncate)?)
             }
             TaskOptions::Embedding(kind, options) => {
                 let options = (*kind, options);
-                Does::SentenceEmbedding(SentenceEmbedding::load(registry, folder, plugin, options, truncate)?)
+                Does::SentenceEmbedding(SentenceEmbedding::load(registry, folder, how, options, truncate)?)
             }
-            TaskOptions::Rerank(options) => Does::Rerank(Rerank::load(registry, folder, plugin, options, truncate)?),
+            TaskOptions::Rerank(options) => Does::Rerank(Rerank::load(registry, folder, how, options, truncate)?),
         }))
     }
 

@@ -1,6 +1,5 @@
 //! `rerank`: orders documents by how well they answer a query, with a cross-encoder, which reads both together.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use runtime_models::ModelFolder;
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use super::encode::{Encoded, Limit};
 use super::scores::{apply, check_finite, descending, number};
 use super::{Fields, TaskAnswer, head};
-use crate::registry::LoadedModel;
+use crate::registry::{LoadOptions, LoadedModel};
 use crate::scheduler::Answers;
 use crate::sentence::{Modules, SentenceError, Settings, TransformerSettings, activation_name};
 use crate::{Error, Registry};
@@ -32,13 +31,16 @@ impl Rerank {
     pub fn load(
         registry: &Registry,
         folder: &ModelFolder,
-        plugin: Option<&Path>,
+        how: LoadOptions<'_>,
         options: &Options,
         truncate: bool,
     ) -> Result<Self, Error> {
-        let transformer = Modules::transformer_alone(folder)?;
+        let (transformer, other) = Modules::first_two(folder)?;
         let reading = TransformerSettings::read(&transformer)?;
-        let model = head::load(registry, &transformer, plugin, TaskKind::Rerank)?;
+        let model = head::load(registry, &transformer, how, TaskKind::Rerank)?;
+        if let Some(other) = other {
+            return Err(other.into());
+        }
         let labels = model.model.width;
         if labels != 1 {
             return Err(SentenceError::Labels { labels }.into());

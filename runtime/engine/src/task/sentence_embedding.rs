@@ -1,6 +1,5 @@
 //! `sentence-embedding`: one vector for each text.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use runtime_models::{EncodeOptions, ModelFolder, Text};
@@ -11,7 +10,7 @@ use super::encode::{Encoded, Limit};
 use super::feature_extraction::hidden_states;
 use super::scores::{check_finite, number};
 use super::{Fields, TaskAnswer, head};
-use crate::registry::LoadedModel;
+use crate::registry::{LoadOptions, LoadedModel};
 use crate::sentence::{
     Mode, Module, Modules, Pooling, SentenceError, Settings, SimilarityFunction, TransformerSettings, normalize,
 };
@@ -42,7 +41,7 @@ impl SentenceEmbedding {
     pub fn load(
         registry: &Registry,
         folder: &ModelFolder,
-        plugin: Option<&Path>,
+        how: LoadOptions<'_>,
         (kind, options): (TaskKind, &Options),
         truncate: bool,
     ) -> Result<Self, Error> {
@@ -53,7 +52,7 @@ impl SentenceEmbedding {
         } else {
             (Modules::plain(folder), Settings::default(), TransformerSettings::default())
         };
-        let model = head::load(registry, &modules.transformer, plugin, kind)?;
+        let model = head::load(registry, &modules.transformer, how, kind)?;
         let asked = options.max_seq_length.or(reading.max_seq_length);
         let limit = Limit::with(&model.model, asked, truncate);
         let pooling = match options.pooling.map(mode) {

@@ -1,14 +1,12 @@
 //! `similarity`: how alike two texts are, by their vectors.
 
-use std::path::Path;
-
 use runtime_models::ModelFolder;
 use runtime_tasks::{Embedding as Options, TaskKind};
 
 use super::scores::{check_finite, number};
 use super::{Fields, SentenceEmbedding, TaskAnswer};
 use crate::sentence::{SentenceError, SimilarityFunction};
-use crate::{Error, Registry};
+use crate::{Error, LoadOptions, Registry};
 
 /// Compares texts by the function that the folder names, else by the cosine.
 pub struct Similarity {
@@ -24,11 +22,11 @@ impl Similarity {
     pub fn load(
         registry: &Registry,
         folder: &ModelFolder,
-        plugin: Option<&Path>,
+        how: LoadOptions<'_>,
         options: &Options,
         truncate: bool,
     ) -> Result<Self, Error> {
-        let vectors = SentenceEmbedding::load(registry, folder, plugin, (TaskKind::Similarity, options), truncate)?;
+        let vectors = SentenceEmbedding::load(registry, folder, how, (TaskKind::Similarity, options), truncate)?;
         let function = match vectors.similarity.as_deref() {
             None => SimilarityFunction::Cosine,
             Some(name) => SimilarityFunction::named(name).ok_or_else(|| SentenceError::Field {

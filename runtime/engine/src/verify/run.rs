@@ -16,7 +16,7 @@ use super::hidden_states::hidden_states;
 use super::set::CaseSet;
 use crate::registry::LoadedModel;
 use crate::task::head;
-use crate::{Error, Fields, Registry, Task};
+use crate::{Error, Fields, LoadOptions, Registry, Task};
 
 /// How a case went.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl<'a> Subject<'a> {
 
     /// Whether an error is of the model, or of what is asked of it.
     fn stage(&self, folder: &ModelFolder, kind: TaskKind, error: Error) -> Stage {
-        match head::load(self.registry, folder, None, kind) {
+        match head::load(self.registry, folder, LoadOptions::default(), kind) {
             Ok(_) | Err(Error::OtherTask { .. }) => Stage::Call(error),
             Err(_) => Stage::Loading(error),
         }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use runtime_diagnostics::{Explain, Problem};
+use runtime_tasks::Dtype;
 
-use super::context::{Context, hinted};
+use super::context::{Context, did_you_mean, hinted};
 use crate::name::Name;
 use crate::spanned::Spanned;
 use crate::tree::{Node, Table, Value};
@@ -42,6 +43,18 @@ pub(super) fn checked_name(text: &Spanned<String>, cx: &mut Context) -> Option<S
             None
         }
     }
+}
+
+/// One of the types of weights.
+pub(super) fn dtype(key: &str, node: &Node, cx: &mut Context) -> Option<Dtype> {
+    let name = text(key, node, cx)?;
+    let known = Dtype::named(name.as_str());
+    if known.is_none() {
+        let problem = name.mistake(format!("`{key}` cannot be `{}`", name.value), "");
+        let names = Dtype::ALL.into_iter().map(Dtype::name);
+        cx.report(hinted(problem, did_you_mean(name.as_str(), names, "it can be")));
+    }
+    known
 }
 
 pub(super) fn boolean(key: &str, node: &Node, cx: &mut Context) -> Option<bool> {

@@ -50,12 +50,12 @@ pub(super) fn entities(
 ) -> Result<Vec<Entity>, Error> {
     match strategy {
         Aggregation::None => Ok(tokens.iter().map(|token| single(token, name)).collect()),
-        Aggregation::Simple => group(tokens.iter().map(|token| single(token, name)).collect(), vocabulary),
+        Aggregation::Simple => group(&tokens.iter().map(|token| single(token, name)).collect::<Vec<_>>(), vocabulary),
         Aggregation::First | Aggregation::Average | Aggregation::Max => {
             // A word starts at each token that does not continue one, and at the first token of the window.
             let words = tokens.chunk_by(|_, token| token.continues);
             let words = words.map(|tokens| word(tokens, strategy, name, vocabulary));
-            group(words.collect::<Result<_, _>>()?, vocabulary)
+            group(&words.collect::<Result<Vec<_>, _>>()?, vocabulary)
         }
     }
 }
@@ -150,7 +150,7 @@ fn tag(label: &str) -> (&str, bool) {
 
 /// Joins neighbours of the same label; another label, or `B-`, starts a new group.
 #[expect(clippy::cast_precision_loss, reason = "tokens of an entity")]
-fn group(entities: Vec<Entity>, vocabulary: &impl Vocabulary) -> Result<Vec<Entity>, Error> {
+fn group(entities: &[Entity], vocabulary: &impl Vocabulary) -> Result<Vec<Entity>, Error> {
     let joins = |before: &Entity, entity: &Entity| {
         let (label, begins) = tag(&entity.label);
         label == tag(&before.label).0 && !begins
