@@ -272,7 +272,7 @@ fn sizes_that_do_not_fit_the_weights_are_refused() {
 fn an_unknown_model_type_is_refused_with_what_there_is() {
     let project = tiny();
     set(&project, CONFIG, "model_type", json!("brand-new"));
-    refused(&project, &["`brand-new`", "built in: bert", PLUGIN_FILE]);
+    refused(&project, &["`brand-new`", "built in: albert, bart, bert", PLUGIN_FILE]);
     set(&project, CONFIG, "model_type", Value::Null);
     refused(&project, &["model_type"]);
 }

@@ -193,7 +193,7 @@ fn plugin_and_built_in_form_build_equal_graphs() {
     let plugin = bert_plugin();
     let mut nodes = 0;
     for (config, catalog) in models() {
-        for head in Head::ALL {
+        for head in [Head::Base, Head::SequenceClassification] {
             let built_in = build_natively(&config, head, catalog.clone()).expect("it is refused by neither");
             let graph = plugin.build(&config, head, catalog.clone()).map_err(|error| shown(&error)).expect("it builds");
             assert_eq!(graph, built_in);

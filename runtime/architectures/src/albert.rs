@@ -3,7 +3,7 @@
 
 use runtime_graph::{Activation, Architecture, Builder, Config, Head, Refusal, Value};
 
-use crate::encoder::{EncoderConfig, PostNorm, require_absolute_positions};
+use crate::encoder::{EncoderConfig, PostNorm, require_plain_encoder};
 use crate::heads::{Vocabulary, each_token, first_token};
 
 /// ALBERT encoders with each of their heads.
@@ -29,7 +29,7 @@ const VOCABULARY: Vocabulary<'_> = Vocabulary {
 };
 
 fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
-    require_absolute_positions(config)?;
+    require_plain_encoder(config)?;
     let groups = config.layers_or("num_hidden_groups", 1)?;
     let inner = config.layers_or("inner_group_num", 1)?;
     let defaults = EncoderConfig { heads: 64, activation: Activation::GeluTanh, ..EncoderConfig::BERT };

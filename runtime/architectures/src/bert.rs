@@ -2,7 +2,7 @@
 
 use runtime_graph::{Activation, Architecture, Builder, Config, Head, Refusal, Value};
 
-use crate::encoder::{EncoderConfig, PostNorm, require_absolute_positions};
+use crate::encoder::{EncoderConfig, PostNorm, require_plain_encoder};
 use crate::heads::{Vocabulary, each_token, first_token};
 
 /// BERT encoders with each of their heads.
@@ -17,7 +17,7 @@ const VOCABULARY: Vocabulary<'_> = Vocabulary {
 };
 
 fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
-    require_absolute_positions(config)?;
+    require_plain_encoder(config)?;
     let config = EncoderConfig::BERT.read(config)?;
     graph.max_sequence(config.max_positions);
 

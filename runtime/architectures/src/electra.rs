@@ -3,7 +3,7 @@
 
 use runtime_graph::{Activation, Architecture, Builder, Config, Head, Refusal, Value};
 
-use crate::encoder::{EncoderConfig, PostNorm, require_absolute_positions};
+use crate::encoder::{EncoderConfig, PostNorm, require_plain_encoder};
 use crate::heads::{Vocabulary, each_token, first_token};
 
 /// ELECTRA discriminators and generators with each of their heads.
@@ -18,7 +18,7 @@ const VOCABULARY: Vocabulary<'_> = Vocabulary {
 };
 
 fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
-    require_absolute_positions(config)?;
+    require_plain_encoder(config)?;
     let config = EncoderConfig { heads: 4, ..EncoderConfig::BERT }.read(config)?;
     graph.max_sequence(config.max_positions);
 

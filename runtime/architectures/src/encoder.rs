@@ -39,8 +39,15 @@ impl EncoderConfig {
     }
 }
 
-/// Refuses position embeddings other than one learned vector for each position.
-pub(crate) fn require_absolute_positions(config: &Config) -> Result<(), Refusal> {
+/// Refuses a decoder of the same family, and position embeddings other than one learned vector for each position.
+pub(crate) fn require_plain_encoder(config: &Config) -> Result<(), Refusal> {
+    if config.flag_or("is_decoder", false)? {
+        return Err(Refusal::Unsupported {
+            field: "is_decoder".to_owned(),
+            value: "true".to_owned(),
+            supported: "`false`".to_owned(),
+        });
+    }
     match config.text_or("position_embedding_type", "absolute")? {
         "absolute" => Ok(()),
         other => Err(Refusal::Unsupported {

@@ -3,7 +3,7 @@
 
 use runtime_graph::{Activation, Architecture, Builder, Config, Head, Refusal, Value};
 
-use crate::encoder::{EncoderConfig, PostNorm, require_absolute_positions};
+use crate::encoder::{EncoderConfig, PostNorm, require_plain_encoder};
 use crate::heads::{Vocabulary, each_token, first_token};
 
 /// RoBERTa encoders with each of their heads.
@@ -23,7 +23,7 @@ const VOCABULARY: Vocabulary<'_> = Vocabulary {
 };
 
 fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
-    require_absolute_positions(config)?;
+    require_plain_encoder(config)?;
     let padding = config.token_or("pad_token_id", 1)?;
     let config = EncoderConfig::BERT.read(config)?;
     // The table has rows for the padding token and those before it, too.

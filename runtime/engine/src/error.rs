@@ -73,8 +73,8 @@ pub enum Error {
     },
     /// A question fills the windows in which a context is read.
     #[error(
-        "the question has {tokens} tokens, which leaves {room} of a window's {window} for the context, of which \
-         windows share {stride}"
+        "the question has {tokens} tokens, which leaves {room} of the {window} of a window for the context, and \
+         windows overlap by {stride}"
     )]
     QuestionTooLong {
         /// Tokens of the question.
@@ -200,8 +200,9 @@ impl Explain for Error {
             Self::NoMask { mask, .. } => Some(format!("write `{mask}` where a word is to be filled in")),
             Self::NoWords { .. } => Some("`is_split_into_words` asks for a list".to_owned()),
             Self::NoField { field, has } => {
+                // A field that is there holds null.
                 let nearest = runtime_diagnostics::nearest(field, has.iter().map(String::as_str));
-                nearest.map(|nearest| format!("did you mean `{nearest}`?"))
+                nearest.filter(|nearest| nearest != field).map(|nearest| format!("did you mean `{nearest}`?"))
             }
             _ => None,
         }

@@ -22,8 +22,8 @@ pub enum Fault {
     Shapes {
         /// The operator.
         operator: &'static str,
-        /// Its operands' names and shapes.
-        operands: Vec<(&'static str, Shape)>,
+        /// Its operands' names, with the tensor's name of those that are weights, and shapes.
+        operands: Vec<(String, Shape)>,
         /// The rule that is broken.
         rule: &'static str,
     },
@@ -90,7 +90,7 @@ fn place(layer: Option<u32>, at: Option<&str>) -> String {
     format!("{}{}", layer.unwrap_or_default(), at.unwrap_or_default())
 }
 
-fn list(operands: &[(&'static str, Shape)]) -> String {
+fn list(operands: &[(String, Shape)]) -> String {
     operands.iter().map(|(name, shape)| format!("{name} {shape}")).collect::<Vec<_>>().join(", ")
 }
 

@@ -11,7 +11,12 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
     check_arity(op, operands)?;
     let broken = |rule| Fault::Shapes {
         operator: op.name(),
-        operands: op.operands().iter().copied().zip(operands.iter().map(|(shape, _)| (*shape).clone())).collect(),
+        operands: op
+            .operands()
+            .iter()
+            .map(|name| (*name).to_owned())
+            .zip(operands.iter().map(|(shape, _)| (*shape).clone()))
+            .collect(),
         rule,
     };
     let shapes: Vec<&Shape> = operands.iter().map(|(shape, _)| *shape).collect();

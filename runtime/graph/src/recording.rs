@@ -56,7 +56,7 @@ impl Recording {
             }
             op => {
                 let operands = inputs.iter().map(|input| self.operand(&op, *input)).collect::<Result<Vec<_>, _>>()?;
-                let inferred = infer(&op, &operands)?;
+                let inferred = infer(&op, &operands).map_err(|fault| self.with_names(fault, inputs))?;
                 (op, inferred, None)
             }
         };
@@ -89,7 +89,7 @@ impl Recording {
         })?;
         // A size of 0 would make room for one of any other size at no cost in the file.
         if info.shape.contains(&0) {
-            let operands = vec![("tensor", Shape::fixed(&info.shape))];
+            let operands = vec![(format!("tensor `{}`", info.name), Shape::fixed(&info.shape))];
             return Err(Fault::Shapes { operator: "weight", operands, rule: "no size of a weight may be 0" });
         }
         Ok(info)
@@ -130,7 +130,7 @@ impl Recording {
             None => Fault::NoValue { operator: "output", number: value.0, count: self.graph.nodes.len() },
             Some(node) if node.element == Element::Index || node.shape.as_matrix().is_none() => Fault::Shapes {
                 operator: "output",
-                operands: vec![("value", node.shape.clone())],
+                operands: vec![("value".to_owned(), node.shape.clone())],
                 rule: "a result must be a matrix of numbers, of known width",
             },
             Some(_) if self.graph.output(name).is_some() => Fault::TwoOutputs { name: name.to_owned() },
@@ -151,6 +151,18 @@ impl Recording {
             return Err(GraphError { fault: Fault::NoOutput, layer: None, at: None });
         }
         Ok(self.graph)
+    }
+
+    /// A fault of shapes, with the names of the tensors among its operands.
+    fn with_names(&self, mut fault: Fault, inputs: &[ValueId]) -> Fault {
+        if let Fault::Shapes { operands, .. } = &mut fault {
+            for ((what, _), input) in operands.iter_mut().zip(inputs) {
+                if let Some(Op::Weight { name }) = self.graph.nodes.get(input.index()).map(|node| &node.op) {
+                    *what = format!("{what} `{name}`");
+                }
+            }
+        }
+        fault
     }
 
     fn error(&self, fault: Fault, at: Place) -> GraphError {

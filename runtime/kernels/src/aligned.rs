@@ -61,15 +61,13 @@ pub(crate) struct Aligned<T: Number> {
     owned: PhantomData<T>,
 }
 
+// SAFETY: the memory is owned, and is changed through `&mut` only.
 #[expect(unsafe_code, reason = "it owns its memory as a vector does, and `T` is a plain number")]
-mod sync {
-    use super::{Aligned, Number};
+unsafe impl<T: Number> Send for Aligned<T> {}
 
-    // SAFETY: the memory is owned, and is changed through `&mut` only.
-    unsafe impl<T: Number> Send for Aligned<T> {}
-    // SAFETY: as above.
-    unsafe impl<T: Number> Sync for Aligned<T> {}
-}
+// SAFETY: as above.
+#[expect(unsafe_code, reason = "it owns its memory as a vector does, and `T` is a plain number")]
+unsafe impl<T: Number> Sync for Aligned<T> {}
 
 impl<T: Number> Aligned<T> {
     /// `len` zeros.

@@ -27,7 +27,10 @@ impl<'a, T> Shared<'a, T> {
     pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.len, "{range:?} of {} numbers", self.len);
         // SAFETY: the range lies within the slice, and nobody else has it.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
+        #[expect(unsafe_code, reason = "a part of a slice that others have parts of")]
+        unsafe {
+            std::slice::from_raw_parts_mut(self.start.add(range.start), range.len())
+        }
     }
 
     /// The numbers from `first` on.

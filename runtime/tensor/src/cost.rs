@@ -3,7 +3,9 @@
 //! A plugin describes the graph of a model that nobody vouches for. It is bounded while it does so; what it describes
 //! runs outside of its sandbox and is bounded here, in relation to the weights, which a user did choose to load.
 
-use runtime_graph::{Dim, Graph, Node, Op, Shape};
+use std::collections::HashSet;
+
+use runtime_graph::{AttentionOptions, Dim, Graph, Input, Node, Op, Relative, Shape};
 
 use crate::Error;
 
@@ -15,6 +17,9 @@ const FIXED_PER_WEIGHT: u64 = 4;
 
 /// Numbers that are held at once for each row: 4 MiB, where the largest known feed-forward layer needs 0.4.
 const LIVE_PER_ROW: u64 = 1 << 20;
+
+/// Different ways to count positions, to turn by them, and to look distances up; known models have two of each.
+const KINDS: u64 = 16;
 
 /// What is allowed in any case, so that tiny models need not be measured.
 const FLOOR: u64 = 1 << 20;
@@ -30,6 +35,7 @@ pub(crate) fn check(graph: &Graph) -> Result<(), Error> {
         ("multiplications for each token", work, weights.saturating_mul(WORK_PER_WEIGHT).max(FLOOR)),
         ("numbers that depend on no token", fixed, weights.saturating_mul(FIXED_PER_WEIGHT).max(FLOOR)),
         ("numbers held at once for each token", live(graph), LIVE_PER_ROW),
+        ("kinds of positions and distances", kinds(graph), KINDS),
     ] {
         if needs > limit {
             return Err(Error::TooCostly { what, needs, limit });
@@ -78,6 +84,13 @@ fn live(graph: &Graph) -> u64 {
         node.inputs.iter().for_each(|input| last_use[input.index()] = index);
     }
     graph.outputs.iter().for_each(|output| last_use[output.value.index()] = graph.nodes.len());
+    // Columns may be a view of their matrix, which then stays as long as they do.
+    for (index, node) in graph.nodes.iter().enumerate().rev() {
+        if matches!(node.op, Op::Columns { .. } | Op::Rotary { .. }) {
+            let matrix = node.inputs[0].index();
+            last_use[matrix] = last_use[matrix].max(last_use[index]);
+        }
+    }
     let mut ends = vec![0u64; graph.nodes.len() + 1];
     let (mut now, mut most) = (0u64, 0u64);
     for (index, node) in graph.nodes.iter().enumerate() {
@@ -85,10 +98,35 @@ fn live(graph: &Graph) -> u64 {
             now = now.saturating_add(elements(&node.shape));
             ends[last_use[index]] = ends[last_use[index]].saturating_add(elements(&node.shape));
         }
-        most = most.max(now);
+        most = most.max(now.saturating_add(scratch(graph, node)));
         now = now.saturating_sub(ends[index]);
     }
     most
+}
+
+/// Numbers for one row that an operator needs beside its operands and result: a convolution gathers its neighbours.
+fn scratch(graph: &Graph, node: &Node) -> u64 {
+    match node.op {
+        Op::Convolution { .. } => work(graph, node) / elements(&node.shape).max(1),
+        _ => 0,
+    }
+}
+
+/// The tables by position or distance that a plan makes beside the weights.
+fn kinds(graph: &Graph) -> u64 {
+    let mut kinds = HashSet::new();
+    for node in &graph.nodes {
+        match &node.op {
+            Op::Input(input @ Input::Positions { .. }) => kinds.insert(format!("{input:?}")),
+            Op::Rotary { head_size, theta } => kinds.insert(format!("{head_size} {theta}")),
+            Op::Attention(AttentionOptions { relative: Some(relative), causal, heads, .. }) => {
+                let bias = matches!(relative, Relative::Bias { .. }).then_some(&node.inputs[3..]);
+                kinds.insert(format!("{relative:?} {causal} {heads} {bias:?}"))
+            }
+            _ => false,
+        };
+    }
+    kinds.len() as u64
 }
 
 #[cfg(test)]
@@ -137,5 +175,20 @@ mod tests {
             builder.output("y", &sum);
         });
         assert_eq!(refusal(&hoard), Some("numbers held at once for each token"));
+
+        let angles = graph(|builder| {
+            let x = builder.table("words").rows(&builder.token_ids());
+            let turned = (1..100).fold(x, |x, theta| x.rotary(512, f64::from(theta)));
+            builder.output("y", &turned);
+        });
+        assert_eq!(refusal(&angles), Some("kinds of positions and distances"));
+
+        let views = graph(|builder| {
+            let x = builder.table("words").rows(&builder.token_ids());
+            let kept: Vec<_> = (0..3000).map(|_| x.activation(Activation::Relu).columns(0, 1)).collect();
+            let sum = kept.iter().skip(1).fold(kept[0].clone(), |sum, x| &sum + x);
+            builder.output("y", &sum);
+        });
+        assert_eq!(refusal(&views), Some("numbers held at once for each token"));
     }
 }

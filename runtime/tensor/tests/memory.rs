@@ -18,15 +18,23 @@ static BYTES: AtomicUsize = AtomicUsize::new(0);
 // SAFETY: all is left to the system's allocator.
 #[expect(unsafe_code, reason = "an allocator is unsafe to write")]
 unsafe impl GlobalAlloc for Counting {
+    #[expect(unsafe_code, reason = "the trait's")]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         BYTES.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
+        #[expect(unsafe_code, reason = "the trait's")]
+        unsafe {
+            System.alloc(layout)
+        }
     }
 
+    #[expect(unsafe_code, reason = "the trait's")]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         // SAFETY: the caller's promise.
-        unsafe { System.dealloc(pointer, layout) }
+        #[expect(unsafe_code, reason = "the trait's")]
+        unsafe {
+            System.dealloc(pointer, layout);
+        }
     }
 }
 

@@ -105,6 +105,10 @@ fn parse_task(name: &str) -> Result<TaskKind, String> {
     })
 }
 
+fn parse_dtype(name: &str) -> Result<Dtype, String> {
+    Dtype::named(name).ok_or_else(|| format!("it can be {}", Dtype::ALL.map(Dtype::name).join(", ")))
+}
+
 /// One `--param NAME=VALUE`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Param {
@@ -161,8 +165,4 @@ mod tests {
             assert!(known, "{flag}");
         }
     }
-}
-
-fn parse_dtype(name: &str) -> Result<Dtype, String> {
-    Dtype::named(name).ok_or_else(|| format!("it can be {}", Dtype::ALL.map(Dtype::name).join(", ")))
 }

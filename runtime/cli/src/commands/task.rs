@@ -3,6 +3,7 @@
 mod given;
 mod tally;
 
+use std::io::{IsTerminal, stdout};
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -120,7 +121,8 @@ impl Pass {
         let threads =
             threads.map_err(|error| Problem::new(Exit::Internal, format!("cannot start threads: {error}")))?;
         let mut sink = TaskSink::open(&self.output, self.format, self.kind, self.input.is_none())?;
-        let quiet = self.input.is_none() || (matches!(self.output, Output::Stdout) && self.format != Format::Table);
+        // A bar would be drawn into what is written to the same terminal.
+        let quiet = self.input.is_none() || (matches!(self.output, Output::Stdout) && stdout().is_terminal());
         let bytes = self.input.as_ref().and_then(Input::len).filter(|_| self.limit == usize::MAX);
         let progress = Progress::new(bytes, quiet);
         let mut tally = Tally::new();

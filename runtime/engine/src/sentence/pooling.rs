@@ -96,6 +96,7 @@ impl Mode {
     fn pool(self, states: &Matrix, skip: usize) -> Vec<f32> {
         let rows = || (skip..states.rows).map(|token| states.row(token));
         match self {
+            Self::Cls if states.rows == 0 => vec![0.0; states.width],
             // Where a prompt leaves nothing over, sentence-transformers takes the first token of all.
             Self::Cls => states.row(if skip < states.rows { skip } else { 0 }).to_vec(),
             Self::LastToken if skip < states.rows => states.row(states.rows - 1).to_vec(),

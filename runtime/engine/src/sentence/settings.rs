@@ -65,6 +65,8 @@ impl Settings {
         let of = |name: &str| self.prompts.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str());
         let prompt = match (given, name) {
             (Some(given), _) => Some(given),
+            // Every model has these two, empty unless its files say otherwise.
+            (None, Some("query" | "document")) if name.and_then(of).is_none() => None,
             (None, Some(name)) => Some(of(name).ok_or_else(|| SentenceError::Prompt {
                 name: name.to_owned(),
                 has: self.prompts.iter().map(|(name, _)| name.clone()).collect(),
@@ -145,6 +147,7 @@ mod tests {
         assert_eq!(prompt(Some("x: "), Some("other")), Ok(Some("x: ".to_owned())));
         assert_eq!(prompt(None, Some("none")), Ok(None));
         assert_eq!(prompt(Some(""), None), Ok(None));
+        assert_eq!(prompt(None, Some("document")), Ok(None));
         assert_eq!(prompt(None, Some("other")), Err("the model has no prompt `other`".to_owned()));
         assert_eq!(Settings::default().prompt(None, None).map_err(|error| error.to_string()), Ok(None));
     }

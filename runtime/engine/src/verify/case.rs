@@ -59,7 +59,11 @@ impl Case {
             _ => Err(format!("the case has no object `{name}`")),
         };
         let (params, input) = (object("params")?, object("input")?);
-        let expected = Value::Object(object("expected")?);
+        let expected = object("expected")?;
+        if expected.is_empty() {
+            return Err("the case expects nothing".to_owned());
+        }
+        let expected = Value::Object(expected);
         Ok(Body { params, input, expected, tolerance })
     }
 }

@@ -262,8 +262,18 @@ impl Task<'_> {
             let value = v.row(row, shared, size);
             for (panel, part) in value.chunks(S::PANEL).enumerate() {
                 let to = &mut self.buffers.values[(panel * tokens + token) * S::PANEL..][..S::PANEL];
-                to[..part.len()].copy_from_slice(part);
-                to[part.len()..].fill(0.0);
+                if part.len() == S::PANEL {
+                    for (to, part) in to.chunks_exact_mut(S::LANES).zip(part.chunks_exact(S::LANES)) {
+                        // SAFETY: `Isa::run` has asked for `S`, and both chunks are a vector long.
+                        #[expect(unsafe_code, reason = "a call for so few bytes costs more than copying them")]
+                        unsafe {
+                            S::store(to.as_mut_ptr(), S::load(part.as_ptr()));
+                        }
+                    }
+                } else {
+                    to[..part.len()].copy_from_slice(part);
+                    to[part.len()..].fill(0.0);
+                }
             }
         }
     }

@@ -3,6 +3,8 @@
 //! A kernel is written once over [`Simd`] and compiled for each instruction set; [`Isa`] chooses when the program runs.
 //! What is inlined into a function with a target feature is compiled for it, so every kernel is `inline(always)`.
 
+#![expect(unsafe_code, reason = "instructions that not every processor has, on memory that is not checked")]
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -36,7 +38,6 @@ pub(crate) const TALLEST_TILE: usize = 12;
 /// # Safety
 /// Its functions are called only where the processor has the instruction set, and with pointers to as many numbers as
 /// they read or write.
-#[expect(unsafe_code, reason = "instructions that not every processor has, on memory that is not checked")]
 pub(crate) trait Simd: Copy + 'static {
     /// Numbers in a vector.
     const LANES: usize;
@@ -74,11 +75,8 @@ pub(crate) fn multiply_add<S: Simd>(a: f32, b: f32, c: f32) -> f32 {
 pub(crate) trait Weight: crate::aligned::Number {
     /// # Safety
     /// As for [`Simd::load`].
-    #[expect(unsafe_code, reason = "a load of a vector")]
     unsafe fn load<S: Simd>(from: *const Self) -> S::Vector;
 }
-
-#[expect(unsafe_code, reason = "a load of a vector")]
 impl Weight for f32 {
     #[inline(always)]
     unsafe fn load<S: Simd>(from: *const Self) -> S::Vector {
@@ -86,8 +84,6 @@ impl Weight for f32 {
         unsafe { S::load(from) }
     }
 }
-
-#[expect(unsafe_code, reason = "a load of a vector")]
 impl Weight for bf16 {
     #[inline(always)]
     unsafe fn load<S: Simd>(from: *const Self) -> S::Vector {
@@ -184,10 +180,8 @@ impl Isa {
             }
             match self.0 {
                 // SAFETY: a value of this kind comes from `available` alone, which asks the processor.
-                #[expect(unsafe_code, reason = "a function for a newer processor can only be called so")]
                 Set::Avx512 => return unsafe { avx512(kernel) },
                 // SAFETY: as above.
-                #[expect(unsafe_code, reason = "a function for a newer processor can only be called so")]
                 Set::Avx2 => return unsafe { avx2(kernel) },
                 Set::Plain => {}
             }

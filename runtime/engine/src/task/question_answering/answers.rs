@@ -1,5 +1,8 @@
 //! From spans of tokens to answers: widened to words, equal ones merged, the best first.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use runtime_models::Encoding;
 use runtime_tasks::QuestionAnswering as Options;
 use runtime_tensor::Matrix;
@@ -38,7 +41,9 @@ pub(super) fn answers<'a>(
     let context = CodePoints::new(context);
     // Some become equal when they are widened to words.
     let count = if options.align_to_words { options.top_k * 2 + 10 } else { options.top_k };
-    let mut found: Vec<(Answer<'a>, String)> = Vec::new();
+    let mut found: Vec<Answer<'a>> = Vec::new();
+    // By their text, ignoring case.
+    let mut places: HashMap<String, usize> = HashMap::new();
     let mut none = f32::INFINITY;
     for (window, logits) in windows.iter().zip(logits) {
         let column = |column: usize| (0..logits.rows).map(|row| logits.row(row)[column]).collect::<Vec<f32>>();
@@ -48,15 +53,16 @@ pub(super) fn answers<'a>(
         for span in spans {
             let (start, end) = layout.place(window, span, options.align_to_words);
             let text = context.slice(start, end);
-            let folded = text.to_lowercase();
             let score = f64::from(span.score);
-            match found.iter_mut().find(|(_, other)| *other == folded) {
-                Some((answer, _)) => answer.score += score,
-                None => found.push((Answer { score, start, end, text }, folded)),
+            match places.entry(text.to_lowercase()) {
+                Entry::Occupied(place) => found[*place.get()].score += score,
+                Entry::Vacant(place) => {
+                    place.insert(found.len());
+                    found.push(Answer { score, start, end, text });
+                }
             }
         }
     }
-    let mut found: Vec<Answer<'a>> = found.into_iter().map(|(answer, _)| answer).collect();
     if options.handle_impossible_answer {
         found.push(Answer { score: f64::from(none), start: 0, end: 0, text: "" });
     }

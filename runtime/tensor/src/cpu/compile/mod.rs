@@ -275,6 +275,10 @@ impl<'g> Lowering<'g> {
         };
         let mine = range(self.graph.node(columns));
         let matrix = self.graph.node(columns).inputs[0];
+        // Columns of columns share a matrix with readers that are not seen from here.
+        if matches!(self.graph.node(matrix).op, Op::Columns { .. }) {
+            return false;
+        }
         self.users[matrix.index()].iter().all(|user| match user {
             User::Output => false,
             User::Node(user) if *user == columns.index() => true,
