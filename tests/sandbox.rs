@@ -95,7 +95,7 @@ const CASES: &[Case] = &[
         guest: "shape_misuse",
         function: "shape_misuse::mix",
         expected: |error| matches!(fault(error), Some(Fault::Shapes { operator: "linear", .. })),
-        says: "`linear` cannot take x [n, 4], weight [5]: the weight must be a matrix of known sizes, in layer 3",
+        says: "`linear` cannot take x [n, 4], weight `narrow` [5]: the weight must be a matrix of known sizes, in layer 3",
     },
     Case {
         guest: "tells_time",
