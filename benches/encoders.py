@@ -71,7 +71,7 @@ def workloads():
     """Token ids by name. Lengths of the mixed texts are spread evenly over the logarithm, as short texts are common."""
     generator = random.Random(7)
     text = lambda length: [101, *(generator.randrange(1000, 30000) for _ in range(length - 2)), 102]
-    mixed = [text(round(2 ** generator.uniform(3, 8))) for _ in range(128)]
+    mixed = [text(round(2 ** generator.uniform(3, 8))) for _ in range(64)]
     found = {"mixed 8-256": mixed}
     for length in [16, 128, 256]:
         for batch in [1, 32]:
@@ -112,7 +112,7 @@ def peers(python, onnx, precision, threads, mixed):
     """bf16 has no peer there, and is put beside single precision."""
     ending = "-int8.onnx" if precision == "int8" else ".onnx"
     for form in ["plain", "fused"]:
-        for size in [8, 16, 32, 64] if mixed else [32]:
+        for size in [8, 32] if mixed else [32]:
             command = [python, ROOT / "benches/encoders_peer.py", onnx / f"{form}{ending}", size, threads]
             yield Program(f"{form}, batches of {size}" if mixed else form, command)
 
