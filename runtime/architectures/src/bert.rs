@@ -3,7 +3,7 @@
 use runtime_graph::{Activation, Architecture, Builder, Config, Head, Refusal, Value};
 
 use crate::encoder::{EncoderConfig, PostNorm, require_plain_encoder};
-use crate::heads::{Vocabulary, each_token, first_token};
+use crate::heads::{Heads, Vocabulary};
 
 /// BERT encoders with each of their heads.
 pub const ARCHITECTURE: Architecture =
@@ -27,14 +27,13 @@ fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
         let attend = |q: &Value, k: &Value, v: &Value| config.attend(q, k, v);
         x = graph.layer(index, |graph| PostNorm::BERT.layer(graph, &prefix, &config, &x, attend));
     }
-    let output = match head {
-        Head::Base => x,
-        Head::SequenceClassification => first_token(graph, &x, "bert.pooler.dense", Activation::Tanh, "classifier"),
-        Head::TokenClassification => each_token(graph, &x, "classifier"),
-        Head::QuestionAnswering => each_token(graph, &x, "qa_outputs"),
-        Head::MaskedLm => VOCABULARY.predict(graph, &x, config.activation, config.epsilon),
+    let heads = Heads {
+        first: ("bert.pooler.dense", Activation::Tanh, "classifier"),
+        vocabulary: VOCABULARY,
+        activation: config.activation,
+        epsilon: config.epsilon,
     };
-    graph.output(head.output(), &output);
+    heads.output(graph, x, head);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use runtime_graph::{
 use serde_json::Value as Json;
 
 use crate::encoder::{EncoderConfig, PostNorm};
-use crate::heads::{Vocabulary, each_token, first_token};
+use crate::heads::{Heads, Vocabulary};
 
 /// DeBERTa-v2 encoders with each of their heads.
 pub const ARCHITECTURE: Architecture =
@@ -113,17 +113,13 @@ fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
             }
         });
     }
-    let output = match head {
-        Head::Base => x,
-        Head::SequenceClassification => first_token(graph, &x, "pooler.dense", extras.pooler_activation, "classifier"),
-        Head::TokenClassification => each_token(graph, &x, "classifier"),
-        Head::QuestionAnswering => each_token(graph, &x, "qa_outputs"),
-        Head::MaskedLm => {
-            let vocabulary = if extras.legacy { LEGACY_VOCABULARY } else { VOCABULARY };
-            vocabulary.predict(graph, &x, encoder.activation, encoder.epsilon)
-        }
+    let heads = Heads {
+        first: ("pooler.dense", extras.pooler_activation, "classifier"),
+        vocabulary: if extras.legacy { LEGACY_VOCABULARY } else { VOCABULARY },
+        activation: encoder.activation,
+        epsilon: encoder.epsilon,
     };
-    graph.output(head.output(), &output);
+    heads.output(graph, x, head);
     Ok(())
 }
 

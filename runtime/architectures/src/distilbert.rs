@@ -4,7 +4,7 @@
 use runtime_graph::{Activation, Architecture, Builder, Config, Head, Refusal, Value};
 
 use crate::encoder::{EncoderConfig, PostNorm};
-use crate::heads::{Vocabulary, each_token, first_token};
+use crate::heads::{Heads, Vocabulary};
 
 /// DistilBERT encoders with each of their heads.
 pub const ARCHITECTURE: Architecture = Architecture {
@@ -49,14 +49,13 @@ fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
         let attend = |q: &Value, k: &Value, v: &Value| config.attend(q, k, v);
         x = graph.layer(index, |graph| LAYER.layer(graph, &prefix, &config, &x, attend));
     }
-    let output = match head {
-        Head::Base => x,
-        Head::SequenceClassification => first_token(graph, &x, "pre_classifier", Activation::Relu, "classifier"),
-        Head::TokenClassification => each_token(graph, &x, "classifier"),
-        Head::QuestionAnswering => each_token(graph, &x, "qa_outputs"),
-        Head::MaskedLm => VOCABULARY.predict(graph, &x, config.activation, config.epsilon),
+    let heads = Heads {
+        first: ("pre_classifier", Activation::Relu, "classifier"),
+        vocabulary: VOCABULARY,
+        activation: config.activation,
+        epsilon: config.epsilon,
     };
-    graph.output(head.output(), &output);
+    heads.output(graph, x, head);
     Ok(())
 }
 

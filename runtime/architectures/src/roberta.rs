@@ -4,7 +4,7 @@
 use runtime_graph::{Activation, Architecture, Builder, Config, Head, Refusal, Value};
 
 use crate::encoder::{EncoderConfig, PostNorm, require_plain_encoder};
-use crate::heads::{Vocabulary, each_token, first_token};
+use crate::heads::{Heads, Vocabulary};
 
 /// RoBERTa encoders with each of their heads.
 pub const ARCHITECTURE: Architecture = Architecture {
@@ -35,16 +35,13 @@ fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
         let attend = |q: &Value, k: &Value, v: &Value| config.attend(q, k, v);
         x = graph.layer(index, |graph| PostNorm::BERT.layer(graph, &prefix, &config, &x, attend));
     }
-    let output = match head {
-        Head::Base => x,
-        Head::SequenceClassification => {
-            first_token(graph, &x, "classifier.dense", Activation::Tanh, "classifier.out_proj")
-        }
-        Head::TokenClassification => each_token(graph, &x, "classifier"),
-        Head::QuestionAnswering => each_token(graph, &x, "qa_outputs"),
-        Head::MaskedLm => VOCABULARY.predict(graph, &x, Activation::Gelu, config.epsilon),
+    let heads = Heads {
+        first: ("classifier.dense", Activation::Tanh, "classifier.out_proj"),
+        vocabulary: VOCABULARY,
+        activation: Activation::Gelu,
+        epsilon: config.epsilon,
     };
-    graph.output(head.output(), &output);
+    heads.output(graph, x, head);
     Ok(())
 }
 
