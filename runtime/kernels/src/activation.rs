@@ -1,5 +1,6 @@
 //! Functions of one number, applied to many.
 
+use crate::chunk::Chunk;
 use crate::math;
 use crate::simd::Simd;
 
@@ -20,9 +21,9 @@ pub enum Activation {
     Sigmoid,
 }
 
-/// Applies a function to each number of `x`.
+/// Applies a function to each number.
 #[inline(always)]
-pub(crate) fn activate<S: Simd>(activation: Activation, x: &mut [f32]) {
+pub(crate) fn activate<S: Simd>(activation: Activation, x: Chunk) -> Chunk {
     match activation {
         Activation::Gelu => each(x, math::gelu::<S>),
         Activation::GeluTanh => each(x, math::gelu_tanh::<S>),
@@ -34,14 +35,9 @@ pub(crate) fn activate<S: Simd>(activation: Activation, x: &mut [f32]) {
 }
 
 #[inline(always)]
-fn each(x: &mut [f32], function: impl Fn(f32) -> f32) {
-    let (chunks, rest) = x.as_chunks_mut::<16>();
-    for chunk in chunks {
-        for x in chunk {
-            *x = function(*x);
-        }
-    }
-    for x in rest {
+fn each(mut x: Chunk, function: impl Fn(f32) -> f32) -> Chunk {
+    for x in &mut x {
         *x = function(*x);
     }
+    x
 }

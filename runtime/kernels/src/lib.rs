@@ -10,6 +10,7 @@
 mod activation;
 mod aligned;
 mod attention;
+mod chunk;
 mod convolution;
 mod math;
 mod norm;

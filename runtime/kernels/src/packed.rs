@@ -10,8 +10,11 @@ use rayon::prelude::*;
 use crate::aligned::{Aligned, Number};
 use crate::simd::Isa;
 
-/// The largest weight in bytes: twice 255 times it is below 2^15.
+/// The largest weight in bytes: four times the product of it and the largest activation, 127, is below 2^15.
 const LARGEST: f32 = 63.0;
+
+/// How far an input's balance may be from 1.
+const BALANCE: f32 = 4.0;
 
 /// How the numbers of a weight are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -21,8 +24,13 @@ pub enum Precision {
     F32,
     /// The upper half of a single, widened in the kernel; sums are in single precision.
     Bf16,
-    /// Whole numbers from -63 to 63 with a factor for each output. Activations become bytes, with a factor and a zero point
-    /// for each row, and sums are exact: with 7 bits, the pairs of products that AVX2 adds up in 16 bits stay in them.
+    /// Whole numbers from -63 to 63 with a factor for each output. Activations become numbers from 0 to 127, with a factor
+    /// and a zero point for each row, and sums are exact: with 7 bits each, four products stay within the 16 bits in which
+    /// AVX2 adds them up.
+    ///
+    /// Before that, each input is multiplied and its weights are divided by the square root of its weights' root mean square
+    /// (over the mean of all inputs'), after SmoothQuant (<https://arxiv.org/abs/2211.10438>) but from weights alone: the
+    /// inputs that matter most get the finest steps.
     Int8,
 }
 
@@ -40,8 +48,10 @@ pub(crate) enum Numbers {
     Int8(Integers),
 }
 
-/// `weight[o, i] = scales[o] * weights[o, i]`, with the sum over `i` for each output.
+/// `balance[i] * weight[o, i] = scales[o] * weights[o, i]`, with the sum over `i` for each output.
 pub(crate) struct Integers {
+    /// Of each input, as the rows that were set first have it.
+    pub(crate) balance: Aligned<f32>,
     /// `[panels, inputs / GROUP, panel, GROUP]`
     pub(crate) weights: Aligned<i8>,
     pub(crate) scales: Aligned<f32>,
@@ -61,6 +71,7 @@ impl Packed {
             Precision::F32 => Numbers::F32(Aligned::zeros(padded * inputs)),
             Precision::Bf16 => Numbers::Bf16(Aligned::zeros(padded * inputs)),
             Precision::Int8 => Numbers::Int8(Integers {
+                balance: Aligned::zeros(inputs),
                 weights: Aligned::zeros(padded * inputs.next_multiple_of(isa.group())),
                 scales: Aligned::zeros(padded),
                 sums: Aligned::zeros(padded),
@@ -87,7 +98,12 @@ impl Packed {
         match &mut self.numbers {
             Numbers::F32(numbers) => rows.interleave(numbers, |x| x),
             Numbers::Bf16(numbers) => rows.interleave(numbers, bf16::from_f32),
-            Numbers::Int8(integers) => rows.quantize(integers, self.isa.group()),
+            Numbers::Int8(integers) => {
+                if first == 0 && !weight.is_empty() {
+                    balance(weight, &mut integers.balance);
+                }
+                rows.quantize(integers, self.isa.group());
+            }
         }
     }
 
@@ -108,6 +124,23 @@ impl Packed {
             Numbers::Bf16(_) => Precision::Bf16,
             Numbers::Int8(_) => Precision::Int8,
         }
+    }
+}
+
+/// Fills `to [inputs]` with what the inputs of `weight [outputs, inputs]` are multiplied by.
+fn balance(weight: &[f32], to: &mut [f32]) {
+    for row in weight.chunks_exact(to.len()) {
+        for (to, x) in to.iter_mut().zip(row) {
+            *to += x * x;
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a mean")]
+    let count = to.len() as f32;
+    let mean = to.iter().map(|squares| squares.sqrt()).sum::<f32>() / count;
+    for to in to {
+        let relative = to.sqrt() / mean;
+        // Not so where all weights are 0.
+        *to = if relative.is_finite() { relative.sqrt().clamp(1.0 / BALANCE, BALANCE) } else { 1.0 };
     }
 }
 
@@ -145,16 +178,18 @@ impl Rows<'_> {
         let words = self.inputs.div_ceil(group);
         let panels = to.weights.par_chunks_mut(self.panel * words * group);
         let factors = to.scales.par_chunks_mut(self.panel).zip(to.sums.par_chunks_mut(self.panel));
+        let balance = &to.balance;
         panels.zip(factors).enumerate().for_each(|(panel, (to, (scales, sums)))| {
             for (column, row) in self.of_panel(panel) {
-                let largest = row.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+                let balanced = row.iter().zip(balance.iter()).map(|(x, balance)| x / balance);
+                let largest = balanced.clone().fold(0.0f32, |largest, x| largest.max(x.abs()));
                 let scale = largest / LARGEST;
                 let factor = if scale > 0.0 { 1.0 / scale } else { 0.0 };
                 scales[column] = scale;
                 sums[column] = 0;
-                for (index, x) in row.iter().enumerate() {
+                for (index, x) in balanced.enumerate() {
                     #[expect(clippy::cast_possible_truncation, reason = "it lies between -63 and 63")]
-                    let byte = (x * factor).round().clamp(-LARGEST, LARGEST) as i8;
+                    let byte = (x * factor).round_ties_even().clamp(-LARGEST, LARGEST) as i8;
                     to[(index / group * self.panel + column) * group + index % group] = byte;
                     sums[column] += i32::from(byte);
                 }

@@ -4,6 +4,7 @@ use half::{bf16, f16};
 
 use crate::activation::{Activation, activate};
 use crate::attention::Columns;
+use crate::chunk::{CHUNK, put, take};
 use crate::shared::Shared;
 use crate::simd::{Isa, Kernel, Simd};
 use crate::team::Team;
@@ -170,7 +171,9 @@ impl Kernel for Combine<'_> {
     fn run<S: Simd>(self) {
         self.to.copy_from_slice(self.a);
         if let Some(activation) = self.activation {
-            activate::<S>(activation, self.to);
+            for to in self.to.chunks_mut(CHUNK) {
+                put(activate::<S>(activation, take(to)), to);
+            }
         }
         match self.b {
             Some((Binary::Add, b)) => self.to.iter_mut().zip(b).for_each(|(to, b)| *to += b),

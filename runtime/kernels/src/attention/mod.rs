@@ -19,7 +19,7 @@ use crate::team::Team;
 use crate::tile::Tile;
 
 /// The most query rows in a task: packing keys and values costs little beside that many.
-const TASK_ROWS: usize = 128;
+const TASK_ROWS: usize = 256;
 
 /// Query rows whose scores are held at once.
 const ROWS: usize = 24;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::activation::{Activation, activate};
+use crate::chunk::{CHUNK, Chunk, put, take};
 use crate::norm::Norm;
 use crate::shared::Shared;
 use crate::simd::Simd;
@@ -34,20 +35,30 @@ impl Finish<'_> {
     #[inline(always)]
     pub(super) fn tile<S: Simd>(&self, to: &Shared<'_, f32>, width: usize, rows: Range<usize>, columns: Range<usize>) {
         for row in rows {
-            let range = row * width + columns.start..row * width + columns.end;
+            let first = row * width + columns.start;
             // SAFETY: the task has these rows and columns to itself.
             #[expect(unsafe_code, reason = "the result is cut up among tasks")]
-            let to = unsafe { to.part(range.clone()) };
-            if let Some(bias) = self.bias {
-                combine(to, &bias[columns.clone()], |to, bias| to + bias);
-            }
-            if let Some(activation) = self.activation {
-                activate::<S>(activation, to);
-            }
-            if let Some(factor) = self.factor {
-                combine(to, &factor[range.clone()], |to, factor| to * factor);
+            let to = unsafe { to.part(first..first + columns.len()) };
+            for (index, to) in to.chunks_mut(CHUNK).enumerate() {
+                let done = index * CHUNK;
+                put(self.chunk::<S>(take(to), first + done, columns.start + done), to);
             }
         }
+    }
+
+    /// Finishes numbers that belong at `first` of the result, where its column is `column`.
+    #[inline(always)]
+    pub(super) fn chunk<S: Simd>(&self, mut x: Chunk, first: usize, column: usize) -> Chunk {
+        if let Some(bias) = self.bias {
+            x = combine(x, take(&bias[column..]), |x, bias| x + bias);
+        }
+        if let Some(activation) = self.activation {
+            x = activate::<S>(activation, x);
+        }
+        if let Some(factor) = self.factor {
+            x = combine(x, take(&factor[first..]), |x, factor| x * factor);
+        }
+        x
     }
 
     /// Finishes whole rows of `to`, which other operands are read best by.
@@ -62,7 +73,9 @@ impl Finish<'_> {
             #[expect(unsafe_code, reason = "rows are cut up among tasks")]
             let to = unsafe { to.part(range.clone()) };
             if let Some(add) = self.add {
-                combine(to, &add[range], |to, add| to + add);
+                for (to, add) in to.chunks_mut(CHUNK).zip(add[range].chunks(CHUNK)) {
+                    put(combine(take(to), take(add), |to, add| to + add), to);
+                }
             }
             if let Some(norm) = &self.norm {
                 norm.row(to);
@@ -72,8 +85,9 @@ impl Finish<'_> {
 }
 
 #[inline(always)]
-fn combine(to: &mut [f32], with: &[f32], function: impl Fn(f32, f32) -> f32) {
-    for (to, with) in to.iter_mut().zip(with) {
-        *to = function(*to, *with);
+fn combine(mut x: Chunk, with: Chunk, function: impl Fn(f32, f32) -> f32) -> Chunk {
+    for (x, with) in x.iter_mut().zip(with) {
+        *x = function(*x, with);
     }
+    x
 }

@@ -1,16 +1,23 @@
 //! Products of bytes.
 //!
-//! A row `x` becomes `x = scale (q - zero)` with `q` from 0 to 255, so that the row's extremes and 0 are met; with
+//! A row `x`, each input times its balance, becomes `x = scale (q - zero)` with `q` from 0 to 127, so that the row's extremes and 0 are met; with
 //! weights `w = s v`, the product is `scale s (sum of q v - zero sum of v)`, whose sums are exact integers.
 
 use std::ops::Range;
 
 use super::{Block, Product};
+use crate::chunk::{CHUNK, Chunk, put, take};
 use crate::packed::{Integers, Numbers};
 use crate::shared::Shared;
 use crate::simd::{Kernel, Simd, TALLEST_TILE, WIDEST_PANEL};
 use crate::team::Team;
 use crate::tile::IntegerTile;
+
+/// The largest activation in bytes.
+const LARGEST: f32 = 127.0;
+
+/// 1.5 * 2^23 leaves the nearest whole number in the lowest bits.
+const ROUND: f32 = 12_582_912.0;
 
 /// Rows that are turned into bytes in a task of their own.
 const ROWS: usize = 16;
@@ -33,6 +40,8 @@ struct Row {
 pub(super) struct Rows<'a> {
     words: Shared<'a, u32>,
     rows: Shared<'a, Row>,
+    /// What each input is multiplied by first.
+    balance: &'a [f32],
     /// Words in a row.
     width: usize,
     count: usize,
@@ -45,10 +54,10 @@ impl Quantized {
     }
 
     /// Memory for the rows of a product, if it needs any.
-    pub(super) fn of(&mut self, product: &Product<'_>, count: usize) -> Option<Rows<'_>> {
-        if !matches!(product.weight.numbers, Numbers::Int8(_)) {
+    pub(super) fn of<'a>(&'a mut self, product: &Product<'a>, count: usize) -> Option<Rows<'a>> {
+        let Numbers::Int8(Integers { balance, .. }) = &product.weight.numbers else {
             return None;
-        }
+        };
         let width = product.weight.inputs.div_ceil(product.weight.isa.group());
         if self.words.len() < width * count {
             self.words.resize(width * count, 0);
@@ -56,7 +65,7 @@ impl Quantized {
         if self.rows.len() < count {
             self.rows.resize(count, Row::default());
         }
-        Some(Rows { words: Shared::new(&mut self.words), rows: Shared::new(&mut self.rows), width, count })
+        Some(Rows { words: Shared::new(&mut self.words), rows: Shared::new(&mut self.rows), balance, width, count })
     }
 }
 
@@ -89,50 +98,62 @@ impl Kernel for Fill<'_> {
             let (words, scales) = unsafe {
                 (self.to.words.part(row * self.to.width..(row + 1) * self.to.width), self.to.rows.part(row..row + 1))
             };
-            scales[0] = quantize::<S>(x, words);
+            scales[0] = quantize::<S>(x, self.to.balance, words);
         }
     }
 }
 
 /// Fills `words` with a row as bytes.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "numbers from 0 to 255")]
-fn quantize<S: Simd>(x: &[f32], words: &mut [u32]) -> Row {
-    let mut low = [0.0f32; 16];
-    let mut high = [0.0f32; 16];
-    let (chunks, rest) = x.as_chunks::<16>();
-    for chunk in chunks {
-        for ((low, high), x) in low.iter_mut().zip(&mut high).zip(chunk) {
-            *low = if *x < *low { *x } else { *low };
-            *high = if *x > *high { *x } else { *high };
+fn quantize<S: Simd>(x: &[f32], balance: &[f32], words: &mut [u32]) -> Row {
+    let (x, x_rest) = x.as_chunks();
+    let (balance, balance_rest) = balance.as_chunks();
+    let (x_rest, balance_rest): (Chunk, Chunk) = (take(x_rest), take(balance_rest));
+    let mut low: Chunk = [0.0; CHUNK];
+    let mut high: Chunk = [0.0; CHUNK];
+    for (x, balance) in x.iter().zip(balance).chain([(&x_rest, &balance_rest)]) {
+        for index in 0..CHUNK {
+            let x = x[index] * balance[index];
+            low[index] = if x < low[index] { x } else { low[index] };
+            high[index] = if x > high[index] { x } else { high[index] };
         }
     }
-    let low = low.iter().chain(rest).copied().fold(0.0, f32::min);
-    let high = high.iter().chain(rest).copied().fold(0.0, f32::max);
-    let scale = (high - low) / 255.0;
+    let (low, high) = (low.into_iter().fold(0.0, f32::min), high.into_iter().fold(0.0, f32::max));
+    let scale = (high - low) / LARGEST;
     let factor = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-    // 1.5 * 2^23 leaves the nearest whole number in the lowest bits.
-    let round = 12_582_912.0f32;
-    let zero = (-low * factor + round) - round;
-    let byte = |x: f32| ((x * factor + zero).clamp(0.0, 255.0) + round).to_bits() & 0xff;
-    if S::GROUP == 2 {
-        let (pairs, rest) = x.as_chunks::<2>();
-        for (word, [first, second]) in words.iter_mut().zip(pairs) {
-            *word = byte(*first) | byte(*second) << 16;
+    let zero = (-low * factor + ROUND) - ROUND;
+    let mut words = words.chunks_exact_mut(CHUNK / S::GROUP);
+    for ((x, balance), words) in x.iter().zip(balance).zip(&mut words) {
+        group::<S>(*x, *balance, factor, zero, words);
+        // SAFETY: it does nothing.
+        #[expect(unsafe_code, reason = "it keeps the compiler from seeking vectors across chunks, which gathers them")]
+        unsafe {
+            std::arch::asm!("", options(nomem, nostack, preserves_flags));
         }
-        if let ([x], Some(word)) = (rest, words.last_mut()) {
-            *word = byte(*x);
+    }
+    group::<S>(x_rest, balance_rest, factor, zero, words.into_remainder());
+    #[expect(clippy::cast_possible_truncation, reason = "a number from 0 to 127")]
+    Row { scale, zero: zero as i32 }
+}
+
+/// Fills `words` with numbers as bytes.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "numbers from 0 to 127")]
+fn group<S: Simd>(x: Chunk, balance: Chunk, factor: f32, zero: f32, words: &mut [u32]) {
+    let mut bytes: Chunk<u8> = [0; CHUNK];
+    for index in 0..CHUNK {
+        let x = x[index] * balance[index] * factor + zero;
+        bytes[index] = (x.clamp(0.0, LARGEST) + ROUND).to_bits() as u8;
+    }
+    if S::GROUP == 4 {
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u32::from_le_bytes(*bytes);
         }
     } else {
-        let (quads, rest) = x.as_chunks::<4>();
-        for (word, [a, b, c, d]) in words.iter_mut().zip(quads) {
-            *word = byte(*a) | byte(*b) << 8 | byte(*c) << 16 | byte(*d) << 24;
-        }
-        if let (false, Some(word)) = (rest.is_empty(), words.last_mut()) {
-            *word = rest.iter().rev().fold(0, |word, x| word << 8 | byte(*x));
+        for (word, [low, high]) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u32::from(*low) | u32::from(*high) << 16;
         }
     }
-    Row { scale, zero: zero as i32 }
 }
 
 /// A block of byte weights.
@@ -153,9 +174,10 @@ impl Kernel for Bytes<'_> {
         if self.fill {
             Fill { to: self.quantized, product, rows: rows.clone() }.run::<S>();
         }
+        let mut sums = [0; TALLEST_TILE * WIDEST_PANEL];
         for panel in panels.clone() {
-            for rows in self.block.tiles::<S>() {
-                self.tile::<S>(panel, rows);
+            for rows in self.block.tiles(S::INTEGER_ROWS) {
+                self.tile::<S>(panel, rows, &mut sums);
             }
         }
         self.block.finish_rows();
@@ -164,12 +186,11 @@ impl Kernel for Bytes<'_> {
 
 impl Bytes<'_> {
     #[inline(always)]
-    fn tile<S: Simd>(&self, panel: usize, rows: Range<usize>) {
+    fn tile<S: Simd>(&self, panel: usize, rows: Range<usize>, sums: &mut [i32; TALLEST_TILE * WIDEST_PANEL]) {
         let Product { weight, finish, .. } = self.block.product;
         let outputs = self.block.outputs::<S>(panel);
         let groups = self.quantized.width;
         let stored = groups * S::PANEL * S::GROUP;
-        let mut sums = [0i32; TALLEST_TILE * WIDEST_PANEL];
         let tile = IntegerTile {
             groups,
             a: self.quantized.words.pointer(rows.start * groups),
@@ -185,21 +206,31 @@ impl Bytes<'_> {
         }
         let columns = panel * S::PANEL..(panel + 1) * S::PANEL;
         let (scales, totals) = (&self.weights.scales[columns.clone()], &self.weights.sums[columns]);
-        for (row, sums) in rows.clone().zip(sums.chunks_exact(S::PANEL)) {
-            let first = row * weight.outputs;
+        for (row, sums) in rows.zip(sums.chunks_exact(S::PANEL)) {
+            let first = row * weight.outputs + outputs.start;
             // SAFETY: this task alone has these rows and columns of the result, and the rows' scales only change
             // before.
             #[expect(unsafe_code, reason = "memory that tasks share")]
-            let (to, Row { scale, zero }) = unsafe {
-                let to = self.block.to.part(first + outputs.start..first + outputs.end);
-                (to, *self.quantized.rows.pointer(row))
-            };
-            for (((to, sum), total), factor) in to.iter_mut().zip(sums).zip(totals).zip(scales) {
-                #[expect(clippy::cast_precision_loss, reason = "rounding to single precision")]
-                let sum = (sum - zero * total) as f32;
-                *to = sum * (scale * factor);
+            let (to, scale) =
+                unsafe { (self.block.to.part(first..first + outputs.len()), *self.quantized.rows.pointer(row)) };
+            for (index, to) in to.chunks_mut(CHUNK).enumerate() {
+                let done = index * CHUNK;
+                let x = scale.numbers(take(&sums[done..]), take(&totals[done..]), take(&scales[done..]));
+                put(finish.chunk::<S>(x, first + done, outputs.start + done), to);
             }
         }
-        finish.tile::<S>(self.block.to, weight.outputs, rows, outputs);
+    }
+}
+
+impl Row {
+    /// The numbers that sums over this row stand for.
+    #[inline(always)]
+    #[expect(clippy::cast_precision_loss, reason = "rounding to single precision")]
+    fn numbers(self, sums: Chunk<i32>, totals: Chunk<i32>, scales: Chunk) -> Chunk {
+        let mut numbers = [0.0; CHUNK];
+        for index in 0..CHUNK {
+            numbers[index] = (sums[index] - self.zero * totals[index]) as f32 * (self.scale * scales[index]);
+        }
+        numbers
     }
 }

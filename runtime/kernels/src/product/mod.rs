@@ -152,11 +152,11 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// The rows in tiles of about the same height.
+    /// The rows in tiles of about the same height, at most `height`.
     #[inline(always)]
-    fn tiles<S: Simd>(&self) -> impl Iterator<Item = Range<usize>> {
+    fn tiles(&self, height: usize) -> impl Iterator<Item = Range<usize>> {
         let (rows, first) = (self.rows.len(), self.rows.start);
-        let count = rows.div_ceil(S::ROWS);
+        let count = rows.div_ceil(height);
         (0..count).map(move |tile| {
             let Range { start, end } = part(rows, count, tile);
             first + start..first + end
@@ -215,7 +215,7 @@ impl<W: Weight> Floats<'_, W> {
     #[inline(always)]
     fn full<S: Simd>(&self, weights: &[W], depth: Range<usize>, outputs: Range<usize>, last: bool) {
         let Product { x, weight, finish } = self.block.product;
-        for rows in self.block.tiles::<S>() {
+        for rows in self.block.tiles(S::ROWS) {
             let c = self.block.to.pointer(rows.start * weight.outputs + outputs.start);
             let tile = Tile {
                 depth: depth.len(),
@@ -243,7 +243,7 @@ impl<W: Weight> Floats<'_, W> {
     fn partial<S: Simd>(&self, weights: &[W], outputs: Range<usize>) {
         let Product { x, weight, finish } = self.block.product;
         let mut buffer = [0.0; TALLEST_TILE * WIDEST_PANEL];
-        for rows in self.block.tiles::<S>() {
+        for rows in self.block.tiles(S::ROWS) {
             let tile = Tile {
                 depth: weight.inputs,
                 a: x[rows.start * weight.inputs..].as_ptr(),

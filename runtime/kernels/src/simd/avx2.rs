@@ -22,6 +22,7 @@ impl Simd for Avx2 {
     const ROWS: usize = 6;
     const FUSED: bool = true;
     const GROUP: usize = 4;
+    const INTEGER_ROWS: usize = 4;
 
     type Vector = __m256;
 
@@ -62,21 +63,37 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn integer_tile(rows: usize, tile: IntegerTile) {
         // SAFETY: the caller's promise.
-        unsafe { by_rows!(rows, integers, tile, 1 2 3 4 5 6) }
+        unsafe { by_rows!(rows, integers, tile, 1 2 3 4) }
     }
 }
 
-/// Products of bytes in pairs (`vpmaddubsw`), whose 16 bits hold them since weights have 7, and the sums of two pairs.
-#[inline(always)]
+/// Products of bytes in pairs (`vpmaddubsw`): activations and weights of 7 bits leave room in 16 bits for two pairs, so
+/// that two groups are widened together. A function of its own, since its loop needs all 16 registers.
+#[inline(never)]
+#[target_feature(enable = "avx2")]
 unsafe fn integers<const ROWS: usize>(tile: IntegerTile) {
     unsafe {
         let ones = _mm256_set1_epi16(1);
         let mut sums = [[_mm256_setzero_si256(); VECTORS]; ROWS];
-        for group in 0..tile.groups {
-            let b: [__m256i; VECTORS] =
-                std::array::from_fn(|vector| _mm256_loadu_si256(tile.b.add((group * VECTORS + vector) * 32).cast()));
+        let weights = |group: usize| -> [__m256i; VECTORS] {
+            std::array::from_fn(|vector| _mm256_loadu_si256(tile.b.add((group * VECTORS + vector) * 32).cast()))
+        };
+        let activations =
+            |row: usize, group: usize| _mm256_set1_epi32((*tile.a.add(row * tile.a_stride + group)).cast_signed());
+        for pair in 0..tile.groups / 2 {
+            let (b, d) = (weights(2 * pair), weights(2 * pair + 1));
             for (row, sums) in sums.iter_mut().enumerate() {
-                let a = _mm256_set1_epi32((*tile.a.add(row * tile.a_stride + group)).cast_signed());
+                let (a, c) = (activations(row, 2 * pair), activations(row, 2 * pair + 1));
+                for (sum, (b, d)) in sums.iter_mut().zip(b.into_iter().zip(d)) {
+                    let pairs = _mm256_add_epi16(_mm256_maddubs_epi16(a, b), _mm256_maddubs_epi16(c, d));
+                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
+                }
+            }
+        }
+        if tile.groups % 2 == 1 {
+            let b = weights(tile.groups - 1);
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let a = activations(row, tile.groups - 1);
                 for (sum, b) in sums.iter_mut().zip(b) {
                     *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
                 }

@@ -22,6 +22,7 @@ impl Simd for Avx512 {
     const ROWS: usize = 12;
     const FUSED: bool = true;
     const GROUP: usize = 4;
+    const INTEGER_ROWS: usize = Self::ROWS;
 
     type Vector = __m512;
 

@@ -49,6 +49,8 @@ pub(crate) trait Simd: Copy + 'static {
     const FUSED: bool;
     /// Weights of one column that lie side by side in integer panels.
     const GROUP: usize;
+    /// The most rows of a tile of integers.
+    const INTEGER_ROWS: usize;
 
     type Vector: Copy;
 
@@ -61,7 +63,7 @@ pub(crate) trait Simd: Copy + 'static {
 
     /// Computes a tile of `rows <= ROWS` rows and `PANEL` columns.
     unsafe fn tile<W: Weight>(rows: usize, tile: Tile<W>);
-    /// The same for integers.
+    /// The same for integers and `rows <= INTEGER_ROWS`.
     unsafe fn integer_tile(rows: usize, tile: IntegerTile);
 }
 

@@ -22,6 +22,7 @@ impl Simd for Neon {
     const ROWS: usize = 6;
     const FUSED: bool = true;
     const GROUP: usize = 2;
+    const INTEGER_ROWS: usize = Self::ROWS;
 
     type Vector = float32x4_t;
 

@@ -20,6 +20,7 @@ impl Simd for Plain {
     const ROWS: usize = 4;
     const FUSED: bool = false;
     const GROUP: usize = 2;
+    const INTEGER_ROWS: usize = Self::ROWS;
 
     type Vector = [f32; 16];
 
