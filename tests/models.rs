@@ -354,6 +354,34 @@ fn an_absent_tensor_is_named() {
 }
 
 #[test]
+fn a_tensor_of_the_wrong_shape_is_named_with_the_shape_there_is_and_the_one_there_should_be() {
+    for (name, shape, says) in [
+        ("bert.encoder.layer.1.output.dense.weight", vec![64, 32], ["[64, 32]", "`[64, 64]`"]),
+        ("bert.encoder.layer.1.output.dense.bias", vec![8, 4], ["[8, 4]", "`[32]`"]),
+        ("bert.encoder.layer.0.output.LayerNorm.gamma", vec![2, 16], ["[2, 16]", "`[32]`"]),
+    ] {
+        let project = tiny();
+        let mut tensors = Tensors::read(&project.path(WEIGHTS));
+        tensors.0.get_mut(name).expect("a tensor").0 = shape;
+        tensors.write(&project.path(WEIGHTS), Floats::F32);
+        refused(&project, &[&[name], &says[..]].concat());
+    }
+}
+
+#[test]
+fn a_tensor_of_another_type_is_told_as_such() {
+    let project = tiny();
+    let mut bytes = fs::read(project.path(WEIGHTS)).expect("a file");
+    let find = |what: &[u8], from: usize| {
+        from + bytes[from..].windows(what.len()).position(|window| window == what).expect("it is in the header")
+    };
+    let float = find(b"F32", find(b"\"bert.encoder.layer.1.output.dense.bias\"", 0));
+    bytes[float] = b'I';
+    fs::write(project.path(WEIGHTS), bytes).expect("a file");
+    refused(&project, &["`bert.encoder.layer.1.output.dense.bias` is of type i32", "f32, f16 or bf16"]);
+}
+
+#[test]
 fn a_bias_that_is_absent_is_not_taken_for_zero() {
     let project = tiny();
     rewrite(&project, Floats::F32, |name| name.replace("layer.1.output.dense.bias", "layer.1.output.dense.bais"));

@@ -47,6 +47,8 @@ pub struct TensorInfo {
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     tensors: BTreeMap<String, (Vec<u32>, DType)>,
+    /// Tensors of types that nothing can be computed with, with those types' names.
+    unusable: BTreeMap<String, String>,
     prefix: String,
 }
 
@@ -57,18 +59,35 @@ impl Catalog {
     /// the bare encoder leaves out; empty where there is none.
     pub fn new<N: Into<String>>(tensors: impl IntoIterator<Item = (N, Vec<u32>, DType)>, prefix: &str) -> Self {
         let tensors = tensors.into_iter().map(|(name, shape, dtype)| (name.into(), (shape, dtype))).collect();
-        Self { tensors, prefix: prefix.to_owned() }
+        Self { tensors, unusable: BTreeMap::new(), prefix: prefix.to_owned() }
+    }
+
+    /// Adds `(name, type)` of tensors that no architecture can use, so that asking for one is told as what it is.
+    #[must_use]
+    pub fn with_unusable(mut self, tensors: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.unusable.extend(tensors);
+        self
     }
 
     /// The tensor called `name`: as written, without the base-model prefix, or under the names that TensorFlow
     /// checkpoints had for a layer norm (`gamma` for `weight`, `beta` for `bias`).
     pub fn find(&self, name: &str) -> Option<TensorInfo> {
-        let bare = name.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix('.'));
-        [Some(name), bare].into_iter().flatten().find_map(|name| {
+        self.names(name).find_map(|name| {
             self.entry(name)
                 .or_else(|| self.entry(&name.replace("LayerNorm.weight", "LayerNorm.gamma")))
                 .or_else(|| self.entry(&name.replace("LayerNorm.bias", "LayerNorm.beta")))
         })
+    }
+
+    /// The type of the tensor called `name`, where there is one that cannot be used.
+    pub fn unusable(&self, name: &str) -> Option<&str> {
+        self.names(name).find_map(|name| self.unusable.get(name)).map(String::as_str)
+    }
+
+    /// `name` as written and without the base-model prefix.
+    fn names<'a>(&self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let bare = name.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix('.'));
+        [Some(name), bare].into_iter().flatten()
     }
 
     fn entry(&self, name: &str) -> Option<TensorInfo> {
@@ -105,6 +124,14 @@ mod tests {
         }
         assert_eq!(catalog.find("bertclassifier.weight"), None);
         assert_eq!(catalog.find("pooler.weight"), None);
+    }
+
+    #[test]
+    fn a_tensor_of_another_type_is_known_as_such() {
+        let catalog = catalog().with_unusable([("pooler.weight".to_owned(), "I64".to_owned())]);
+        assert_eq!(catalog.unusable("bert.pooler.weight"), Some("I64"));
+        assert_eq!(catalog.find("pooler.weight"), None);
+        assert_eq!(catalog.unusable("classifier.weight"), None);
     }
 
     #[test]

@@ -24,8 +24,8 @@ pub enum Fault {
         operator: &'static str,
         /// Its operands' names, with the tensor's name of those that are weights, and shapes.
         operands: Vec<(String, Shape)>,
-        /// The rule that is broken.
-        rule: &'static str,
+        /// The rule that is broken, with the shape that is expected where that is known.
+        rule: String,
     },
     /// A number among an operator's options is out of its range.
     #[error("`{operator}` cannot take {option} = {value}: {rule}")]
@@ -46,6 +46,14 @@ pub enum Fault {
         name: String,
         /// The most similar name there is.
         nearest: Option<String>,
+    },
+    /// The checkpoint's tensor is of a type that cannot be computed with.
+    #[error("the checkpoint's tensor `{name}` is of type {dtype}; weights must be f32, f16 or bf16")]
+    Type {
+        /// The name asked for.
+        name: String,
+        /// Its type, as the checkpoint's format calls it.
+        dtype: String,
     },
     /// A value that this graph does not have.
     #[error("`{operator}` was given value {number}, which is none of this graph's {count}")]

@@ -9,7 +9,7 @@ pub(crate) type Operand<'a> = (&'a Shape, Element);
 /// Shape and element of `op` applied to `operands`. Weights are inferred by the recording, which has the catalog.
 pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element), Fault> {
     check_arity(op, operands)?;
-    let broken = |rule| Fault::Shapes {
+    let broken = |rule: &str| Fault::Shapes {
         operator: op.name(),
         operands: op
             .operands()
@@ -17,7 +17,7 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
             .map(|name| (*name).to_owned())
             .zip(operands.iter().map(|(shape, _)| (*shape).clone()))
             .collect(),
-        rule,
+        rule: rule.to_owned(),
     };
     let shapes: Vec<&Shape> = operands.iter().map(|(shape, _)| *shape).collect();
     let real_from = if matches!(op, Op::Rows) { operands.len() - 1 } else { operands.len() };
@@ -36,7 +36,7 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
             }
             Shape::matrix(shapes[1].dims()[0], width)
         }
-        Op::Linear => linear(&shapes).map_err(broken)?,
+        Op::Linear => linear(&shapes).map_err(|rule| broken(&rule))?,
         Op::LayerNorm { epsilon } | Op::RmsNorm { epsilon } => {
             if !epsilon.is_finite() || *epsilon < 0.0 {
                 let rule = "it must be finite and not negative";
@@ -44,7 +44,9 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
             }
             let width = shapes[0].width().ok_or_else(|| broken("x must have a last size that is known"))?;
             if shapes[1..].iter().any(|shape| **shape != Shape::fixed(&[width])) {
-                return Err(broken("weight and bias must be vectors as long as the last size of x"));
+                return Err(broken(&format!(
+                    "weight and bias must be vectors `[{width}]`, as long as the last size of x"
+                )));
             }
             shapes[0].clone()
         }
@@ -90,27 +92,23 @@ fn check_arity(op: &Op, operands: &[Operand<'_>]) -> Result<(), Fault> {
     Err(Fault::Arity { operator: op.name(), expected, given: operands.len() })
 }
 
-fn linear(shapes: &[&Shape]) -> Result<Shape, &'static str> {
+fn linear(shapes: &[&Shape]) -> Result<Shape, String> {
     let Some((Dim::Fixed(outputs), inputs)) = shapes[1].as_matrix() else {
-        return Err("the weight must be a matrix of known sizes");
+        return Err("the weight must be a matrix of known sizes".to_owned());
     };
     let Some((rows, width)) = shapes[0].as_matrix() else {
-        return Err("x must be a matrix of known width");
+        return Err("x must be a matrix of known width".to_owned());
     };
     if width != inputs {
-        return Err("the last size of x must equal the last size of the weight");
+        return Err(format!("the weight must be `[{outputs}, {width}]`, whose last size is that of x"));
     }
     if shapes.get(2).is_some_and(|bias| **bias != Shape::fixed(&[outputs])) {
-        return Err("the bias must be a vector as long as the weight's first size");
+        return Err(format!("the bias must be a vector `[{outputs}]`, as long as the weight's first size"));
     }
     Ok(Shape::matrix(rows, outputs))
 }
 
-fn attention(
-    options: &AttentionOptions,
-    shapes: &[&Shape],
-    broken: impl Fn(&'static str) -> Fault,
-) -> Result<Shape, Fault> {
+fn attention(options: &AttentionOptions, shapes: &[&Shape], broken: impl Fn(&str) -> Fault) -> Result<Shape, Fault> {
     let AttentionOptions { heads, key_value_heads, scale, .. } = *options;
     let wrong = |option, value: String, rule| Fault::Option { operator: "attention", option, value, rule };
     if heads == 0 {
@@ -150,7 +148,7 @@ fn check_relative(
     options: &AttentionOptions,
     width: u32,
     tables: &[&Shape],
-    broken: impl Fn(&'static str) -> Fault,
+    broken: impl Fn(&str) -> Fault,
 ) -> Result<(), Fault> {
     let wrong =
         |rule| Err(Fault::Option { operator: "attention", option: "relative", value: format!("{relative:?}"), rule });
@@ -183,7 +181,7 @@ fn check_relative(
     }
 }
 
-fn rotary(head_size: u32, theta: f64, x: &Shape, broken: impl Fn(&'static str) -> Fault) -> Result<Shape, Fault> {
+fn rotary(head_size: u32, theta: f64, x: &Shape, broken: impl Fn(&str) -> Fault) -> Result<Shape, Fault> {
     let wrong = |option, value: String, rule| Err(Fault::Option { operator: "rotary", option, value, rule });
     if head_size == 0 || !head_size.is_multiple_of(2) {
         return wrong("head_size", head_size.to_string(), "it must be even and not 0");
@@ -197,7 +195,7 @@ fn rotary(head_size: u32, theta: f64, x: &Shape, broken: impl Fn(&'static str) -
     }
 }
 
-fn convolution(groups: u32, shapes: &[&Shape], broken: impl Fn(&'static str) -> Fault) -> Result<Shape, Fault> {
+fn convolution(groups: u32, shapes: &[&Shape], broken: impl Fn(&str) -> Fault) -> Result<Shape, Fault> {
     let Some((Dim::Tokens, inputs)) = shapes[0].as_matrix() else {
         return Err(broken("x must be `[n, width]`"));
     };
@@ -212,7 +210,7 @@ fn convolution(groups: u32, shapes: &[&Shape], broken: impl Fn(&'static str) -> 
         return Err(broken("the weight must be `[o, i / groups, k]`, and groups must divide both widths"));
     }
     if shapes.get(2).is_some_and(|bias| **bias != Shape::fixed(&[outputs])) {
-        return Err(broken("the bias must be a vector as long as the weight's first size"));
+        return Err(broken(&format!("the bias must be a vector `[{outputs}]`, as long as the weight's first size")));
     }
     Ok(Shape::matrix(Dim::Tokens, outputs))
 }

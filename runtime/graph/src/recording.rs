@@ -83,14 +83,21 @@ impl Recording {
     }
 
     fn weight(&self, name: &str) -> Result<TensorInfo, Fault> {
-        let info = self.catalog.find(name).ok_or_else(|| Fault::NoWeight {
-            name: name.to_owned(),
-            nearest: self.catalog.nearest(name).map(str::to_owned),
+        let info = self.catalog.find(name).ok_or_else(|| match self.catalog.unusable(name) {
+            Some(dtype) => Fault::Type { name: name.to_owned(), dtype: dtype.to_owned() },
+            None => {
+                let nearest = self.catalog.nearest(name).map(str::to_owned);
+                Fault::NoWeight { name: name.to_owned(), nearest }
+            }
         })?;
         // A size of 0 would make room for one of any other size at no cost in the file.
         if info.shape.contains(&0) {
             let operands = vec![(format!("tensor `{}`", info.name), Shape::fixed(&info.shape))];
-            return Err(Fault::Shapes { operator: "weight", operands, rule: "no size of a weight may be 0" });
+            return Err(Fault::Shapes {
+                operator: "weight",
+                operands,
+                rule: "no size of a weight may be 0".to_owned(),
+            });
         }
         Ok(info)
     }
@@ -131,7 +138,7 @@ impl Recording {
             Some(node) if node.element == Element::Index || node.shape.as_matrix().is_none() => Fault::Shapes {
                 operator: "output",
                 operands: vec![("value".to_owned(), node.shape.clone())],
-                rule: "a result must be a matrix of numbers, of known width",
+                rule: "a result must be a matrix of numbers, of known width".to_owned(),
             },
             Some(_) if self.graph.output(name).is_some() => Fault::TwoOutputs { name: name.to_owned() },
             Some(_) => {

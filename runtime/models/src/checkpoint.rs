@@ -26,6 +26,8 @@ pub struct Checkpoint {
     shards: Vec<Shard>,
     /// Which shard holds a tensor.
     tensors: BTreeMap<String, usize>,
+    /// Tensors of types that nothing can be computed with, and those types.
+    unusable: Vec<(String, String)>,
 }
 
 #[derive(Debug)]
@@ -71,13 +73,19 @@ impl Checkpoint {
     }
 
     pub(crate) fn open(folder: &ModelFolder) -> Result<Self, Error> {
-        let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new() };
+        let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new(), unusable: Vec::new() };
         let files = Self::files(folder)?;
         for path in files.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "safetensors")) {
             let shard = Shard::open(&path)?;
             let index = checkpoint.shards.len();
-            let usable = shard.metadata.tensors().into_iter().filter(|(_, info)| dtype(info).is_some());
-            checkpoint.tensors.extend(usable.map(|(name, _)| (name, index)));
+            for (name, info) in shard.metadata.tensors() {
+                match dtype(info) {
+                    Some(_) => {
+                        checkpoint.tensors.insert(name, index);
+                    }
+                    None => checkpoint.unusable.push((name, info.dtype.to_string().to_lowercase())),
+                }
+            }
             checkpoint.shards.push(shard);
         }
         Ok(checkpoint)
@@ -90,7 +98,7 @@ impl Checkpoint {
             let shape: Result<Vec<u32>, _> = info.shape.iter().map(|size| u32::try_from(*size)).collect();
             Some((name.clone(), shape.ok()?, dtype(info)?))
         });
-        Catalog::new(tensors, base_prefix)
+        Catalog::new(tensors, base_prefix).with_unusable(self.unusable.iter().cloned())
     }
 
     fn find(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {
