@@ -11,7 +11,7 @@ use std::ops::Range;
 use positions::Positions;
 
 use crate::aligned::Aligned;
-use crate::math::exp;
+use crate::math::{exp, tanh};
 use crate::reduce::max;
 use crate::shared::Shared;
 use crate::simd::{Isa, Kernel, Simd, WIDEST_PANEL};
@@ -58,6 +58,8 @@ pub struct Attention<'a> {
     pub window: Option<usize>,
     /// Factor of the scores.
     pub scale: f32,
+    /// `c` in `c tanh(score / c)` of scaled scores.
+    pub soft_cap: Option<f32>,
     /// What the distance of two tokens adds to their scaled score.
     pub relative: Option<Relative<'a>>,
 }
@@ -328,6 +330,11 @@ impl Task<'_> {
         scores[panels.start * S::PANEL..start].fill(0.0);
         scores[end..panels.end * S::PANEL].fill(0.0);
         let scores = &mut scores[start..end];
+        if let Some(cap) = self.attention.soft_cap {
+            for score in scores.iter_mut() {
+                *score = cap * tanh::<S>(*score / cap);
+            }
+        }
         match self.attention.relative {
             None => {}
             Some(Relative::Bias { table, reach }) => {

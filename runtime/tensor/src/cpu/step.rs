@@ -56,6 +56,7 @@ pub(super) struct Heads {
     pub(super) causal: bool,
     pub(super) window: Option<usize>,
     pub(super) scale: f32,
+    pub(super) soft_cap: Option<f32>,
     pub(super) relative: Option<Terms>,
 }
 
@@ -116,6 +117,7 @@ pub(super) enum Step {
     Rotary {
         x: Home,
         angles: usize,
+        frequencies: usize,
         head_size: usize,
     },
     /// Each token's row between those of its neighbours, `size` of them, zeros outside of its sequence.
@@ -240,9 +242,10 @@ impl Step {
             }
             Self::Scale { x, factor, .. } => kernels::scale(team, arena.whole(*x, batch), *factor, to),
             Self::Copy { x, .. } => kernels::copy_columns(team, arena.columns(*x, batch), x.columns, to),
-            Self::Rotary { x, angles, head_size } => {
+            Self::Rotary { x, angles, frequencies, head_size } => {
                 let table = &arena.angles[*angles];
-                let rotary = Rotary { cosines: &table.cosines, sines: &table.sines, head_size: *head_size };
+                let (cosines, sines) = (&table.cosines[..], &table.sines[..]);
+                let rotary = Rotary { cosines, sines, frequencies: *frequencies, head_size: *head_size };
                 rotary.run(team, batch.positions(), x.first..x.first + x.columns, x.width, to);
             }
             Self::Neighbours { x, size, .. } => {
@@ -304,6 +307,7 @@ impl Heads {
             causal: self.causal,
             window: self.window,
             scale: self.scale,
+            soft_cap: self.soft_cap,
             relative,
         }
     }

@@ -138,14 +138,21 @@ impl<'g> Lowering<'g> {
 
     fn normalise(&mut self, node: usize) -> Result<Option<Normalise>, Error> {
         let node = &self.graph.nodes[node];
-        let (centred, epsilon) = match node.op {
-            Op::LayerNorm { epsilon } => (true, epsilon),
-            Op::RmsNorm { epsilon } => (false, epsilon),
+        let (centred, epsilon, offset) = match node.op {
+            Op::LayerNorm { epsilon } => (true, epsilon, 0.0),
+            Op::RmsNorm { epsilon, offset } => (false, epsilon, offset),
             _ => return Ok(None),
         };
-        let weight = self.vector(node.inputs[1])?;
+        let weight = self.values.vector_plus(node.inputs[1], offset, &mut self.constants.vectors)?;
         let bias = node.inputs.get(2).map(|bias| self.vector(*bias)).transpose()?;
         Ok(Some(Normalise { centred, weight, bias, epsilon }))
+    }
+
+    /// Whether a node normalises whole rows, rather than parts of them.
+    fn is_norm_of_rows(&self, node: usize) -> bool {
+        let node = &self.graph.nodes[node];
+        let weight = || self.graph.node(node.inputs[1]).shape.width();
+        matches!(node.op, Op::LayerNorm { .. } | Op::RmsNorm { .. }) && weight() == node.shape.width()
     }
 
     /// Emits the step of a node, unless it has none of its own.
@@ -170,11 +177,11 @@ impl<'g> Lowering<'g> {
                 self.homes[index] = Some(Home { first: x.first + start as usize, columns: width as usize, ..x });
                 return Ok(());
             }
-            Op::Rotary { head_size, theta } => {
+            Op::Rotary(ref rotary) => {
                 let x = self.rotated(index);
-                let (head_size, angles) = (head_size as usize, Angles { head_size: head_size as usize, theta });
+                let angles = Angles { frequencies: rotary.frequencies.clone(), factor: rotary.factor };
                 let angles = number_of(angles, &mut self.layout.angles);
-                Step::Rotary { x, angles, head_size }
+                Step::Rotary { x, angles, frequencies: rotary.frequencies.len(), head_size: rotary.head_size as usize }
             }
             Op::Convolution { groups } => return self.convolution(index, groups as usize),
             Op::Attention(_) => self.attention(index)?,
@@ -191,7 +198,12 @@ impl<'g> Lowering<'g> {
             }
             Op::Pool(pooling) => Step::Pool { pooling, x: self.whole(inputs[0]), to: self.buffer_for(index) },
             Op::SelectRows => Step::Select { x: self.whole(inputs[0]), to: self.buffer_for(index) },
-            Op::Input(_) | Op::Weight { .. } | Op::Linear | Op::LayerNorm { .. } | Op::RmsNorm { .. } => return Ok(()),
+            Op::Input(_)
+            | Op::Weight { .. }
+            | Op::Transpose
+            | Op::Linear
+            | Op::LayerNorm { .. }
+            | Op::RmsNorm { .. } => return Ok(()),
         };
         self.emit(index, step);
         Ok(())
@@ -208,8 +220,8 @@ impl<'g> Lowering<'g> {
         let (mut last, mut norm) = (index, None);
         while let Some(user) = self.only_user(last) {
             let node = &self.graph.nodes[user];
-            norm = self.normalise(user)?;
-            if norm.is_some() {
+            if self.is_norm_of_rows(user) {
+                norm = self.normalise(user)?;
                 last = user;
                 break;
             }
@@ -327,6 +339,7 @@ impl<'g> Lowering<'g> {
             causal: options.causal,
             window: options.window.map(|window| window as usize),
             scale: options.scale.unwrap_or_else(|| 1.0 / ((width / heads) as f64).sqrt()) as f32,
+            soft_cap: options.soft_cap.map(|cap| cap as f32),
             relative,
         };
         let [q, k, v] = [0, 1, 2].map(|operand| self.home(node.inputs[operand]));
