@@ -99,7 +99,7 @@ impl Arena {
             positions.clear();
             positions.extend(batch.positions_from(*first, *padding));
         }
-        let longest = batch.spans().map(|span| span.len()).max().unwrap_or(0);
+        let longest = batch.longest();
         for (table, distances) in self.distances.iter_mut().zip(&layout.distances) {
             if longest > table.reach {
                 table.fill(distances, longest);

@@ -2,7 +2,7 @@
 
 use runtime_graph::{Activation, Binary, Pooling};
 use runtime_kernels as kernels;
-use runtime_kernels::{Attention, Finish, Norm, Packed, Product, Rotary, Table, Team};
+use runtime_kernels::{Attention, CachedAttention, Finish, Kept, Norm, Packed, Place, Product, Rotary, Table, Team};
 
 use super::arena::{Arena, Home};
 use super::{Ids, count};
@@ -86,6 +86,8 @@ pub(super) enum Step {
         k: Home,
         v: Home,
         heads: Heads,
+        /// Its number among the attentions whose keys and values can be kept.
+        place: usize,
         to: Home,
     },
     Norm {
@@ -187,16 +189,31 @@ impl Step {
     }
 
     /// Computes the step; the batch has been checked.
-    pub(super) fn run(&self, team: &Team<'_>, constants: &Constants, batch: &Batch, arena: &mut Arena) {
+    pub(super) fn run(
+        &self,
+        team: &Team<'_>,
+        constants: &Constants,
+        batch: &Batch,
+        kept: Option<&(Kept<'_>, &[Place])>,
+        arena: &mut Arena,
+    ) {
         let home = self.to();
         let rows = count(batch, home.rows);
         // The slot of the result is taken out, so that the others can be read meanwhile.
         let mut slot = std::mem::take(&mut arena.slots[home.slot]);
-        self.fill(team, constants, batch, arena, &mut slot[..rows * home.width]);
+        self.fill(team, constants, batch, kept, arena, &mut slot[..rows * home.width]);
         arena.slots[home.slot] = slot;
     }
 
-    fn fill(&self, team: &Team<'_>, constants: &Constants, batch: &Batch, arena: &mut Arena, to: &mut [f32]) {
+    fn fill(
+        &self,
+        team: &Team<'_>,
+        constants: &Constants,
+        batch: &Batch,
+        kept: Option<&(Kept<'_>, &[Place])>,
+        arena: &mut Arena,
+        to: &mut [f32],
+    ) {
         match self {
             Self::LookUp { parts, norm, to: home } => {
                 for (index, part) in parts.iter().enumerate() {
@@ -220,13 +237,24 @@ impl Step {
                 product.run(team, &mut quantized, to);
                 arena.quantized = quantized;
             }
-            Self::Attention { q, k, v, heads, to: home } => {
+            Self::Attention { q, k, v, heads, place, to: home } => {
                 if let Some(Terms::Bias { distances, table }) = heads.relative {
                     arena.distances[distances].spread(&constants.vectors[table], heads.heads);
                 }
                 let mut scratch = std::mem::take(&mut arena.attention);
                 let operands = [q, k, v].map(|home| arena.columns(*home, batch));
-                heads.with(constants, batch, arena, home.columns).run(team, operands, &mut scratch, to);
+                let attention = heads.with(constants, batch, arena, home.columns);
+                match kept {
+                    None => attention.run(team, operands, &mut scratch, to),
+                    Some((kept, places)) => {
+                        CachedAttention { attention, place: places[*place], kept }.run(
+                            team,
+                            operands,
+                            &mut scratch,
+                            to,
+                        );
+                    }
+                }
                 arena.attention = scratch;
             }
             Self::Norm { x, norm, .. } => norm.with(constants).run(team, arena.whole(*x, batch), to),

@@ -11,10 +11,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use runtime_graph::{Dim, Graph, Node, Op, ValueId};
+use runtime_kernels::Place;
 
 use super::arena::{Angles, Distances, Home, Layout};
 use super::step::{Constants, Heads, Normalise, Part, Rows, Step, Terms};
-use super::{CpuPlan, Ids, Output, Source};
+use super::{CpuPlan, Ids, NotCausal, Output, Source};
 use crate::{Error, Matrix, Precision, Weights};
 use constants::Values;
 use linear::Linear;
@@ -56,6 +57,8 @@ struct Lowering<'g> {
     packed: HashMap<PackedKey, usize>,
     tables: HashMap<String, usize>,
     layout: Layout,
+    /// Where a block has what is kept of each attention.
+    places: Vec<Place>,
     /// Rows and columns of the values that steps write.
     buffers: Vec<(Dim, usize)>,
 }
@@ -86,6 +89,7 @@ impl<'g> Lowering<'g> {
             packed: HashMap::new(),
             tables: HashMap::new(),
             layout: Layout::default(),
+            places: Vec::new(),
             buffers: Vec::new(),
         })
     }
@@ -343,7 +347,9 @@ impl<'g> Lowering<'g> {
             relative,
         };
         let [q, k, v] = [0, 1, 2].map(|operand| self.home(node.inputs[operand]));
-        Ok(Step::Attention { q, k, v, heads, to: self.buffer_for(index) })
+        let first = self.places.last().map_or(0, |place| place.first + place.len());
+        self.places.push(Place { first, heads: heads.key_value_heads, head_size: width / heads.heads });
+        Ok(Step::Attention { q, k, v, heads, place: self.places.len() - 1, to: self.buffer_for(index) })
     }
 
     fn finish(mut self) -> Result<CpuPlan, Error> {
@@ -369,6 +375,10 @@ impl<'g> Lowering<'g> {
             layout: self.layout,
             outputs,
             max_sequence: self.graph.max_sequence,
+            places: match looks_ahead(self.graph) {
+                None => Ok(self.places),
+                Some(operator) => Err(operator),
+            },
             arenas: std::sync::Mutex::default(),
         })
     }
@@ -379,6 +389,20 @@ impl<'g> Lowering<'g> {
         let rows = if let Dim::Fixed(rows) = rows { rows as usize } else { 0 };
         Ok(Matrix { rows, width, data })
     }
+}
+
+/// The first operator that keeps what is computed of a token from standing once it is computed.
+fn looks_ahead(graph: &Graph) -> Option<NotCausal> {
+    graph.nodes.iter().find_map(|node| {
+        let reason = match &node.op {
+            Op::Attention(options) if !options.causal => "sees tokens that follow",
+            Op::Attention(options) if options.relative.is_some() => "depends on distances",
+            Op::Convolution { .. } => "sees tokens that follow",
+            Op::Pool(_) => "needs whole sequences",
+            _ => return None,
+        };
+        Some(NotCausal { operator: node.op.name(), reason })
+    })
 }
 
 /// Rows and columns of a node's result; what is no matrix is never a step of its own.
