@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use runtime_graph::{
     Activation, AttentionOptions, Binary, DType, Dim, Head, Input, Op, Place, Pooling, Recorder, Refusal, Relative,
-    Shape, TensorInfo, ValueId,
+    Rotary, Shape, TensorInfo, ValueId,
 };
 
 use crate::wit;
@@ -37,10 +37,11 @@ impl Host {
             Op::Rows => input(0).rows(input(1)),
             Op::Linear => input(0).linear(input(1), bias()),
             Op::LayerNorm { epsilon } => input(0).layer_norm(input(1), bias(), epsilon),
-            Op::RmsNorm { epsilon } => input(0).rms_norm(input(1), epsilon),
+            Op::RmsNorm { epsilon, offset } => input(0).rms_norm(input(1), epsilon, offset),
+            Op::Transpose => input(0).transpose(),
             Op::Scale { factor } => input(0).scale(factor),
             Op::Columns { start, width } => input(0).columns(start, width),
-            Op::Rotary { head_size, theta } => input(0).rotary(head_size, theta),
+            Op::Rotary(Rotary { head_size, frequencies, factor }) => input(0).rotary(head_size, &frequencies, factor),
             Op::Convolution { groups } => input(0).convolution(input(1), bias(), groups),
             Op::Activation(activation) => input(0).activation(activation.into()),
             Op::Binary(Binary::Add) => input(0).add(input(1)),
@@ -121,8 +122,8 @@ impl From<Pooling> for graph::Pooling {
 
 impl From<AttentionOptions> for graph::AttentionOptions {
     fn from(options: AttentionOptions) -> Self {
-        let AttentionOptions { heads, key_value_heads, causal, scale, window, relative: _ } = options;
-        Self { heads, key_value_heads, causal, scale, window }
+        let AttentionOptions { heads, key_value_heads, causal, scale, window, soft_cap, relative: _ } = options;
+        Self { heads, key_value_heads, causal, scale, window, soft_cap }
     }
 }
 
@@ -155,6 +156,7 @@ impl From<Head> for types::Head {
             Head::TokenClassification => Self::TokenClassification,
             Head::QuestionAnswering => Self::QuestionAnswering,
             Head::MaskedLm => Self::MaskedLm,
+            Head::CausalLm => Self::CausalLm,
         }
     }
 }
@@ -167,6 +169,7 @@ impl From<types::Head> for Head {
             types::Head::TokenClassification => Self::TokenClassification,
             types::Head::QuestionAnswering => Self::QuestionAnswering,
             types::Head::MaskedLm => Self::MaskedLm,
+            types::Head::CausalLm => Self::CausalLm,
         }
     }
 }

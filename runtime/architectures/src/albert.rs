@@ -8,7 +8,7 @@ use crate::heads::{Heads, Vocabulary};
 
 /// ALBERT encoders with each of their heads.
 pub const ARCHITECTURE: Architecture =
-    Architecture { name: "albert", model_types: &["albert"], base_prefix: "albert", heads: &Head::ALL, build };
+    Architecture { name: "albert", model_types: &["albert"], base_prefix: "albert", heads: &Head::OF_ENCODERS, build };
 
 const LAYER: PostNorm = PostNorm {
     query: "attention.query",

@@ -7,7 +7,7 @@ use crate::heads::{Heads, Vocabulary};
 
 /// BERT encoders with each of their heads.
 pub const ARCHITECTURE: Architecture =
-    Architecture { name: "bert", model_types: &["bert"], base_prefix: "bert", heads: &Head::ALL, build };
+    Architecture { name: "bert", model_types: &["bert"], base_prefix: "bert", heads: &Head::OF_ENCODERS, build };
 
 const VOCABULARY: Vocabulary<'_> = Vocabulary {
     dense: "cls.predictions.transform.dense",

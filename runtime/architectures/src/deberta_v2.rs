@@ -10,8 +10,13 @@ use crate::encoder::{EncoderConfig, PostNorm};
 use crate::heads::{Heads, Vocabulary};
 
 /// DeBERTa-v2 encoders with each of their heads.
-pub const ARCHITECTURE: Architecture =
-    Architecture { name: "deberta-v2", model_types: &["deberta-v2"], base_prefix: "deberta", heads: &Head::ALL, build };
+pub const ARCHITECTURE: Architecture = Architecture {
+    name: "deberta-v2",
+    model_types: &["deberta-v2"],
+    base_prefix: "deberta",
+    heads: &Head::OF_ENCODERS,
+    build,
+};
 
 const LAYER: PostNorm = PostNorm {
     query: "attention.self.query_proj",

@@ -11,7 +11,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
     name: "distilbert",
     model_types: &["distilbert"],
     base_prefix: "distilbert",
-    heads: &Head::ALL,
+    heads: &Head::OF_ENCODERS,
     build,
 };
 

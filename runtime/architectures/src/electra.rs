@@ -7,8 +7,13 @@ use crate::encoder::{EncoderConfig, PostNorm, require_plain_encoder};
 use crate::heads::{Heads, Vocabulary};
 
 /// ELECTRA discriminators and generators with each of their heads.
-pub const ARCHITECTURE: Architecture =
-    Architecture { name: "electra", model_types: &["electra"], base_prefix: "electra", heads: &Head::ALL, build };
+pub const ARCHITECTURE: Architecture = Architecture {
+    name: "electra",
+    model_types: &["electra"],
+    base_prefix: "electra",
+    heads: &Head::OF_ENCODERS,
+    build,
+};
 
 const VOCABULARY: Vocabulary<'_> = Vocabulary {
     dense: "generator_predictions.dense",

@@ -9,13 +9,22 @@ pub mod bert;
 pub mod deberta_v2;
 pub mod distilbert;
 pub mod electra;
+pub mod gemma2;
+pub mod gpt2;
+pub mod llama;
+pub mod mistral;
 pub mod modernbert;
 pub mod mpnet;
+pub mod phi3;
+pub mod qwen2;
+pub mod qwen3;
 pub mod roberta;
 pub mod t5;
 
+mod decoder;
 mod encoder;
 mod heads;
+mod rope;
 
 use runtime_graph::Architecture;
 
@@ -27,8 +36,15 @@ pub const BUILT_IN: &[Architecture] = &[
     deberta_v2::ARCHITECTURE,
     distilbert::ARCHITECTURE,
     electra::ARCHITECTURE,
+    gemma2::ARCHITECTURE,
+    gpt2::ARCHITECTURE,
+    llama::ARCHITECTURE,
+    mistral::ARCHITECTURE,
     modernbert::ARCHITECTURE,
     mpnet::ARCHITECTURE,
+    phi3::ARCHITECTURE,
+    qwen2::ARCHITECTURE,
+    qwen3::ARCHITECTURE,
     roberta::ARCHITECTURE,
     t5::ARCHITECTURE,
 ];

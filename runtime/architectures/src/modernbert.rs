@@ -2,13 +2,18 @@
 //! `modeling_modernbert.py`: rotary positions, windows in most layers, gated feed-forward, norms before each part.
 
 use runtime_graph::{
-    Activation, Architecture, AttentionOptions, Builder, Config, Head, Linear, Norm, Pooling, Refusal, Value,
+    Activation, Architecture, AttentionOptions, Builder, Config, Head, Linear, Norm, Pooling, Refusal, Rotary, Value,
 };
 use serde_json::Value as Json;
 
 /// ModernBERT encoders with each of their heads.
-pub const ARCHITECTURE: Architecture =
-    Architecture { name: "modernbert", model_types: &["modernbert"], base_prefix: "model", heads: &Head::ALL, build };
+pub const ARCHITECTURE: Architecture = Architecture {
+    name: "modernbert",
+    model_types: &["modernbert"],
+    base_prefix: "model",
+    heads: &Head::OF_ENCODERS,
+    build,
+};
 
 struct ModernBertConfig {
     layers: u32,
@@ -121,7 +126,7 @@ fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
         config.norm(graph, "head.norm").forward(&dense.forward(x).activation(config.classifier_activation))
     };
     let output = match head {
-        Head::Base => x,
+        Head::Base | Head::CausalLm => x,
         Head::SequenceClassification => {
             graph.linear("classifier").forward(&transform(&x.pool(config.classifier_pooling)))
         }
@@ -148,7 +153,8 @@ fn layer(graph: &Builder, config: &ModernBertConfig, index: u32, x: &Value) -> V
     let [query, key, value] = linear(graph, &name("attn.Wqkv"), config.attention_bias).forward(&normed).split();
     let head_size = query.shape().width().unwrap_or(0) / config.heads;
     let options = AttentionOptions { window, ..AttentionOptions::bidirectional(config.heads) };
-    let attended = query.rotary(head_size, theta).attention(&key.rotary(head_size, theta), &value, options);
+    let rotary = Rotary::plain(head_size, head_size, theta);
+    let attended = query.rotary(&rotary).attention(&key.rotary(&rotary), &value, options);
     let x = x + &linear(graph, &name("attn.Wo"), config.attention_bias).forward(&attended);
 
     let normed = config.norm(graph, &name("mlp_norm")).forward(&x);

@@ -8,7 +8,7 @@ use crate::heads::{Heads, Vocabulary};
 
 /// MPNet encoders with each of their heads.
 pub const ARCHITECTURE: Architecture =
-    Architecture { name: "mpnet", model_types: &["mpnet"], base_prefix: "mpnet", heads: &Head::ALL, build };
+    Architecture { name: "mpnet", model_types: &["mpnet"], base_prefix: "mpnet", heads: &Head::OF_ENCODERS, build };
 
 /// Fixed in `modeling_mpnet.py`.
 const MAX_DISTANCE: u32 = 128;

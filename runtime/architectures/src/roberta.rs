@@ -11,7 +11,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
     name: "roberta",
     model_types: &["roberta", "xlm-roberta", "camembert"],
     base_prefix: "roberta",
-    heads: &Head::ALL,
+    heads: &Head::OF_ENCODERS,
     build,
 };
 

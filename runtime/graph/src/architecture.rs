@@ -15,11 +15,23 @@ pub enum Head {
     QuestionAnswering,
     /// Scores of the whole vocabulary for the rows that are asked for: `logits` `[r, vocabulary]`.
     MaskedLm,
+    /// Scores of the token behind each of the rows that are asked for: `logits` `[r, vocabulary]`.
+    CausalLm,
 }
 
 impl Head {
     /// All of them.
-    pub const ALL: [Self; 5] =
+    pub const ALL: [Self; 6] = [
+        Self::Base,
+        Self::SequenceClassification,
+        Self::TokenClassification,
+        Self::QuestionAnswering,
+        Self::MaskedLm,
+        Self::CausalLm,
+    ];
+
+    /// Those that encoders may have.
+    pub const OF_ENCODERS: [Self; 5] =
         [Self::Base, Self::SequenceClassification, Self::TokenClassification, Self::QuestionAnswering, Self::MaskedLm];
 
     /// Its name on the command line and in messages.
@@ -30,6 +42,7 @@ impl Head {
             Self::TokenClassification => "token-classification",
             Self::QuestionAnswering => "question-answering",
             Self::MaskedLm => "masked-lm",
+            Self::CausalLm => "causal-lm",
         }
     }
 
@@ -40,6 +53,8 @@ impl Head {
             ("ForTokenClassification", Self::TokenClassification),
             ("ForQuestionAnswering", Self::QuestionAnswering),
             ("ForMaskedLM", Self::MaskedLm),
+            ("ForCausalLM", Self::CausalLm),
+            ("LMHeadModel", Self::CausalLm),
             ("Model", Self::Base),
         ];
         heads.into_iter().find(|(ending, _)| class.ends_with(ending)).map(|(_, head)| head)
@@ -57,7 +72,7 @@ impl Head {
     pub fn rows(self) -> Dim {
         match self {
             Self::SequenceClassification => Dim::Sequences,
-            Self::MaskedLm => Dim::Rows,
+            Self::MaskedLm | Self::CausalLm => Dim::Rows,
             Self::Base | Self::TokenClassification | Self::QuestionAnswering => Dim::Tokens,
         }
     }

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use crate::recording::{NativeRecording, Recording};
 use crate::{
-    Activation, AttentionOptions, Binary, Catalog, Embedding, Input, Linear, Norm, Op, Pooling, Relative, Shape,
-    TensorInfo, ValueId,
+    Activation, AttentionOptions, Binary, Catalog, Embedding, Input, Linear, Norm, Op, Pooling, Relative, Rotary,
+    Shape, TensorInfo, ValueId,
 };
 
 /// The author's line, where it is known.
@@ -217,11 +217,26 @@ impl Value {
         }
     }
 
-    /// Divides each row by the root of the mean of its squares, then scales it.
+    /// Divides each row by the root of the mean of its squares, then scales it. A weight shorter than the row is for each
+    /// part of its length apart, such as each head.
     #[track_caller]
     #[must_use]
     pub fn rms_norm(&self, weight: &Self, epsilon: f64) -> Self {
-        self.record(Op::RmsNorm { epsilon }, &[weight])
+        self.rms_norm_offset(weight, epsilon, 0.0)
+    }
+
+    /// The same with `offset` added to the weight.
+    #[track_caller]
+    #[must_use]
+    pub fn rms_norm_offset(&self, weight: &Self, epsilon: f64, offset: f64) -> Self {
+        self.record(Op::RmsNorm { epsilon, offset }, &[weight])
+    }
+
+    /// `[a, b]` of known sizes gives `[b, a]`.
+    #[track_caller]
+    #[must_use]
+    pub fn transpose(&self) -> Self {
+        self.record(Op::Transpose, &[])
     }
 
     /// `factor * self`.
@@ -256,8 +271,8 @@ impl Value {
     /// Rotates each head of `[n, heads * head_size]` by the token's position.
     #[track_caller]
     #[must_use]
-    pub fn rotary(&self, head_size: u32, theta: f64) -> Self {
-        self.record(Op::Rotary { head_size, theta }, &[])
+    pub fn rotary(&self, rotary: &Rotary) -> Self {
+        self.record(Op::Rotary(rotary.clone()), &[])
     }
 
     /// Convolution over the tokens of each sequence: `[n, i]` and `[o, i / groups, k]` give `[n, o]`.

@@ -65,6 +65,11 @@ impl Config {
         self.0.get(field).filter(|value| !value.is_null())
     }
 
+    /// Whether a field is there, be it `null`.
+    pub fn has(&self, field: &str) -> bool {
+        self.0.contains_key(field)
+    }
+
     /// A size: a positive whole number below 2^31.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The shape of an operator's result, or the rule that its operands break.
 
 use crate::error::Fault;
-use crate::{AttentionOptions, Dim, Element, Op, Relative, Shape};
+use crate::{AttentionOptions, Dim, Element, Op, Relative, Rotary, Shape};
 
 /// An operand: its shape and what it holds.
 pub(crate) type Operand<'a> = (&'a Shape, Element);
@@ -37,11 +37,25 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
             Shape::matrix(shapes[1].dims()[0], width)
         }
         Op::Linear => linear(&shapes).map_err(|rule| broken(&rule))?,
-        Op::LayerNorm { epsilon } | Op::RmsNorm { epsilon } => {
-            if !epsilon.is_finite() || *epsilon < 0.0 {
-                let rule = "it must be finite and not negative";
-                return Err(Fault::Option { operator: op.name(), option: "epsilon", value: epsilon.to_string(), rule });
+        Op::RmsNorm { epsilon, offset } => {
+            check_epsilon(op, *epsilon)?;
+            if !offset.is_finite() {
+                let rule = "it must be finite";
+                return Err(Fault::Option { operator: op.name(), option: "offset", value: offset.to_string(), rule });
             }
+            let width = shapes[0].width().ok_or_else(|| broken("x must have a last size that is known"))?;
+            match shapes[1].dims() {
+                [Dim::Fixed(part)] if *part > 0 && width % part == 0 => {}
+                _ => {
+                    return Err(broken(&format!(
+                        "the weight must be a vector `[{width}]`, or one whose size divides that"
+                    )));
+                }
+            }
+            shapes[0].clone()
+        }
+        Op::LayerNorm { epsilon } => {
+            check_epsilon(op, *epsilon)?;
             let width = shapes[0].width().ok_or_else(|| broken("x must have a last size that is known"))?;
             if shapes[1..].iter().any(|shape| **shape != Shape::fixed(&[width])) {
                 return Err(broken(&format!(
@@ -67,7 +81,11 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
             }
             Shape::matrix(rows, *width)
         }
-        Op::Rotary { head_size, theta } => rotary(*head_size, *theta, shapes[0], broken)?,
+        Op::Transpose => match shapes[0].dims() {
+            [Dim::Fixed(rows), Dim::Fixed(columns)] => Shape::fixed(&[*columns, *rows]),
+            _ => return Err(broken("x must be a matrix of known sizes")),
+        },
+        Op::Rotary(options) => rotary(options, shapes[0], broken)?,
         Op::Convolution { groups } => convolution(*groups, &shapes, broken)?,
         Op::Binary(_) => {
             if shapes[0] != shapes[1] {
@@ -90,6 +108,14 @@ fn check_arity(op: &Op, operands: &[Operand<'_>]) -> Result<(), Fault> {
         return Ok(());
     }
     Err(Fault::Arity { operator: op.name(), expected, given: operands.len() })
+}
+
+fn check_epsilon(op: &Op, epsilon: f64) -> Result<(), Fault> {
+    if epsilon.is_finite() && epsilon >= 0.0 {
+        return Ok(());
+    }
+    let rule = "it must be finite and not negative";
+    Err(Fault::Option { operator: op.name(), option: "epsilon", value: epsilon.to_string(), rule })
 }
 
 fn linear(shapes: &[&Shape]) -> Result<Shape, String> {
@@ -119,6 +145,9 @@ fn attention(options: &AttentionOptions, shapes: &[&Shape], broken: impl Fn(&str
     }
     if scale.is_some_and(|scale| !scale.is_finite()) {
         return Err(wrong("scale", format!("{scale:?}"), "it must be finite"));
+    }
+    if options.soft_cap.is_some_and(|cap| !cap.is_finite() || cap <= 0.0) {
+        return Err(wrong("soft_cap", format!("{:?}", options.soft_cap), "it must be finite and positive"));
     }
     let mut widths = [0; 3];
     for (width, shape) in widths.iter_mut().zip(&shapes[..3]) {
@@ -181,16 +210,20 @@ fn check_relative(
     }
 }
 
-fn rotary(head_size: u32, theta: f64, x: &Shape, broken: impl Fn(&str) -> Fault) -> Result<Shape, Fault> {
+fn rotary(options: &Rotary, x: &Shape, broken: impl Fn(&str) -> Fault) -> Result<Shape, Fault> {
+    let Rotary { head_size, frequencies, factor } = options;
     let wrong = |option, value: String, rule| Err(Fault::Option { operator: "rotary", option, value, rule });
-    if head_size == 0 || !head_size.is_multiple_of(2) {
-        return wrong("head_size", head_size.to_string(), "it must be even and not 0");
+    if *head_size == 0 {
+        return wrong("head_size", head_size.to_string(), "it must not be 0");
     }
-    if !theta.is_finite() || theta <= 0.0 {
-        return wrong("theta", theta.to_string(), "it must be finite and positive");
+    if frequencies.is_empty() || frequencies.len() > *head_size as usize / 2 {
+        return wrong("frequencies", frequencies.len().to_string(), "there must be 1 to `head_size` / 2 of them");
+    }
+    if !factor.is_finite() || frequencies.iter().any(|frequency| !frequency.is_finite()) {
+        return wrong("frequencies", format!("{frequencies:?}"), "they and their factor must be finite");
     }
     match x.as_matrix() {
-        Some((Dim::Tokens, width)) if width.is_multiple_of(head_size) => Ok(x.clone()),
+        Some((Dim::Tokens, width)) if width.is_multiple_of(*head_size) => Ok(x.clone()),
         _ => Err(broken("x must be `[n, heads * head_size]`")),
     }
 }

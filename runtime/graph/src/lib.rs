@@ -30,6 +30,7 @@ mod layers;
 mod op;
 mod recording;
 mod relative;
+mod rotary;
 mod shape;
 mod text;
 
@@ -43,4 +44,5 @@ pub use layers::{Embedding, Linear, Norm};
 pub use op::{Activation, AttentionOptions, Binary, Input, Op, Pooling};
 pub use recording::{MAX_LAYERS, MAX_NODES, NativeRecording, Recording};
 pub use relative::{Relative, bias_row, disentangled_row};
+pub use rotary::Rotary;
 pub use shape::{Dim, Element, Shape};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Relative;
+use crate::{Relative, Rotary};
 
 /// What the host feeds into a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -162,6 +162,8 @@ pub struct AttentionOptions {
     pub scale: Option<f64>,
     /// How far away a token may be to be seen, to each side; any distance by default.
     pub window: Option<u32>,
+    /// `c` in `c tanh(score / c)`, which bounds the scaled scores; none by default.
+    pub soft_cap: Option<f64>,
     /// What the distance between two tokens adds to their score.
     pub relative: Option<Relative>,
 }
@@ -169,7 +171,12 @@ pub struct AttentionOptions {
 impl AttentionOptions {
     /// Bidirectional attention with as many key and value heads as query heads.
     pub fn bidirectional(heads: u32) -> Self {
-        Self { heads, key_value_heads: heads, causal: false, scale: None, window: None, relative: None }
+        Self { heads, key_value_heads: heads, causal: false, scale: None, window: None, soft_cap: None, relative: None }
+    }
+
+    /// Attention in which a token sees itself and those before it.
+    pub fn causal(heads: u32, key_value_heads: u32) -> Self {
+        Self { key_value_heads, causal: true, ..Self::bidirectional(heads) }
     }
 }
 
@@ -193,10 +200,13 @@ pub enum Op {
         /// Added to the variance.
         epsilon: f64,
     },
-    /// `x [rows, h]`, `weight [h]` -> `x / sqrt(mean of squares + epsilon) * weight`.
+    /// `x [rows, h]`, `weight [w]` -> `x / sqrt(mean of squares + epsilon) * (weight + offset)`, for each `w` columns
+    /// apart.
     RmsNorm {
         /// Added to the mean of squares.
         epsilon: f64,
+        /// Added to the weight: 1 in Gemma, else 0.
+        offset: f64,
     },
     /// `x` -> the same shape.
     Activation(Activation),
@@ -214,16 +224,10 @@ pub enum Op {
         /// How many.
         width: u32,
     },
-    /// Rotary position embedding (<https://arxiv.org/abs/2104.09864>), `x [n, heads * head_size]` -> the same shape.
-    ///
-    /// In each head, column `i` of the first half and column `i` of the second are rotated by
-    /// `position / theta^(2 i / head_size)`.
-    Rotary {
-        /// Columns of a head, an even number.
-        head_size: u32,
-        /// The base of the frequencies.
-        theta: f64,
-    },
+    /// `x [a, b]` of known sizes -> `[b, a]`.
+    Transpose,
+    /// Rotary position embedding, `x [n, heads * head_size]` -> the same shape.
+    Rotary(Rotary),
     /// `x [n, i]`, `weight [o, i / groups, k]` of an odd `k`, and where there is a bias `bias [o]` -> `[n, o]`: a
     /// convolution over the tokens of each sequence, with `(k - 1) / 2` zeros before and after it.
     Convolution {
@@ -251,7 +255,8 @@ impl Op {
             Self::RmsNorm { .. } => "rms-norm",
             Self::Scale { .. } => "scale",
             Self::Columns { .. } => "columns",
-            Self::Rotary { .. } => "rotary",
+            Self::Transpose => "transpose",
+            Self::Rotary(_) => "rotary",
             Self::Convolution { .. } => "convolution",
             Self::Activation(_) => "activation",
             Self::Binary(binary) => binary.name(),
@@ -271,7 +276,8 @@ impl Op {
             Self::Activation(_)
             | Self::Scale { .. }
             | Self::Columns { .. }
-            | Self::Rotary { .. }
+            | Self::Transpose
+            | Self::Rotary(_)
             | Self::Pool(_)
             | Self::SelectRows => &["x"],
             Self::Binary(_) => &["a", "b"],

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{AttentionOptions, Graph, Input, Node, Op, Relative};
+use crate::{AttentionOptions, Graph, Input, Node, Op, Relative, Rotary};
 
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,15 +38,21 @@ impl fmt::Display for Node {
                 write!(f, " first={first}")?;
                 padding.map_or(Ok(()), |padding| write!(f, " padding={padding}"))?;
             }
-            Op::LayerNorm { epsilon } | Op::RmsNorm { epsilon } => write!(f, " epsilon={epsilon:e}")?,
+            Op::LayerNorm { epsilon } | Op::RmsNorm { epsilon, offset: 0.0 } => write!(f, " epsilon={epsilon:e}")?,
+            Op::RmsNorm { epsilon, offset } => write!(f, " epsilon={epsilon:e} offset={offset}")?,
             Op::Scale { factor } => write!(f, " factor={factor}")?,
             Op::Columns { start, width } => write!(f, " start={start} width={width}")?,
-            Op::Rotary { head_size, theta } => write!(f, " head-size={head_size} theta={theta}")?,
+            Op::Rotary(Rotary { head_size, frequencies, factor }) => {
+                write!(f, " head-size={head_size} frequencies={frequencies:?}")?;
+                if *factor != 1.0 {
+                    write!(f, " factor={factor}")?
+                }
+            }
             Op::Convolution { groups } => write!(f, " groups={groups}")?,
             Op::Activation(activation) => write!(f, " {}", activation.name())?,
             Op::Pool(pooling) => write!(f, " {}", pooling.name())?,
             Op::Attention(options) => attention(f, options)?,
-            Op::Input(_) | Op::Rows | Op::Linear | Op::Binary(_) | Op::SelectRows => {}
+            Op::Input(_) | Op::Rows | Op::Linear | Op::Transpose | Op::Binary(_) | Op::SelectRows => {}
         }
         for input in &self.inputs {
             write!(f, " %{}", input.0)?;
@@ -72,6 +78,9 @@ fn attention(f: &mut fmt::Formatter<'_>, options: &AttentionOptions) -> fmt::Res
     }
     if let Some(window) = options.window {
         write!(f, " window={window}")?;
+    }
+    if let Some(cap) = options.soft_cap {
+        write!(f, " soft-cap={cap}")?;
     }
     match options.relative {
         None => Ok(()),

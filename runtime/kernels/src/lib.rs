@@ -27,7 +27,7 @@ mod tile;
 
 pub use activation::Activation;
 pub use aligned::Buffer;
-pub use attention::{Attention, AttentionScratch, Columns, Relative};
+pub use attention::{Attention, AttentionScratch, BLOCK, CachedAttention, Columns, Kept, Past, Place, Relative};
 pub use convolution::{Convolution, neighbours};
 pub use norm::Norm;
 pub use packed::{Packed, Precision};

@@ -59,6 +59,12 @@ pub(crate) fn sigmoid<S: Simd>(x: f32) -> f32 {
     1.0 / (1.0 + exp::<S>(-x))
 }
 
+/// `tanh x = 2 sigmoid(2 x) - 1`, within 2e-7.
+#[inline(always)]
+pub(crate) fn tanh<S: Simd>(x: f32) -> f32 {
+    2.0 * sigmoid::<S>(2.0 * x) - 1.0
+}
+
 /// `x (1 + erf(x / sqrt 2)) / 2`
 #[inline(always)]
 pub(crate) fn gelu<S: Simd>(x: f32) -> f32 {
@@ -100,6 +106,8 @@ mod tests {
     fn functions_agree_with_double_precision() {
         exp_agrees::<Plain>();
         exp_agrees::<Fused>();
+        tanh_agrees::<Plain>();
+        tanh_agrees::<Fused>();
         erf_agrees_with_its_series::<Plain>();
         erf_agrees_with_its_series::<Fused>();
         both_gelus_agree_with_their_formulas::<Plain>();
@@ -117,6 +125,13 @@ mod tests {
         }
         assert_eq!(exp::<S>(0.0), 1.0);
         assert!(exp::<S>(f32::NEG_INFINITY) < 1e-37 && exp::<S>(f32::MAX).is_finite());
+    }
+
+    fn tanh_agrees<S: Simd>() {
+        for x in grid(-20.0, 20.0) {
+            let expected = f64::from(x).tanh();
+            assert!((f64::from(tanh::<S>(x)) - expected).abs() < 2e-7, "tanh({x}) = {}, not {expected}", tanh::<S>(x));
+        }
     }
 
     fn erf_agrees_with_its_series<S: Simd>() {

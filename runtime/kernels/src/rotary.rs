@@ -6,11 +6,13 @@ use crate::team::Team;
 /// Turns pairs of numbers of each head by angles that grow with the position.
 #[derive(Clone, Copy, Debug)]
 pub struct Rotary<'a> {
-    /// `[positions, head_size / 2]`
+    /// `[positions, frequencies]`
     pub cosines: &'a [f32],
-    /// `[positions, head_size / 2]`
+    /// `[positions, frequencies]`
     pub sines: &'a [f32],
-    /// Numbers of a head: number `i` is turned with number `i + head_size / 2`.
+    /// How many.
+    pub frequencies: usize,
+    /// Numbers of a head: number `i` is turned with number `i + frequencies`, and those behind stay.
     pub head_size: usize,
 }
 
@@ -24,13 +26,13 @@ impl Rotary<'_> {
         width: usize,
         x: &mut [f32],
     ) {
-        let half = self.head_size / 2;
+        let half = self.frequencies;
         by_rows(team, width, x, &|range, rows| {
             for (row, position) in rows.chunks_exact_mut(width).zip(&positions[range]) {
                 let angles = *position as usize * half..(*position as usize + 1) * half;
                 let (cosines, sines) = (&self.cosines[angles.clone()], &self.sines[angles]);
                 for head in row[columns.clone()].chunks_exact_mut(self.head_size) {
-                    let (first, second) = head.split_at_mut(half);
+                    let (first, second) = head[..2 * half].split_at_mut(half);
                     for (((a, b), cosine), sine) in first.iter_mut().zip(second).zip(cosines).zip(sines) {
                         (*a, *b) = (*a * cosine - *b * sine, *b * cosine + *a * sine);
                     }

@@ -15,6 +15,7 @@ struct Case {
     size: usize,
     causal: bool,
     window: Option<usize>,
+    soft_cap: Option<f32>,
     terms: Terms,
 }
 
@@ -25,8 +26,16 @@ enum Terms {
     Disentangled { keys: bool, queries: bool },
 }
 
-const CASES: [Case; 9] = {
-    let plain = Case { heads: 4, key_value_heads: 4, size: 32, causal: false, window: None, terms: Terms::None };
+const CASES: [Case; 10] = {
+    let plain = Case {
+        heads: 4,
+        key_value_heads: 4,
+        size: 32,
+        causal: false,
+        window: None,
+        soft_cap: None,
+        terms: Terms::None,
+    };
     let both = Terms::Disentangled { keys: true, queries: true };
     [
         plain,
@@ -35,6 +44,7 @@ const CASES: [Case; 9] = {
         Case { window: Some(3), ..plain },
         Case { window: Some(40), causal: true, size: 64, ..plain },
         Case { terms: Terms::Bias, ..plain },
+        Case { causal: true, soft_cap: Some(0.25), ..plain },
         Case { terms: both, size: 20, ..plain },
         Case { terms: Terms::Disentangled { keys: true, queries: false }, window: Some(9), ..plain },
         Case { terms: Terms::Disentangled { keys: false, queries: true }, size: 3, ..plain },
@@ -102,6 +112,7 @@ impl Case {
             causal: self.causal,
             window: self.window,
             scale: SCALE,
+            soft_cap: self.soft_cap,
             relative,
         };
         let firsts = [0, self.heads * self.size, (self.heads + self.key_value_heads) * self.size];
@@ -141,7 +152,9 @@ impl Case {
                 score += if queries { dot(&k, &position(1, key)) } else { 0.0 };
             }
             let bias = operands.bias[head * (2 * REACH + 1) + REACH + key - query];
-            score * f64::from(SCALE) + if self.terms == Terms::Bias { f64::from(bias) } else { 0.0 }
+            let scaled = score * f64::from(SCALE);
+            let scaled = self.soft_cap.map_or(scaled, |cap| f64::from(cap) * (scaled / f64::from(cap)).tanh());
+            scaled + if self.terms == Terms::Bias { f64::from(bias) } else { 0.0 }
         };
         let seen: Vec<usize> = sequence.filter(|key| self.sees(query, *key)).collect();
         let weights: Vec<f64> = seen.iter().map(|key| score(*key).exp()).collect();

@@ -136,8 +136,8 @@ impl graph::HostValue for State {
         self.record(Op::LayerNorm { epsilon }, [&this, &weight].into_iter().chain(&bias))
     }
 
-    fn rms_norm(&mut self, this: Value, weight: Value, epsilon: f64) -> Result<Value> {
-        self.record(Op::RmsNorm { epsilon }, [&this, &weight])
+    fn rms_norm(&mut self, this: Value, weight: Value, epsilon: f64, offset: f64) -> Result<Value> {
+        self.record(Op::RmsNorm { epsilon, offset }, [&this, &weight])
     }
 
     fn scale(&mut self, this: Value, factor: f64) -> Result<Value> {
@@ -148,8 +148,12 @@ impl graph::HostValue for State {
         self.record(Op::Columns { start, width }, [&this])
     }
 
-    fn rotary(&mut self, this: Value, head_size: u32, theta: f64) -> Result<Value> {
-        self.record(Op::Rotary { head_size, theta }, [&this])
+    fn transpose(&mut self, this: Value) -> Result<Value> {
+        self.record(Op::Transpose, [&this])
+    }
+
+    fn rotary(&mut self, this: Value, head_size: u32, frequencies: Vec<f64>, factor: f64) -> Result<Value> {
+        self.record(Op::Rotary(native::Rotary { head_size, frequencies, factor }), [&this])
     }
 
     fn convolution(&mut self, this: Value, weight: Value, bias: Option<Value>, groups: u32) -> Result<Value> {
@@ -294,8 +298,8 @@ impl From<graph::Pooling> for native::Pooling {
 
 impl From<graph::AttentionOptions> for native::AttentionOptions {
     fn from(options: graph::AttentionOptions) -> Self {
-        let graph::AttentionOptions { heads, key_value_heads, causal, scale, window } = options;
-        Self { heads, key_value_heads, causal, scale, window, relative: None }
+        let graph::AttentionOptions { heads, key_value_heads, causal, scale, window, soft_cap } = options;
+        Self { heads, key_value_heads, causal, scale, window, soft_cap, relative: None }
     }
 }
 
@@ -307,6 +311,7 @@ impl From<types::Head> for native::Head {
             types::Head::TokenClassification => Self::TokenClassification,
             types::Head::QuestionAnswering => Self::QuestionAnswering,
             types::Head::MaskedLm => Self::MaskedLm,
+            types::Head::CausalLm => Self::CausalLm,
         }
     }
 }
@@ -319,6 +324,7 @@ impl From<native::Head> for types::Head {
             native::Head::TokenClassification => Self::TokenClassification,
             native::Head::QuestionAnswering => Self::QuestionAnswering,
             native::Head::MaskedLm => Self::MaskedLm,
+            native::Head::CausalLm => Self::CausalLm,
         }
     }
 }

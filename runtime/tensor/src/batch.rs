@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::Cached;
+
 /// A packed batch: `n` tokens of `s` sequences, and the `r` rows that are asked for.
 ///
 /// ```
@@ -20,11 +22,27 @@ pub struct Batch {
     positions: Vec<u32>,
     offsets: Vec<usize>,
     rows: Vec<u32>,
+    /// For each sequence what is kept of it, or nothing for any.
+    pasts: Vec<Past>,
+}
+
+/// Tokens before those of the batch, and the blocks that keep them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Past {
+    pub(crate) tokens: usize,
+    pub(crate) blocks: Vec<u32>,
 }
 
 impl Default for Batch {
     fn default() -> Self {
-        Self { token_ids: vec![], token_types: vec![], positions: vec![], offsets: vec![0], rows: vec![] }
+        Self {
+            token_ids: vec![],
+            token_types: vec![],
+            positions: vec![],
+            offsets: vec![0],
+            rows: vec![],
+            pasts: vec![],
+        }
     }
 }
 
@@ -40,6 +58,31 @@ impl Batch {
         self.token_types.extend((0..token_ids.len()).map(|index| token_types.get(index).copied().unwrap_or(0)));
         self.positions.extend((0..).take(token_ids.len()));
         self.offsets.push(self.token_ids.len());
+    }
+
+    /// Adds the tokens that follow those kept in `past`, which has room for them. A batch has such sequences alone, or none.
+    pub fn push_after(&mut self, past: &Cached, token_ids: &[u32]) {
+        let tokens = past.tokens();
+        self.token_ids.extend_from_slice(token_ids);
+        self.token_types.resize(self.token_ids.len(), 0);
+        let position = |index: usize| u32::try_from(tokens + index).unwrap_or(u32::MAX);
+        self.positions.extend((0..token_ids.len()).map(position));
+        self.offsets.push(self.token_ids.len());
+        self.pasts.push(Past { tokens, blocks: past.numbers().collect() });
+    }
+
+    pub(crate) fn pasts(&self) -> &[Past] {
+        &self.pasts
+    }
+
+    /// Tokens kept of a sequence.
+    pub(crate) fn past(&self, sequence: usize) -> usize {
+        self.pasts.get(sequence).map_or(0, |past| past.tokens)
+    }
+
+    /// The longest sequence with what is kept of it, in tokens.
+    pub(crate) fn longest(&self) -> usize {
+        self.spans().enumerate().map(|(sequence, span)| self.past(sequence) + span.len()).max().unwrap_or(0)
     }
 
     /// Asks for the row of a token, counted over the whole batch; `select-rows` yields them in this order.
@@ -75,17 +118,17 @@ impl Batch {
     /// Each token's place in its sequence, counted from `first`; tokens equal to `padding` are not counted, and are at
     /// that place themselves. `[n]`.
     pub fn positions_from(&self, first: u32, padding: Option<u32>) -> Vec<u32> {
-        let count = |span: Range<usize>| {
-            let mut next = first;
+        let count = |(sequence, span): (usize, Range<usize>)| {
+            let mut next = first.saturating_add(u32::try_from(self.past(sequence)).unwrap_or(u32::MAX));
             self.token_ids[span].iter().map(move |id| match padding {
                 Some(padding) if padding == *id => padding,
                 _ => {
-                    next += 1;
+                    next = next.saturating_add(1);
                     next - 1
                 }
             })
         };
-        self.spans().flat_map(count).collect()
+        self.spans().enumerate().flat_map(count).collect()
     }
 
     /// Where sequences begin and the last one ends, `[s + 1]`.

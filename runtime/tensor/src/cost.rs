@@ -86,7 +86,7 @@ fn live(graph: &Graph) -> u64 {
     graph.outputs.iter().for_each(|output| last_use[output.value.index()] = graph.nodes.len());
     // Columns may be a view of their matrix, which then stays as long as they do.
     for (index, node) in graph.nodes.iter().enumerate().rev() {
-        if matches!(node.op, Op::Columns { .. } | Op::Rotary { .. }) {
+        if matches!(node.op, Op::Columns { .. } | Op::Rotary(_)) {
             let matrix = node.inputs[0].index();
             last_use[matrix] = last_use[matrix].max(last_use[index]);
         }
@@ -118,7 +118,7 @@ fn kinds(graph: &Graph) -> u64 {
     for node in &graph.nodes {
         match &node.op {
             Op::Input(input @ Input::Positions { .. }) => kinds.insert(format!("{input:?}")),
-            Op::Rotary { head_size, theta } => kinds.insert(format!("{head_size} {theta}")),
+            Op::Rotary(rotary) => kinds.insert(format!("{rotary:?}")),
             Op::Attention(AttentionOptions { relative: Some(relative), causal, heads, .. }) => {
                 let bias = matches!(relative, Relative::Bias { .. }).then_some(&node.inputs[3..]);
                 kinds.insert(format!("{relative:?} {causal} {heads} {bias:?}"))
@@ -131,7 +131,7 @@ fn kinds(graph: &Graph) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use runtime_graph::{Activation, Builder, Catalog, DType};
+    use runtime_graph::{Activation, Builder, Catalog, DType, Rotary};
 
     use super::*;
 
@@ -178,7 +178,7 @@ mod tests {
 
         let angles = graph(|builder| {
             let x = builder.table("words").rows(&builder.token_ids());
-            let turned = (1..100).fold(x, |x, theta| x.rotary(512, f64::from(theta)));
+            let turned = (1..100).fold(x, |x, theta| x.rotary(&Rotary::plain(512, 512, f64::from(theta))));
             builder.output("y", &turned);
         });
         assert_eq!(refusal(&angles), Some("kinds of positions and distances"));

@@ -3,6 +3,22 @@
 /// A failure of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// What the graph computes of a token depends on tokens behind it, or on distances.
+    #[error("the keys and values of this model cannot be kept, since `{operator}` {reason}")]
+    NotCausal {
+        /// The operator.
+        operator: &'static str,
+        /// What it does.
+        reason: &'static str,
+    },
+    /// A batch with sequences without a past where keys and values are to be kept, or with a past where not.
+    #[error("{with} of {sequences} sequences follow tokens that are kept; all must, or none")]
+    Pasts {
+        /// Sequences with a past.
+        with: usize,
+        /// All of them.
+        sequences: usize,
+    },
     /// A weight that the graph names cannot be read.
     #[error("cannot read the weight `{name}`")]
     Weight {

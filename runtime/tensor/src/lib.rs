@@ -6,6 +6,7 @@
 //! the kernels of `runtime-kernels`. Devices are named in this crate only.
 
 mod batch;
+mod cache;
 mod cost;
 mod cpu;
 mod error;
@@ -13,6 +14,7 @@ mod plan;
 mod weights;
 
 pub use batch::Batch;
+pub use cache::{BLOCK, Cache, CacheFull, Cached};
 pub use error::Error;
 pub use runtime_kernels::Precision;
 

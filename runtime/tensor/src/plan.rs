@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runtime_graph::Graph;
 
-use crate::{Batch, Error, Precision, Weights, cost, cpu};
+use crate::{Batch, Cache, Error, Precision, Weights, cost, cpu};
 
 /// Where a plan runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -55,6 +55,19 @@ pub trait Plan: Send + Sync {
     /// # Errors
     /// Where a sequence is too long, a token is outside the vocabulary, or the backend fails.
     fn run(&self, batch: &Batch) -> Result<Outputs, Error>;
+
+    /// A cache of at most `blocks` blocks for the keys and values of this plan.
+    ///
+    /// # Errors
+    /// Where what is computed of a token depends on those behind it.
+    fn cache(&self, blocks: usize) -> Result<Cache, Error>;
+
+    /// Computes the outputs for tokens that follow those kept in `cache`, and keeps theirs. The results are the same, bit
+    /// for bit, however a sequence is cut into runs.
+    ///
+    /// # Errors
+    /// As for [`Self::run`], or where the batch has sequences without a past.
+    fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error>;
 }
 
 /// Compiles `graph` for `device`, reading each of its weights once. `precision` is that of the weights of products; tables

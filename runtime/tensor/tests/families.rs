@@ -5,7 +5,7 @@
 
 mod support;
 
-use runtime_graph::{Activation, AttentionOptions, Builder, Positions, Value, bias_row, disentangled_row};
+use runtime_graph::{Activation, AttentionOptions, Builder, Positions, Rotary, Value, bias_row, disentangled_row};
 use runtime_tensor::{Device, Precision, compile};
 use support::{BATCHES, Memory, VOCABULARY, WIDTH, Wide, agree, batch, embedded, product, run, weights};
 
@@ -117,14 +117,14 @@ fn rotary_of_values_and_of_columns_that_others_read_too() {
         let batch = batch(lengths);
         let x = embedded(&weights, &batch);
         let expected = both(&turned(&x, batch.positions(), 4), &x, |a, b| a + b);
-        agree("rotary", &run(&weights, &batch, |_, x| &x.rotary(4, 100.0) + x), &expected);
+        agree("rotary", &run(&weights, &batch, |_, x| &x.rotary(&Rotary::plain(4, 4, 100.0)) + x), &expected);
 
         let all = product(&x, &weights.wide("gated.weight"), None);
         let part = turned(&columns(&all, 0, 8), batch.positions(), 4);
         let expected = both(&part, &columns(&all, 4, 8), |a, b| a + b);
         let found = run(&weights, &batch, |graph, x| {
             let all = graph.linear_no_bias("gated").forward(x);
-            &all.columns(0, 8).rotary(4, 100.0) + &all.columns(4, 8)
+            &all.columns(0, 8).rotary(&Rotary::plain(4, 4, 100.0)) + &all.columns(4, 8)
         });
         agree("rotary of columns", &found, &expected);
     }
@@ -146,7 +146,11 @@ fn queries_keys_and_values_as_columns_of_one_product() {
         let found = run(&weights, &batch, |graph, x| {
             let all = graph.linear_no_bias("gated").forward(x);
             let part = |start| all.columns(start, 8);
-            part(0).rotary(2, 100.0).attention(&part(8).rotary(2, 100.0), &part(16), options)
+            part(0).rotary(&Rotary::plain(2, 2, 100.0)).attention(
+                &part(8).rotary(&Rotary::plain(2, 2, 100.0)),
+                &part(16),
+                options,
+            )
         });
         agree("attention over columns", &found, &expected);
     }

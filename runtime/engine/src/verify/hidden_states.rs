@@ -33,7 +33,8 @@ pub(super) async fn hidden_states(model: &LoadedModel, input: Fields<'_>) -> Res
     Ok(json!({ "results": results }))
 }
 
-fn result(ids: &[u32], states: &Matrix) -> Value {
+/// What is told of a matrix of one row for each token.
+pub(super) fn result(ids: &[u32], states: &Matrix) -> Value {
     let first = |token| -> Value { states.row(token).iter().take(TOLD).copied().map(number).collect() };
     let first: Vec<Value> = (0..states.rows).map(first).collect();
     json!({"input_ids": ids, "shape": [states.rows, states.width], "first8": first, "stats": stats(&states.data)})

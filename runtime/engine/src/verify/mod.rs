@@ -7,6 +7,7 @@
 //! held at a time.
 
 mod case;
+mod causal;
 mod compare;
 mod hidden_states;
 mod run;

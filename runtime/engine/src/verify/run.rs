@@ -11,6 +11,7 @@ use runtime_tasks::{TaskKind, TaskOptions};
 use serde_json::{Map, Value};
 
 use super::case::{Body, Case};
+use super::causal::{causal_lm_logits, perplexity};
 use super::compare::compare;
 use super::hidden_states::hidden_states;
 use super::set::CaseSet;
@@ -47,6 +48,7 @@ struct Subject<'a> {
     registry: &'a Registry,
     folder: Option<ModelFolder>,
     base: Option<Arc<LoadedModel>>,
+    causal: Option<Arc<LoadedModel>>,
     tokenizer: Option<Tokenizer>,
     /// By task and parameters. They hold the models, which the registry does not.
     tasks: HashMap<(TaskKind, String), Task>,
@@ -62,7 +64,7 @@ enum Stage {
 
 impl<'a> Subject<'a> {
     fn new(registry: &'a Registry, folder: Option<ModelFolder>) -> Self {
-        Self { registry, folder, base: None, tokenizer: None, tasks: HashMap::new() }
+        Self { registry, folder, base: None, causal: None, tokenizer: None, tasks: HashMap::new() }
     }
 
     /// # Errors
@@ -97,6 +99,14 @@ impl<'a> Subject<'a> {
             "hidden-states" => {
                 let model = self.base(folder).map_err(Stage::Loading)?;
                 block_on(hidden_states(&model, Fields::new(&body.input))).map_err(Stage::Call)
+            }
+            "causal-lm-logits" => {
+                let model = self.causal(folder).map_err(Stage::Loading)?;
+                block_on(causal_lm_logits(&model, Fields::new(&body.input))).map_err(Stage::Call)
+            }
+            "perplexity" => {
+                let model = self.causal(folder).map_err(Stage::Loading)?;
+                block_on(perplexity(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
             }
             _ => self.task(folder, task, body),
         }
@@ -133,6 +143,15 @@ impl<'a> Subject<'a> {
         Ok(base)
     }
 
+    fn causal(&mut self, folder: &ModelFolder) -> Result<Arc<LoadedModel>, Error> {
+        let causal = match &self.causal {
+            Some(causal) => Arc::clone(causal),
+            None => self.registry.load(folder, None, Head::CausalLm)?,
+        };
+        self.causal = Some(Arc::clone(&causal));
+        Ok(causal)
+    }
+
     fn tokenizer(&mut self, folder: &ModelFolder) -> Result<&Tokenizer, Error> {
         let tokenizer = match self.tokenizer.take() {
             Some(tokenizer) => tokenizer,
@@ -144,7 +163,8 @@ impl<'a> Subject<'a> {
 
 /// Whether cases of a task can be run.
 fn is_known(task: &str) -> bool {
-    matches!(task, "tokenize" | "detokenize" | "hidden-states") || TaskKind::named(task).is_some()
+    matches!(task, "tokenize" | "detokenize" | "hidden-states" | "causal-lm-logits" | "perplexity")
+        || TaskKind::named(task).is_some()
 }
 
 /// The parameters as the task reads them.

@@ -4,14 +4,16 @@
 //! weights have theirs packed, and then goes through its rows a few at a time: scores, softmax, sums of values, all in
 //! the first-level cache. What a row adds up, and in which order, depends on its place in its sequence alone.
 
+mod cached;
 mod positions;
 
 use std::ops::Range;
 
+pub use cached::{BLOCK, CachedAttention, Kept, Past, Place};
 use positions::Positions;
 
 use crate::aligned::Aligned;
-use crate::math::exp;
+use crate::math::{exp, tanh};
 use crate::reduce::max;
 use crate::shared::Shared;
 use crate::simd::{Isa, Kernel, Simd, WIDEST_PANEL};
@@ -58,6 +60,8 @@ pub struct Attention<'a> {
     pub window: Option<usize>,
     /// Factor of the scores.
     pub scale: f32,
+    /// `c` in `c tanh(score / c)` of scaled scores.
+    pub soft_cap: Option<f32>,
     /// What the distance of two tokens adds to their scaled score.
     pub relative: Option<Relative<'a>>,
 }
@@ -327,8 +331,7 @@ impl Task<'_> {
         let (start, end) = (seen.start - self.seen.start, seen.end - self.seen.start);
         scores[panels.start * S::PANEL..start].fill(0.0);
         scores[end..panels.end * S::PANEL].fill(0.0);
-        let scores = &mut scores[start..end];
-        match self.attention.relative {
+        weigh::<S>(&mut scores[start..end], self.attention.soft_cap, |scores| match self.attention.relative {
             None => {}
             Some(Relative::Bias { table, reach }) => {
                 let first = self.head * (2 * reach + 1) + reach + seen.start - row;
@@ -339,22 +342,7 @@ impl Task<'_> {
             Some(Relative::Disentangled { rows: buckets, reach, .. }) => {
                 self.buffers.positions.add(buckets, reach, row, rows, &seen, &self.seen, scores);
             }
-        }
-        let highest = max(scores);
-        let (chunks, rest) = scores.as_chunks_mut::<16>();
-        let mut lanes = [0.0f32; 16];
-        for chunk in chunks {
-            for (lane, score) in lanes.iter_mut().zip(chunk) {
-                *score = exp::<S>(*score - highest);
-                *lane += *score;
-            }
-        }
-        let mut sum = lanes.iter().sum::<f32>();
-        for score in rest {
-            *score = exp::<S>(*score - highest);
-            sum += *score;
-        }
-        1.0 / sum
+        })
     }
 
     #[inline(always)]
@@ -386,4 +374,30 @@ impl Task<'_> {
             }
         }
     }
+}
+
+/// Turns scores into weights, once `add` has added to them, and returns the inverse of their sum.
+#[inline(always)]
+fn weigh<S: Simd>(scores: &mut [f32], soft_cap: Option<f32>, add: impl FnOnce(&mut [f32])) -> f32 {
+    if let Some(cap) = soft_cap {
+        for score in scores.iter_mut() {
+            *score = cap * tanh::<S>(*score / cap);
+        }
+    }
+    add(scores);
+    let highest = max(scores);
+    let (chunks, rest) = scores.as_chunks_mut::<16>();
+    let mut lanes = [0.0f32; 16];
+    for chunk in chunks {
+        for (lane, score) in lanes.iter_mut().zip(chunk) {
+            *score = exp::<S>(*score - highest);
+            *lane += *score;
+        }
+    }
+    let mut sum = lanes.iter().sum::<f32>();
+    for score in rest {
+        *score = exp::<S>(*score - highest);
+        sum += *score;
+    }
+    1.0 / sum
 }

@@ -35,10 +35,10 @@ pub(super) struct Distances {
 }
 
 /// Angles of a rotary embedding.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Angles {
-    pub(super) head_size: usize,
-    pub(super) theta: f64,
+    pub(super) frequencies: Vec<f64>,
+    pub(super) factor: f64,
 }
 
 /// What a plan needs memory for.
@@ -71,7 +71,7 @@ pub(super) struct DistanceTable {
     pub(super) bias: Vec<f32>,
 }
 
-/// By position: cosines and sines, `[positions, head size / 2]`.
+/// By position: cosines and sines, `[positions, frequencies]`.
 #[derive(Default)]
 pub(super) struct AngleTable {
     pub(super) cosines: Vec<f32>,
@@ -99,7 +99,7 @@ impl Arena {
             positions.clear();
             positions.extend(batch.positions_from(*first, *padding));
         }
-        let longest = batch.spans().map(|span| span.len()).max().unwrap_or(0);
+        let longest = batch.longest();
         for (table, distances) in self.distances.iter_mut().zip(&layout.distances) {
             if longest > table.reach {
                 table.fill(distances, longest);
@@ -158,18 +158,16 @@ impl AngleTable {
     /// Angles in single precision, as transformers computes them.
     #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "rounding to single precision")]
     fn fill(&mut self, angles: &Angles, positions: usize) {
-        let (half, theta) = (angles.head_size / 2, angles.theta as f32);
-        let known = self.cosines.len() / half;
+        let known = self.cosines.len() / angles.frequencies.len();
         if positions <= known {
             return;
         }
-        let frequencies: Vec<f32> =
-            (0..half).map(|i| 1.0 / theta.powf((2 * i) as f32 / angles.head_size as f32)).collect();
+        let factor = angles.factor as f32;
         for position in known..positions.next_power_of_two() {
-            let turns = frequencies.iter().map(|frequency| (position as f32 * frequency).sin_cos());
-            for (sine, cosine) in turns {
-                self.sines.push(sine);
-                self.cosines.push(cosine);
+            for frequency in &angles.frequencies {
+                let (sine, cosine) = (position as f32 * *frequency as f32).sin_cos();
+                self.sines.push(sine * factor);
+                self.cosines.push(cosine * factor);
             }
         }
     }

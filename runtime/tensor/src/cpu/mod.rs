@@ -11,9 +11,9 @@ mod step;
 use std::sync::Mutex;
 
 use runtime_graph::{Dim, Graph, Input};
-use runtime_kernels::Team;
+use runtime_kernels::{self as kernels, Kept, Place, Team};
 
-use crate::{Batch, Error, Matrix, Outputs, Plan, Precision, Weights};
+use crate::{Batch, Cache, Error, Matrix, Outputs, Plan, Precision, Weights};
 use arena::{Arena, Home, Layout};
 use step::{Constants, Step};
 
@@ -24,8 +24,17 @@ pub(crate) struct CpuPlan {
     layout: Layout,
     outputs: Vec<Output>,
     max_sequence: Option<u32>,
+    /// Where a block of kept keys and values has those of each attention, or why they cannot be kept.
+    places: Result<Vec<Place>, NotCausal>,
     /// Memory of runs that have ended, for those to come.
     arenas: Mutex<Vec<Arena>>,
+}
+
+/// An operator that keeps a plan from going on where a run ended, and why.
+#[derive(Clone, Copy, Debug)]
+struct NotCausal {
+    operator: &'static str,
+    reason: &'static str,
 }
 
 /// A result and where it is.
@@ -47,8 +56,9 @@ impl CpuPlan {
     /// Refuses a batch that cannot be run: sequences that are too long, indices outside of their tables.
     fn check(&self, batch: &Batch, arena: &Arena) -> Result<(), Error> {
         for (sequence, span) in batch.spans().enumerate() {
-            if let Some(limit) = self.max_sequence.filter(|limit| span.len() > *limit as usize) {
-                return Err(Error::TooLong { sequence, tokens: span.len(), limit });
+            let tokens = batch.past(sequence) + span.len();
+            if let Some(limit) = self.max_sequence.filter(|limit| tokens > *limit as usize) {
+                return Err(Error::TooLong { sequence, tokens, limit });
             }
         }
         let outside = |operator, ids: &[u32], count: usize| match ids.iter().find(|id| **id as usize >= count) {
@@ -74,14 +84,14 @@ impl CpuPlan {
     }
 }
 
-impl Plan for CpuPlan {
-    fn run(&self, batch: &Batch) -> Result<Outputs, Error> {
+impl CpuPlan {
+    fn run_steps(&self, batch: &Batch, kept: Option<&(Kept<'_>, &[Place])>) -> Result<Outputs, Error> {
         let mut arena = self.arena();
         arena.fit(&self.layout, batch);
         self.check(batch, &arena)?;
         Team::of_pool(|team| {
             for step in &self.steps {
-                step.run(team, &self.constants, batch, &mut arena);
+                step.run(team, &self.constants, batch, kept, &mut arena);
             }
         });
         let results = self.outputs.iter().map(|output| (output.name.clone(), output.read(batch, &arena)));
@@ -90,6 +100,31 @@ impl Plan for CpuPlan {
             arenas.push(arena);
         }
         Ok(results)
+    }
+}
+
+impl Plan for CpuPlan {
+    fn run(&self, batch: &Batch) -> Result<Outputs, Error> {
+        if !batch.pasts().is_empty() {
+            return Err(Error::Pasts { with: batch.pasts().len(), sequences: batch.sequences() });
+        }
+        self.run_steps(batch, None)
+    }
+
+    fn cache(&self, blocks: usize) -> Result<Cache, Error> {
+        match &self.places {
+            Ok(places) => Ok(Cache::new(places.clone(), blocks)),
+            Err(NotCausal { operator, reason }) => Err(Error::NotCausal { operator, reason }),
+        }
+    }
+
+    fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error> {
+        if batch.pasts().len() != batch.sequences() {
+            return Err(Error::Pasts { with: batch.pasts().len(), sequences: batch.sequences() });
+        }
+        let pasts = batch.pasts().iter().map(|past| kernels::Past { tokens: past.tokens, blocks: &past.blocks });
+        let kept = Kept::new(&mut cache.memory, pasts.collect(), batch.offsets());
+        self.run_steps(batch, Some(&(kept, &cache.places)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use runtime_graph::{Activation, Binary, Pooling};
 use runtime_kernels as kernels;
-use runtime_kernels::{Attention, Finish, Norm, Packed, Product, Rotary, Table, Team};
+use runtime_kernels::{Attention, CachedAttention, Finish, Kept, Norm, Packed, Place, Product, Rotary, Table, Team};
 
 use super::arena::{Arena, Home};
 use super::{Ids, count};
@@ -56,6 +56,7 @@ pub(super) struct Heads {
     pub(super) causal: bool,
     pub(super) window: Option<usize>,
     pub(super) scale: f32,
+    pub(super) soft_cap: Option<f32>,
     pub(super) relative: Option<Terms>,
 }
 
@@ -85,6 +86,8 @@ pub(super) enum Step {
         k: Home,
         v: Home,
         heads: Heads,
+        /// Its number among the attentions whose keys and values can be kept.
+        place: usize,
         to: Home,
     },
     Norm {
@@ -116,6 +119,7 @@ pub(super) enum Step {
     Rotary {
         x: Home,
         angles: usize,
+        frequencies: usize,
         head_size: usize,
     },
     /// Each token's row between those of its neighbours, `size` of them, zeros outside of its sequence.
@@ -185,16 +189,31 @@ impl Step {
     }
 
     /// Computes the step; the batch has been checked.
-    pub(super) fn run(&self, team: &Team<'_>, constants: &Constants, batch: &Batch, arena: &mut Arena) {
+    pub(super) fn run(
+        &self,
+        team: &Team<'_>,
+        constants: &Constants,
+        batch: &Batch,
+        kept: Option<&(Kept<'_>, &[Place])>,
+        arena: &mut Arena,
+    ) {
         let home = self.to();
         let rows = count(batch, home.rows);
         // The slot of the result is taken out, so that the others can be read meanwhile.
         let mut slot = std::mem::take(&mut arena.slots[home.slot]);
-        self.fill(team, constants, batch, arena, &mut slot[..rows * home.width]);
+        self.fill(team, constants, batch, kept, arena, &mut slot[..rows * home.width]);
         arena.slots[home.slot] = slot;
     }
 
-    fn fill(&self, team: &Team<'_>, constants: &Constants, batch: &Batch, arena: &mut Arena, to: &mut [f32]) {
+    fn fill(
+        &self,
+        team: &Team<'_>,
+        constants: &Constants,
+        batch: &Batch,
+        kept: Option<&(Kept<'_>, &[Place])>,
+        arena: &mut Arena,
+        to: &mut [f32],
+    ) {
         match self {
             Self::LookUp { parts, norm, to: home } => {
                 for (index, part) in parts.iter().enumerate() {
@@ -218,13 +237,24 @@ impl Step {
                 product.run(team, &mut quantized, to);
                 arena.quantized = quantized;
             }
-            Self::Attention { q, k, v, heads, to: home } => {
+            Self::Attention { q, k, v, heads, place, to: home } => {
                 if let Some(Terms::Bias { distances, table }) = heads.relative {
                     arena.distances[distances].spread(&constants.vectors[table], heads.heads);
                 }
                 let mut scratch = std::mem::take(&mut arena.attention);
                 let operands = [q, k, v].map(|home| arena.columns(*home, batch));
-                heads.with(constants, batch, arena, home.columns).run(team, operands, &mut scratch, to);
+                let attention = heads.with(constants, batch, arena, home.columns);
+                match kept {
+                    None => attention.run(team, operands, &mut scratch, to),
+                    Some((kept, places)) => {
+                        CachedAttention { attention, place: places[*place], kept }.run(
+                            team,
+                            operands,
+                            &mut scratch,
+                            to,
+                        );
+                    }
+                }
                 arena.attention = scratch;
             }
             Self::Norm { x, norm, .. } => norm.with(constants).run(team, arena.whole(*x, batch), to),
@@ -240,9 +270,10 @@ impl Step {
             }
             Self::Scale { x, factor, .. } => kernels::scale(team, arena.whole(*x, batch), *factor, to),
             Self::Copy { x, .. } => kernels::copy_columns(team, arena.columns(*x, batch), x.columns, to),
-            Self::Rotary { x, angles, head_size } => {
+            Self::Rotary { x, angles, frequencies, head_size } => {
                 let table = &arena.angles[*angles];
-                let rotary = Rotary { cosines: &table.cosines, sines: &table.sines, head_size: *head_size };
+                let (cosines, sines) = (&table.cosines[..], &table.sines[..]);
+                let rotary = Rotary { cosines, sines, frequencies: *frequencies, head_size: *head_size };
                 rotary.run(team, batch.positions(), x.first..x.first + x.columns, x.width, to);
             }
             Self::Neighbours { x, size, .. } => {
@@ -304,6 +335,7 @@ impl Heads {
             causal: self.causal,
             window: self.window,
             scale: self.scale,
+            soft_cap: self.soft_cap,
             relative,
         }
     }

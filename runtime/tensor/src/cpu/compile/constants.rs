@@ -72,6 +72,26 @@ impl<'g> Values<'g> {
         Ok(vectors.len() - 1)
     }
 
+    /// The same with a number added to each.
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision")]
+    pub(super) fn vector_plus(
+        &mut self,
+        value: ValueId,
+        offset: f64,
+        vectors: &mut Vec<Vec<f32>>,
+    ) -> Result<usize, Error> {
+        if offset == 0.0 {
+            return self.vector(value, vectors);
+        }
+        let name = format!("{} + {offset}", self.name(value));
+        if let Some(known) = self.placed.get(&name) {
+            return Ok(*known);
+        }
+        vectors.push(self.numbers(value)?.iter().map(|x| x + offset as f32).collect());
+        self.placed.insert(name, vectors.len() - 1);
+        Ok(vectors.len() - 1)
+    }
+
     /// A table in the precision in which it is stored.
     pub(super) fn table(&self, value: ValueId) -> Result<Table, Error> {
         if let Some(numbers) = self.folded.get(&value.index()) {
@@ -100,10 +120,14 @@ impl<'g> Values<'g> {
                 let finish = Finish { bias: operands.get(2).map(|bias| &bias[..]), ..Finish::default() };
                 Product { x: &operands[0], weight: &weight, finish }.run(team, &mut Quantized::new(), &mut to);
             }
-            Op::LayerNorm { epsilon } | Op::RmsNorm { epsilon } => {
-                let centred = matches!(node.op, Op::LayerNorm { .. });
+            Op::LayerNorm { epsilon } => {
                 let bias = operands.get(2).map(|bias| &bias[..]);
-                let norm = Norm { centred, weight: &operands[1], bias, epsilon: *epsilon };
+                let norm = Norm { centred: true, weight: &operands[1], bias, epsilon: *epsilon };
+                norm.run(team, &operands[0], &mut to);
+            }
+            Op::RmsNorm { epsilon, offset } => {
+                let weight: Vec<f32> = operands[1].iter().map(|x| x + *offset as f32).collect();
+                let norm = Norm { centred: false, weight: &weight, bias: None, epsilon: *epsilon };
                 norm.run(team, &operands[0], &mut to);
             }
             Op::Activation(function) => {
@@ -120,6 +144,14 @@ impl<'g> Values<'g> {
             Op::Columns { start, width: columns } => {
                 let x = kernels::Columns { x: &operands[0], stride: width(0), first: *start as usize };
                 kernels::copy_columns(team, x, *columns as usize, &mut to);
+            }
+            Op::Transpose => {
+                let (columns, rows) = (width(0), operands[0].len() / width(0).max(1));
+                for (column, to) in to.chunks_exact_mut(rows.max(1)).enumerate() {
+                    for (to, x) in to.iter_mut().zip(operands[0][column..].iter().step_by(columns)) {
+                        *to = *x;
+                    }
+                }
             }
             // All others have results with a row for each token, sequence or row asked for.
             other => unreachable!("`{}` gives no constant", other.name()),

@@ -86,7 +86,7 @@ impl Lowering<'_> {
     fn reads_columns(&self, value: usize) -> bool {
         self.users[value].iter().all(|user| match user {
             User::Output => true,
-            User::Node(user) => matches!(self.graph.nodes[*user].op, Op::Attention(_) | Op::Rotary { .. }),
+            User::Node(user) => matches!(self.graph.nodes[*user].op, Op::Attention(_) | Op::Rotary(_)),
         })
     }
 
@@ -108,7 +108,7 @@ impl Lowering<'_> {
                     linear.factor = Some(other);
                 }
                 (Op::Binary(Binary::Add), Some(other)) if nothing_added => linear.add = Some(other),
-                (Op::LayerNorm { .. } | Op::RmsNorm { .. }, _) => {
+                _ if self.is_norm_of_rows(user) => {
                     linear.norm = Some(user);
                     self.fused[user] = true;
                     last = user;

@@ -11,10 +11,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use runtime_graph::{Dim, Graph, Node, Op, ValueId};
+use runtime_kernels::Place;
 
 use super::arena::{Angles, Distances, Home, Layout};
 use super::step::{Constants, Heads, Normalise, Part, Rows, Step, Terms};
-use super::{CpuPlan, Ids, Output, Source};
+use super::{CpuPlan, Ids, NotCausal, Output, Source};
 use crate::{Error, Matrix, Precision, Weights};
 use constants::Values;
 use linear::Linear;
@@ -56,6 +57,8 @@ struct Lowering<'g> {
     packed: HashMap<PackedKey, usize>,
     tables: HashMap<String, usize>,
     layout: Layout,
+    /// Where a block has what is kept of each attention.
+    places: Vec<Place>,
     /// Rows and columns of the values that steps write.
     buffers: Vec<(Dim, usize)>,
 }
@@ -86,6 +89,7 @@ impl<'g> Lowering<'g> {
             packed: HashMap::new(),
             tables: HashMap::new(),
             layout: Layout::default(),
+            places: Vec::new(),
             buffers: Vec::new(),
         })
     }
@@ -138,14 +142,21 @@ impl<'g> Lowering<'g> {
 
     fn normalise(&mut self, node: usize) -> Result<Option<Normalise>, Error> {
         let node = &self.graph.nodes[node];
-        let (centred, epsilon) = match node.op {
-            Op::LayerNorm { epsilon } => (true, epsilon),
-            Op::RmsNorm { epsilon } => (false, epsilon),
+        let (centred, epsilon, offset) = match node.op {
+            Op::LayerNorm { epsilon } => (true, epsilon, 0.0),
+            Op::RmsNorm { epsilon, offset } => (false, epsilon, offset),
             _ => return Ok(None),
         };
-        let weight = self.vector(node.inputs[1])?;
+        let weight = self.values.vector_plus(node.inputs[1], offset, &mut self.constants.vectors)?;
         let bias = node.inputs.get(2).map(|bias| self.vector(*bias)).transpose()?;
         Ok(Some(Normalise { centred, weight, bias, epsilon }))
+    }
+
+    /// Whether a node normalises whole rows, rather than parts of them.
+    fn is_norm_of_rows(&self, node: usize) -> bool {
+        let node = &self.graph.nodes[node];
+        let weight = || self.graph.node(node.inputs[1]).shape.width();
+        matches!(node.op, Op::LayerNorm { .. } | Op::RmsNorm { .. }) && weight() == node.shape.width()
     }
 
     /// Emits the step of a node, unless it has none of its own.
@@ -170,11 +181,11 @@ impl<'g> Lowering<'g> {
                 self.homes[index] = Some(Home { first: x.first + start as usize, columns: width as usize, ..x });
                 return Ok(());
             }
-            Op::Rotary { head_size, theta } => {
+            Op::Rotary(ref rotary) => {
                 let x = self.rotated(index);
-                let (head_size, angles) = (head_size as usize, Angles { head_size: head_size as usize, theta });
+                let angles = Angles { frequencies: rotary.frequencies.clone(), factor: rotary.factor };
                 let angles = number_of(angles, &mut self.layout.angles);
-                Step::Rotary { x, angles, head_size }
+                Step::Rotary { x, angles, frequencies: rotary.frequencies.len(), head_size: rotary.head_size as usize }
             }
             Op::Convolution { groups } => return self.convolution(index, groups as usize),
             Op::Attention(_) => self.attention(index)?,
@@ -191,7 +202,12 @@ impl<'g> Lowering<'g> {
             }
             Op::Pool(pooling) => Step::Pool { pooling, x: self.whole(inputs[0]), to: self.buffer_for(index) },
             Op::SelectRows => Step::Select { x: self.whole(inputs[0]), to: self.buffer_for(index) },
-            Op::Input(_) | Op::Weight { .. } | Op::Linear | Op::LayerNorm { .. } | Op::RmsNorm { .. } => return Ok(()),
+            Op::Input(_)
+            | Op::Weight { .. }
+            | Op::Transpose
+            | Op::Linear
+            | Op::LayerNorm { .. }
+            | Op::RmsNorm { .. } => return Ok(()),
         };
         self.emit(index, step);
         Ok(())
@@ -208,8 +224,8 @@ impl<'g> Lowering<'g> {
         let (mut last, mut norm) = (index, None);
         while let Some(user) = self.only_user(last) {
             let node = &self.graph.nodes[user];
-            norm = self.normalise(user)?;
-            if norm.is_some() {
+            if self.is_norm_of_rows(user) {
+                norm = self.normalise(user)?;
                 last = user;
                 break;
             }
@@ -327,10 +343,13 @@ impl<'g> Lowering<'g> {
             causal: options.causal,
             window: options.window.map(|window| window as usize),
             scale: options.scale.unwrap_or_else(|| 1.0 / ((width / heads) as f64).sqrt()) as f32,
+            soft_cap: options.soft_cap.map(|cap| cap as f32),
             relative,
         };
         let [q, k, v] = [0, 1, 2].map(|operand| self.home(node.inputs[operand]));
-        Ok(Step::Attention { q, k, v, heads, to: self.buffer_for(index) })
+        let first = self.places.last().map_or(0, |place| place.first + place.len());
+        self.places.push(Place { first, heads: heads.key_value_heads, head_size: width / heads.heads });
+        Ok(Step::Attention { q, k, v, heads, place: self.places.len() - 1, to: self.buffer_for(index) })
     }
 
     fn finish(mut self) -> Result<CpuPlan, Error> {
@@ -356,6 +375,10 @@ impl<'g> Lowering<'g> {
             layout: self.layout,
             outputs,
             max_sequence: self.graph.max_sequence,
+            places: match looks_ahead(self.graph) {
+                None => Ok(self.places),
+                Some(operator) => Err(operator),
+            },
             arenas: std::sync::Mutex::default(),
         })
     }
@@ -366,6 +389,20 @@ impl<'g> Lowering<'g> {
         let rows = if let Dim::Fixed(rows) = rows { rows as usize } else { 0 };
         Ok(Matrix { rows, width, data })
     }
+}
+
+/// The first operator that keeps what is computed of a token from standing once it is computed.
+fn looks_ahead(graph: &Graph) -> Option<NotCausal> {
+    graph.nodes.iter().find_map(|node| {
+        let reason = match &node.op {
+            Op::Attention(options) if !options.causal => "sees tokens that follow",
+            Op::Attention(options) if options.relative.is_some() => "depends on distances",
+            Op::Convolution { .. } => "sees tokens that follow",
+            Op::Pool(_) => "needs whole sequences",
+            _ => return None,
+        };
+        Some(NotCausal { operator: node.op.name(), reason })
+    })
 }
 
 /// Rows and columns of a node's result; what is no matrix is never a step of its own.

@@ -1,0 +1,139 @@
+//! Keys and values of tokens that have been computed, kept from run to run.
+//!
+//! They lie in blocks of [`BLOCK`] tokens. A [`Cached`] sequence holds its blocks; a copy of it is a fork that shares them,
+//! and a block that is shared is copied before it is written. A block that nobody holds is free again, so that none can be
+//! lost.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use runtime_kernels::{Buffer, Place};
+
+pub use runtime_kernels::BLOCK;
+
+/// The blocks of a plan.
+pub struct Cache {
+    pub(crate) places: Vec<Place>,
+    pub(crate) memory: Vec<Buffer>,
+    block_len: usize,
+    limit: usize,
+    free: Free,
+}
+
+/// The numbers of blocks that nobody holds.
+type Free = Arc<Mutex<Vec<u32>>>;
+
+/// A block that is held. Dropping it sets it free.
+#[derive(Debug)]
+struct Block {
+    number: u32,
+    free: Free,
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.number);
+    }
+}
+
+/// A sequence of which keys and values are kept. Its copy is a fork.
+#[derive(Clone, Debug, Default)]
+pub struct Cached {
+    blocks: Vec<Arc<Block>>,
+    tokens: usize,
+}
+
+/// There is no room for more tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is room for {blocks} blocks of {BLOCK} tokens, and all are in use")]
+pub struct CacheFull {
+    /// Blocks that there can be.
+    pub blocks: usize,
+}
+
+impl Cached {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tokens that are kept.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// Forgets all but the first `tokens`.
+    pub fn truncate(&mut self, tokens: usize) {
+        self.tokens = self.tokens.min(tokens);
+        self.blocks.truncate(self.tokens.div_ceil(BLOCK));
+    }
+
+    /// Says that a run has added as many tokens.
+    ///
+    /// # Panics
+    /// Where there was no room for them.
+    pub fn advance(&mut self, tokens: usize) {
+        self.tokens += tokens;
+        assert!(self.tokens <= self.blocks.len() * BLOCK, "a run has room for what it adds");
+    }
+
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.blocks.iter().map(|block| block.number)
+    }
+}
+
+impl Cache {
+    pub(crate) fn new(places: Vec<Place>, limit: usize) -> Self {
+        let block_len = places.last().map_or(0, |place| place.first + place.len());
+        Self { places, memory: Vec::new(), block_len, limit, free: Free::default() }
+    }
+
+    /// Bytes of a block.
+    pub fn block_bytes(&self) -> usize {
+        self.block_len * size_of::<f32>()
+    }
+
+    /// Blocks that are held.
+    pub fn held(&self) -> usize {
+        self.memory.len() - self.free.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Makes room for `tokens` more of a sequence, in blocks that it alone holds.
+    ///
+    /// # Errors
+    /// Where there are not enough blocks; the sequence is then as before, or has room for fewer.
+    pub fn reserve(&mut self, cached: &mut Cached, tokens: usize) -> Result<(), CacheFull> {
+        let last = cached.tokens / BLOCK;
+        if cached.tokens % BLOCK > 0 && tokens > 0 && Arc::get_mut(&mut cached.blocks[last]).is_none() {
+            let copy = self.block()?;
+            let (from, to) = (cached.blocks[last].number as usize, copy.number as usize);
+            let numbers = self.memory[from].to_vec();
+            self.memory[to].copy_from_slice(&numbers);
+            cached.blocks[last] = Arc::new(copy);
+        }
+        while cached.blocks.len() * BLOCK < cached.tokens + tokens {
+            cached.blocks.push(Arc::new(self.block()?));
+        }
+        Ok(())
+    }
+
+    fn block(&mut self) -> Result<Block, CacheFull> {
+        let known = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let number = match known {
+            Some(number) => number,
+            None if self.memory.len() < self.limit => {
+                let mut buffer = Buffer::default();
+                buffer.fit(self.block_len);
+                self.memory.push(buffer);
+                u32::try_from(self.memory.len() - 1).unwrap_or(u32::MAX)
+            }
+            None => return Err(CacheFull { blocks: self.limit }),
+        };
+        Ok(Block { number, free: Arc::clone(&self.free) })
+    }
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").field("held", &self.held()).field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
