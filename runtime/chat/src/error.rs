@@ -43,6 +43,12 @@ pub enum Error {
         /// What it may be.
         expected: &'static str,
     },
+    /// A model has no template.
+    #[error("the model in `{}` has no chat template", .folder.display())]
+    NoTemplate {
+        /// The model's folder.
+        folder: PathBuf,
+    },
     /// There are several templates, and none for this call.
     #[error("the model has the chat templates {}, and none is named `default`", listed(.names))]
     NoDefault {
@@ -117,6 +123,10 @@ impl Explain for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::NoTemplate { .. } => Some(
+                "it is not a model for conversations; if it is, put its template into `chat_template.jinja` there"
+                    .to_owned(),
+            ),
             Self::NoDefault { .. } => Some("name one of them `default`".to_owned()),
             Self::Template { .. } | Self::TooLong { .. } => Some(
                 "the template came with the model; a file `chat_template.jinja` in its folder replaces it".to_owned(),
