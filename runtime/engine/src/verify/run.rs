@@ -15,11 +15,12 @@ use super::case::{Body, Case};
 use super::causal::{causal_lm_logits, perplexity};
 use super::chat::{chat_template, rendered};
 use super::compare::compare;
+use super::generate::{generate, next_token_distribution};
 use super::hidden_states::hidden_states;
 use super::set::CaseSet;
 use crate::registry::LoadedModel;
 use crate::task::head;
-use crate::{Error, Fields, LoadOptions, Registry, Task};
+use crate::{Error, Fields, LanguageModel, LoadOptions, Registry, Task};
 
 /// How a case went.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ struct Subject<'a> {
     registry: &'a Registry,
     folder: Option<ModelFolder>,
     base: Option<Arc<LoadedModel>>,
-    causal: Option<Arc<LoadedModel>>,
+    causal: Option<LanguageModel>,
     tokenizer: Option<Tokenizer>,
     template: Option<ChatTemplate>,
     /// By task and parameters. They hold the models, which the registry does not.
@@ -115,11 +116,19 @@ impl<'a> Subject<'a> {
             }
             "causal-lm-logits" => {
                 let model = self.causal(folder).map_err(Stage::Loading)?;
-                block_on(causal_lm_logits(&model, Fields::new(&body.input))).map_err(Stage::Call)
+                block_on(causal_lm_logits(model.loaded(), Fields::new(&body.input))).map_err(Stage::Call)
             }
             "perplexity" => {
                 let model = self.causal(folder).map_err(Stage::Loading)?;
-                block_on(perplexity(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
+                block_on(perplexity(model.loaded(), &body.params, Fields::new(&body.input))).map_err(Stage::Call)
+            }
+            "generate" => {
+                let model = self.causal(folder).map_err(Stage::Loading)?;
+                block_on(generate(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
+            }
+            "next-token-distribution" => {
+                let model = self.causal(folder).map_err(Stage::Loading)?;
+                block_on(next_token_distribution(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
             }
             _ => self.task(folder, task, body),
         }
@@ -156,13 +165,12 @@ impl<'a> Subject<'a> {
         Ok(base)
     }
 
-    fn causal(&mut self, folder: &ModelFolder) -> Result<Arc<LoadedModel>, Error> {
+    fn causal(&mut self, folder: &ModelFolder) -> Result<LanguageModel, Error> {
         let causal = match &self.causal {
-            Some(causal) => Arc::clone(causal),
-            None => self.registry.load(folder, None, Head::CausalLm)?,
+            Some(causal) => causal.clone(),
+            None => LanguageModel::load(self.registry, folder, None)?,
         };
-        self.causal = Some(Arc::clone(&causal));
-        Ok(causal)
+        Ok(self.causal.insert(causal).clone())
     }
 
     fn tokenizer(&mut self, folder: &ModelFolder) -> Result<&Tokenizer, Error> {
@@ -176,8 +184,17 @@ impl<'a> Subject<'a> {
 
 /// Whether cases of a task can be run.
 fn is_known(task: &str) -> bool {
-    matches!(task, "tokenize" | "detokenize" | "chat-template" | "hidden-states" | "causal-lm-logits" | "perplexity")
-        || TaskKind::named(task).is_some()
+    const OWN: [&str; 8] = [
+        "tokenize",
+        "detokenize",
+        "chat-template",
+        "hidden-states",
+        "causal-lm-logits",
+        "perplexity",
+        "generate",
+        "next-token-distribution",
+    ];
+    OWN.contains(&task) || TaskKind::named(task).is_some()
 }
 
 /// The parameters as the task reads them.
