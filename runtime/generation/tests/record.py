@@ -147,15 +147,18 @@ def processor_case(rng, vocabulary, choose):
     params["max_new_tokens"] = rng.choice([new + 1, new + 1, 20])
     scale = rng.choice([0.5, 1.5, 3.0])
     scores = (torch.randn(1, vocabulary, dtype=torch.float64) * scale * 1e3).round().div(1e3).float()
-    if rng.random() < 0.2 and not params.keys() & {"top_p", "top_h", "typical_p"}:
-        # Ties; these sort, and which of equal scores torch puts first is not defined.
+    # Which of equal scores torch puts first where it sorts is not defined.
+    sorts = params.keys() & {"top_p", "top_h", "typical_p", "min_p", "epsilon_cutoff", "eta_cutoff"}
+    if sorts and params.keys() & {"forced_bos_token_id", "forced_eos_token_id"}:
+        return None
+    if rng.random() < 0.2 and not sorts:  # ties
         scores = scores.mul(2).round().div(2)
     if rng.random() < 0.2:
         scores[0, rng.sample(range(vocabulary), vocabulary // 4)] = -math.inf
     chain = chain_of(params, prompt, encoder)
     found = chain(torch.tensor([sequence]), scores)[0]
     kept = [index for index in range(vocabulary) if found[index] > -math.inf]
-    if not kept or found.isnan().any():
+    if not kept or not found[kept].isfinite().all():
         return None
     probs = found.double().softmax(-1)
     return {
@@ -278,7 +281,7 @@ def searches(cases):
             rows = [row[:length] for row, length in zip(rows, lengths)]
             scores = [float(f"{x:.7g}") for x in out.sequences_scores.tolist()]
             # Ties, and places that no sequence took, are of no use.
-            if min(scores) < -1e8 or len(set(scores)) < len(scores):
+            if not all(abs(score) < 1e6 for score in scores) or len(set(scores)) < len(scores):
                 continue
         cases -= 1
         yield {"seed": seed, "vocabulary": vocabulary, "params": params, "prompt": prompt, "sequences": rows, "scores": scores}
