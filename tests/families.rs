@@ -1,4 +1,4 @@
-//! Every encoder family with every head, in both of its forms, against what transformers computes.
+//! Every family with every head, in both of its forms, against what transformers computes.
 //!
 //! `families/` holds a tiny model in each folder, recorded by `families/record.py`.
 
@@ -50,7 +50,7 @@ fn run(plan: &dyn Plan, head: Head, sequences: &[&Recorded]) -> Matrix {
     for sequence in sequences {
         let first = u32::try_from(batch.tokens()).expect("few tokens");
         batch.push(&sequence.ids, &[]);
-        if head == Head::MaskedLm {
+        if matches!(head, Head::MaskedLm | Head::CausalLm) {
             batch.ask_row(first + 1);
             batch.ask_row(first + u32::try_from(sequence.ids.len()).expect("few tokens") - 2);
         }

@@ -1,7 +1,7 @@
-"""Records what Hugging Face transformers computes with tiny models of every encoder family and head.
+"""Records what Hugging Face transformers computes with tiny models of every family and head.
 
     python -m venv venv && venv/bin/pip install torch transformers==5.23.0
-    venv/bin/python tests/families/record.py
+    venv/bin/python tests/families/record.py [FAMILY...]
 
 Each folder beside this script is one model: `config.json`, `model.safetensors` with seeded random weights, and
 `case.json` with token ids and the output that `tests/families.rs` compares. There is no tokenizer: ids go in as they are.
@@ -9,6 +9,7 @@ Each folder beside this script is one model: `config.json`, `model.safetensors` 
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ import transformers as hf
 
 HERE = Path(__file__).parent
 VOCABULARY = 40
+CAUSAL = ["Model", "ForCausalLM"]
 HEADS = ["Model", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMaskedLM"]
 SMALL = dict(
     vocab_size=VOCABULARY,
@@ -30,6 +32,16 @@ SMALL = dict(
 NO_TOKENS = dict(pad_token_id=0, bos_token_id=None, eos_token_id=None, cls_token_id=None, sep_token_id=None)
 DEBERTA = SMALL | dict(relative_attention=True, position_biased_input=False, pooler_hidden_size=16)
 DISTILBERT = dict(vocab_size=VOCABULARY, dim=16, n_layers=2, n_heads=2, hidden_dim=24, max_position_embeddings=48)
+
+DECODER = {name: value for name, value in SMALL.items() if name != "num_labels"} | dict(
+    num_attention_heads=4, num_key_value_heads=2, head_dim=8, bos_token_id=None, eos_token_id=None, pad_token_id=None
+)
+
+
+def llama(**rope):
+    """Llama with a scaling of its positions."""
+    return hf.LlamaConfig(**DECODER, rope_parameters={"rope_theta": 100.0} | rope)
+
 
 # Name, configuration, prefix of the classes, heads.
 FAMILIES = [
@@ -109,6 +121,72 @@ FAMILIES = [
         "T5Encoder",
         HEADS[:1],
     ),
+    (
+        "gpt2",
+        hf.GPT2Config(
+            vocab_size=VOCABULARY, n_positions=48, n_embd=16, n_layer=2, n_head=2, initializer_range=0.5,
+            scale_attn_by_inverse_layer_idx=True,
+        ),
+        "GPT2",
+        ["Model", "LMHeadModel"],
+    ),
+    ("llama", hf.LlamaConfig(**DECODER, attention_bias=True, mlp_bias=True, tie_word_embeddings=True), "Llama", CAUSAL),
+    ("llama-linear", llama(rope_type="linear", factor=3.0), "Llama", CAUSAL[:1]),
+    ("llama-dynamic", llama(rope_type="dynamic", factor=3.0), "Llama", CAUSAL[:1]),
+    (
+        "llama-3",
+        llama(
+            rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16
+        ),
+        "Llama",
+        CAUSAL[:1],
+    ),
+    ("llama-yarn", llama(rope_type="yarn", factor=4.0, original_max_position_embeddings=12), "Llama", CAUSAL[:1]),
+    (
+        "llama-yarn-scaled",
+        llama(
+            rope_type="yarn", factor=4.0, original_max_position_embeddings=12, beta_fast=8.0, beta_slow=2.0, mscale=0.7,
+            mscale_all_dim=0.3, truncate=False,
+        ),
+        "Llama",
+        CAUSAL[:1],
+    ),
+    ("mistral", hf.MistralConfig(**DECODER, sliding_window=6), "Mistral", CAUSAL),
+    (
+        "qwen2",
+        hf.Qwen2Config(
+            **{k: v for k, v in DECODER.items() if k != "head_dim"}, use_sliding_window=True, sliding_window=5,
+            max_window_layers=1,
+        ),
+        "Qwen2",
+        CAUSAL,
+    ),
+    ("qwen3", hf.Qwen3Config(**DECODER, attention_bias=True), "Qwen3", CAUSAL),
+    (
+        "phi3",
+        hf.Phi3Config(
+            **{k: v for k, v in DECODER.items() if k not in ("head_dim", "max_position_embeddings")},
+            max_position_embeddings=96, original_max_position_embeddings=48, sliding_window=9, partial_rotary_factor=1.0,
+            rope_parameters={
+                "rope_type": "longrope", "rope_theta": 100.0, "short_factor": [1.0, 1.5],
+                "long_factor": [2.0, 4.0], "original_max_position_embeddings": 48,
+            },
+        ),
+        "Phi3",
+        CAUSAL,
+    ),
+    ("gemma", hf.GemmaConfig(**DECODER), "Gemma", CAUSAL),
+    ("gemma2", hf.Gemma2Config(**DECODER, sliding_window=6, query_pre_attn_scalar=5), "Gemma2", CAUSAL),
+    (
+        "gemma3",
+        hf.Gemma3TextConfig(
+            **DECODER | dict(num_hidden_layers=3), sliding_window=6, query_pre_attn_scalar=5, layer_types=[
+                "sliding_attention", "full_attention", "sliding_attention",
+            ],
+        ),
+        "Gemma3",
+        ["TextModel", "ForCausalLM"],
+    ),
 ]
 
 # Ids 0 and 1 are the padding tokens of most families: RoBERTa counts positions without them.
@@ -127,17 +205,20 @@ def rows(model, head, ids):
     encode = model.get_encoder() if model.config.is_encoder_decoder else model
     with torch.no_grad():
         found = encode(input_ids=torch.tensor([ids]))
-    if head == "Model":
+    if head.endswith("Model") and head != "LMHeadModel":
         return found.last_hidden_state[0].tolist()
     if head == "ForQuestionAnswering":
         return torch.stack([found.start_logits[0], found.end_logits[0]], -1).tolist()
-    if head == "ForMaskedLM":
+    if head in ("ForMaskedLM", "ForCausalLM", "LMHeadModel"):
         return found.logits[0, [1, len(ids) - 2]].tolist()
     return found.logits.reshape(-1, found.logits.shape[-1]).tolist()
 
 
 def main():
+    chosen = sys.argv[1:]
     for number, (name, config, prefix, heads) in enumerate(FAMILIES):
+        if chosen and name not in chosen:
+            continue
         for head in heads:
             torch.manual_seed(number)
             config.num_labels = 2 if head == "ForQuestionAnswering" else 3

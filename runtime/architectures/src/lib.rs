@@ -9,7 +9,7 @@ pub mod bert;
 pub mod deberta_v2;
 pub mod distilbert;
 pub mod electra;
-pub mod gemma2;
+pub mod gemma;
 pub mod gpt2;
 pub mod llama;
 pub mod mistral;
@@ -36,7 +36,7 @@ pub const BUILT_IN: &[Architecture] = &[
     deberta_v2::ARCHITECTURE,
     distilbert::ARCHITECTURE,
     electra::ARCHITECTURE,
-    gemma2::ARCHITECTURE,
+    gemma::ARCHITECTURE,
     gpt2::ARCHITECTURE,
     llama::ARCHITECTURE,
     mistral::ARCHITECTURE,
