@@ -11,6 +11,7 @@ mod causal;
 mod chat;
 mod compare;
 mod hidden_states;
+mod logits_process;
 mod run;
 mod set;
 
