@@ -18,6 +18,7 @@ use super::chat::{chat_template, rendered};
 use super::compare::compare;
 use super::generate::{generate, next_token_distribution};
 use super::hidden_states::hidden_states;
+use super::logits_process::logits_process;
 use super::set::CaseSet;
 use crate::registry::LoadedModel;
 use crate::task::head;
@@ -81,6 +82,10 @@ impl<'a> Subject<'a> {
     /// What is not as it was recorded, in a sentence.
     fn check(&mut self, case: &Case) -> Result<(), String> {
         let body = case.read()?;
+        if case.task == "logits-process" {
+            let found = logits_process(&body.params, &body.input)?;
+            return judge(&body, found.map_err(|error| chain(&error)));
+        }
         let folder = self.folder.clone().filter(|_| is_known(&case.task));
         let Some(folder) = folder else {
             return Err(format!("this version cannot run the task `{}`", case.task));
@@ -88,11 +93,10 @@ impl<'a> Subject<'a> {
         if !folder.path().is_dir() {
             return Err(format!("there is no model in `{}`", folder.path().display()));
         }
-        match (self.call(&folder, &case.task, &body), body.expects_failure()) {
-            (Err(Stage::Loading(error)), _) | (Err(Stage::Call(error)), false) => Err(chain(&error)),
-            (Err(Stage::Call(_)), true) => Ok(()),
-            (Ok(_), true) => Err(format!("it is answered, and was recorded to fail: {}", body.expected["error"])),
-            (Ok(found), false) => compare(&body.expected, &found, body.tolerance),
+        match self.call(&folder, &case.task, &body) {
+            Err(Stage::Loading(error)) => Err(chain(&error)),
+            Err(Stage::Call(error)) => judge(&body, Err(chain(&error))),
+            Ok(found) => judge(&body, Ok(found)),
         }
     }
 
@@ -192,7 +196,17 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Whether cases of a task can be run.
+/// Says what is not as recorded of a call's result, or of why it fails.
+fn judge(body: &Body, found: Result<Value, String>) -> Result<(), String> {
+    match (found, body.expects_failure()) {
+        (Err(error), false) => Err(error),
+        (Err(_), true) => Ok(()),
+        (Ok(_), true) => Err(format!("it is answered, and was recorded to fail: {}", body.expected["error"])),
+        (Ok(found), false) => compare(&body.expected, &found, body.tolerance),
+    }
+}
+
+/// Whether cases of a task with a model can be run.
 fn is_known(task: &str) -> bool {
     const OWN: [&str; 9] = [
         "tokenize",
