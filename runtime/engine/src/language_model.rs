@@ -26,7 +26,11 @@ impl LanguageModel {
     /// # Errors
     /// Where a file is missing or damaged, or the model does not generate.
     pub fn load<'a>(registry: &Registry, folder: &ModelFolder, how: impl Into<LoadOptions<'a>>) -> Result<Self, Error> {
-        let loaded = registry.load(folder, how, Head::CausalLm)?;
+        Self::of(registry.load(folder, how, Head::CausalLm)?, folder)
+    }
+
+    /// A model that is loaded already, with what its folder says.
+    pub(crate) fn of(loaded: Arc<LoadedModel>, folder: &ModelFolder) -> Result<Self, Error> {
         Ok(Self {
             config: GenerationConfig::from_file(&defaults(folder)?)?,
             template: ChatTemplate::read(folder.path())?.map(Arc::new),
@@ -92,6 +96,11 @@ impl LanguageModel {
     /// Where the tokenizer fails.
     pub fn decode(&self, tokens: &[u32], skip_special_tokens: bool) -> Result<String, Error> {
         Ok(self.loaded.model.tokenizer.decode(tokens, skip_special_tokens, Some(false))?)
+    }
+
+    /// The text of tokens without special ones; spaces are cleaned up as asked, or as the tokenizer's files say.
+    pub(crate) fn decode_as(&self, tokens: &[u32], clean_up: Option<bool>) -> Result<String, Error> {
+        Ok(self.loaded.model.tokenizer.decode(tokens, true, clean_up)?)
     }
 
     /// Goes on from a prompt.

@@ -229,5 +229,9 @@ fn params(kind: TaskKind, recorded: &Map<String, Value>) -> Map<String, Value> {
         // Cases say it where the folder's files are to be followed.
         params.entry("sentence_transformers").or_insert(Value::Bool(false));
     }
+    if kind == TaskKind::TextGeneration {
+        // Cases are recorded without sampling, whatever the folder says.
+        params.entry("do_sample").or_insert(Value::Bool(false));
+    }
     params
 }
