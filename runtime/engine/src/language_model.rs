@@ -103,22 +103,25 @@ impl LanguageModel {
         Ok(self.loaded.model.tokenizer.decode(tokens, true, clean_up)?)
     }
 
-    /// Goes on from a prompt.
+    /// Goes on from a prompt, up to the length that the model was trained for. With `keep`, its keys and values are
+    /// kept for a prompt that begins with the same tokens.
     ///
     /// # Errors
     /// Where the prompt is too long, or the parameters do not fit.
     pub fn generate(&self, prompt: Vec<u32>, config: GenerationConfig, keep: bool) -> Result<GenerationStream, Error> {
-        self.generate_padded(prompt, 0, config, keep)
+        let limit = self.loaded.model.context;
+        let request = GenerateRequest { prompt, config, padding: 0, limit, keep, decode: self.decoder() };
+        self.loaded.generator()?.generate(request)
     }
 
-    pub(crate) fn generate_padded(
+    /// As transformers does it: beyond that length too, and in a batch with `padding` in front of the prompt.
+    pub(crate) fn generate_as_recorded(
         &self,
         prompt: Vec<u32>,
         padding: usize,
         config: GenerationConfig,
-        keep: bool,
     ) -> Result<GenerationStream, Error> {
-        let request = GenerateRequest { prompt, config, padding, keep, decode: self.decoder() };
+        let request = GenerateRequest { prompt, config, padding, limit: None, keep: false, decode: self.decoder() };
         self.loaded.generator()?.generate(request)
     }
 

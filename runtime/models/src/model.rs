@@ -65,6 +65,8 @@ pub struct Model {
     pub max_tokens: usize,
     /// The longest sequence that the graph can run, in tokens, where there is a limit.
     pub max_positions: Option<usize>,
+    /// The longest sequence that the model was trained for, in tokens, where `max_position_embeddings` says.
+    pub context: Option<usize>,
 }
 
 impl Model {
@@ -158,7 +160,9 @@ impl Model {
         let max_tokens = [tokenizer.max_length(), max_sequence].into_iter().flatten().min().unwrap_or(usize::MAX);
         let (labels, problem_type) = (config.labels.clone(), config.problem_type.clone());
         let (width, max_positions) = (width as usize, max_sequence);
-        Ok(Self { plan, tokenizer, labels, problem_type, head, width, max_tokens, max_positions })
+        let trained = config.fields.size("max_position_embeddings").ok().map(|size| size as usize);
+        let context = [trained, max_positions].into_iter().flatten().min();
+        Ok(Self { plan, tokenizer, labels, problem_type, head, width, max_tokens, max_positions, context })
     }
 }
 

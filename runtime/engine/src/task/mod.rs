@@ -135,6 +135,7 @@ impl Task {
                 Ok(json!({"result": task.run(input).await?.result, "entailment_id": task.entailment()}))
             }
             Does::SentenceEmbedding(task) => task.recorded(input).await,
+            Does::TextGeneration(task) => task.recorded(input).await,
             _ => Ok(json!({"result": self.run(input).await?.result})),
         }
     }

@@ -19,6 +19,8 @@ pub struct TextGeneration {
     model: LanguageModel,
     config: GenerationConfig,
     options: Options,
+    /// Whether texts may be longer than the model was trained for, as they may be in transformers.
+    beyond: bool,
 }
 
 /// What is gone on from.
@@ -33,7 +35,16 @@ impl TextGeneration {
     /// Where the parameters do not go with those of the model.
     pub(crate) fn new(model: LanguageModel, options: &Options) -> Result<Self, Error> {
         let config = with_length(model.config().with_params(&options.generate)?);
-        Ok(Self { model, config, options: options.clone() })
+        Ok(Self { model, config, options: options.clone(), beyond: false })
+    }
+
+    /// What recorded cases hold of an input.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(crate) async fn recorded(&self, input: Fields<'_>) -> Result<Value, Error> {
+        let (model, config, options) = (self.model.clone(), self.config.clone(), self.options.clone());
+        Ok(json!({"result": Self { model, config, options, beyond: true }.run(input).await?.result}))
     }
 
     /// Goes on from `text`, a text or a list of them, or from `messages`, a conversation.
@@ -70,7 +81,12 @@ impl TextGeneration {
             Prompt::Text(text) => self.model.tokens(text)?,
             Prompt::Chat(messages) => self.model.chat_tokens(&conversation(messages))?,
         };
-        let generated = self.model.generate(tokens.clone(), self.config.clone(), false)?.finish().await?;
+        let (prompt_tokens, config) = (tokens.clone(), self.config.clone());
+        let stream = match self.beyond {
+            true => self.model.generate_as_recorded(prompt_tokens, 0, config)?,
+            false => self.model.generate(prompt_tokens, config, false)?,
+        };
+        let generated = stream.finish().await?;
         answer.time += generated.time;
         answer.tokens += generated.prompt_tokens;
         let mut results = Vec::new();
