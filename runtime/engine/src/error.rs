@@ -19,6 +19,9 @@ pub enum Error {
     /// The model's folder cannot be used.
     #[error(transparent)]
     Model(#[from] runtime_models::Error),
+    /// A conversation cannot be rendered.
+    #[error(transparent)]
+    Chat(#[from] runtime_chat::Error),
     /// A plugin cannot be used.
     #[error(transparent)]
     Plugin(#[from] runtime_plugin_host::Error),
@@ -35,6 +38,36 @@ pub enum Error {
     /// The model was asked, but did not answer.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// The parameters of a generation are wrong, or leave nothing to choose.
+    #[error(transparent)]
+    Generate(#[from] runtime_generation::Error),
+    /// A prompt without tokens.
+    #[error("the prompt has no tokens, and the model has no token to begin with")]
+    EmptyPrompt,
+    /// A prompt longer than the model takes.
+    #[error("the prompt has {tokens} tokens and shall get at least {new}, and the model takes {limit}")]
+    PromptTooLong {
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// Tokens that must have room behind it.
+        new: usize,
+        /// Tokens that the model takes.
+        limit: usize,
+    },
+    /// A request that the cache could not hold even alone.
+    #[error("the request may need keys and values of {needed} tokens, and there is room for {tokens}")]
+    CacheTooSmall {
+        /// Tokens that it may need.
+        needed: usize,
+        /// Tokens that there is room for.
+        tokens: usize,
+    },
+    /// Too many requests wait.
+    #[error("{waiting} requests wait for this model already")]
+    Busy {
+        /// How many.
+        waiting: usize,
+    },
     /// A classifier without labels.
     #[error("there is no label to choose from")]
     NoLabels,
@@ -160,8 +193,12 @@ impl Explain for Error {
             Self::Source(error) => error.exit(),
             Self::Hub(error) => error.exit(),
             Self::Model(error) => error.exit(),
+            Self::Chat(error) => error.exit(),
             Self::Plugin(error) => error.exit(),
             Self::Schedule(_) => Exit::Internal,
+            Self::Generate(error) => error.exit(),
+            Self::Busy { .. } | Self::CacheTooSmall { .. } => Exit::Unavailable,
+            Self::EmptyPrompt | Self::PromptTooLong { .. } => Exit::Data,
             Self::Param(error) => error.exit(),
             Self::Template(error) => error.exit(),
             Self::Sentence(error) => error.exit(),
@@ -188,8 +225,13 @@ impl Explain for Error {
             Self::Source(error) => error.hint(),
             Self::Hub(error) => error.hint(),
             Self::Model(error) => error.hint(),
+            Self::Chat(error) => error.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Param(error) => error.hint(),
+            Self::Generate(error) => error.hint(),
+            Self::PromptTooLong { .. } => Some("shorten the prompt".to_owned()),
+            Self::CacheTooSmall { .. } => Some("set a lower `max_new_tokens`, or fewer beams or sequences".to_owned()),
+            Self::Busy { .. } => Some("try again later".to_owned()),
             Self::Template(error) => error.hint(),
             Self::Sentence(error) => error.hint(),
             Self::NoLabels => Some("give `candidate_labels`, as a list or a text with commas".to_owned()),

@@ -12,21 +12,30 @@ use runtime_plugin_host::{Limits, Plugin, PluginHost};
 use runtime_tasks::Dtype;
 use runtime_tensor::{Device, Precision};
 
+use crate::generate::Generator;
 use crate::memo::Memo;
 use crate::scheduler::{Scheduler, TOKEN_BUDGET};
 use crate::{Architecture, Error, Stamp};
 
 /// How a registry loads models.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Where models run.
     pub device: Device,
     /// Bytes of results that each model remembers; 0 for none.
     pub memo: usize,
+    /// Bytes for the keys and values of each model that generates.
+    pub kv_cache: usize,
     /// Whether downloads show their progress on stderr.
     pub progress: bool,
     /// Where compiled plugins are kept; by default the platform's cache folder.
     pub plugin_cache: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { device: Device::default(), memo: 0, kv_cache: 2 << 30, progress: false, plugin_cache: None }
+    }
 }
 
 /// Loads models, and hands out those that are loaded already. A model is dropped with its last user.
@@ -67,6 +76,21 @@ struct Key {
 pub struct LoadedModel {
     pub(crate) model: Model,
     pub(crate) scheduler: Scheduler,
+    generator: OnceLock<Generator>,
+    kv_cache: usize,
+}
+
+impl LoadedModel {
+    /// The queue of what it is to generate.
+    ///
+    /// # Errors
+    /// Where it is no model that generates.
+    pub fn generator(&self) -> Result<&Generator, Error> {
+        once(&self.generator, || {
+            let Model { plan, head, width, max_positions, .. } = &self.model;
+            Generator::start(Arc::clone(plan), *head, *width, *max_positions, self.kv_cache)
+        })
+    }
 }
 
 impl Registry {
@@ -150,7 +174,8 @@ impl Registry {
         self.loads.fetch_add(1, Ordering::Relaxed);
         let memo = Memo::new(self.options.memo);
         let scheduler = Scheduler::start(Arc::clone(&model.plan), model.head, TOKEN_BUDGET, memo);
-        let loaded = Arc::new(LoadedModel { model, scheduler });
+        let kv_cache = self.options.kv_cache;
+        let loaded = Arc::new(LoadedModel { model, scheduler, generator: OnceLock::new(), kv_cache });
         models.retain(|_, model| model.strong_count() > 0);
         models.insert(key, Arc::downgrade(&loaded));
         Ok(loaded)

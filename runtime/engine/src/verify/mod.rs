@@ -8,7 +8,9 @@
 
 mod case;
 mod causal;
+mod chat;
 mod compare;
+mod generate;
 mod hidden_states;
 mod run;
 mod set;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::executor::block_on;
+use runtime_chat::ChatTemplate;
 use runtime_diagnostics::chain;
 use runtime_graph::Head;
 use runtime_models::{ModelFolder, Tokenizer, detokenize_call, tokenize_call};
@@ -12,12 +13,14 @@ use serde_json::{Map, Value};
 
 use super::case::{Body, Case};
 use super::causal::{causal_lm_logits, perplexity};
+use super::chat::{chat_template, rendered};
 use super::compare::compare;
+use super::generate::{generate, next_token_distribution};
 use super::hidden_states::hidden_states;
 use super::set::CaseSet;
 use crate::registry::LoadedModel;
 use crate::task::head;
-use crate::{Error, Fields, LoadOptions, Registry, Task};
+use crate::{Error, Fields, LanguageModel, LoadOptions, Registry, Task};
 
 /// How a case went.
 #[derive(Debug)]
@@ -48,8 +51,9 @@ struct Subject<'a> {
     registry: &'a Registry,
     folder: Option<ModelFolder>,
     base: Option<Arc<LoadedModel>>,
-    causal: Option<Arc<LoadedModel>>,
+    causal: Option<LanguageModel>,
     tokenizer: Option<Tokenizer>,
+    template: Option<ChatTemplate>,
     /// By task and parameters. They hold the models, which the registry does not.
     tasks: HashMap<(TaskKind, String), Task>,
 }
@@ -64,7 +68,7 @@ enum Stage {
 
 impl<'a> Subject<'a> {
     fn new(registry: &'a Registry, folder: Option<ModelFolder>) -> Self {
-        Self { registry, folder, base: None, causal: None, tokenizer: None, tasks: HashMap::new() }
+        Self { registry, folder, base: None, causal: None, tokenizer: None, template: None, tasks: HashMap::new() }
     }
 
     /// # Errors
@@ -96,17 +100,35 @@ impl<'a> Subject<'a> {
                 let tokenizer = self.tokenizer(folder).map_err(Stage::Loading)?;
                 detokenize_call(tokenizer, &body.params, &body.input).map_err(|error| Stage::Call(error.into()))
             }
+            "chat-template" => {
+                let template = match self.template.take() {
+                    Some(template) => template,
+                    None => chat_template(folder).map_err(Stage::Loading)?,
+                };
+                let tokenizer = self.tokenizer(folder).map_err(Stage::Loading)?;
+                let found = rendered(&template, tokenizer, &body.params, &body.input);
+                self.template = Some(template);
+                found.map_err(Stage::Call)
+            }
             "hidden-states" => {
                 let model = self.base(folder).map_err(Stage::Loading)?;
                 block_on(hidden_states(&model, Fields::new(&body.input))).map_err(Stage::Call)
             }
             "causal-lm-logits" => {
                 let model = self.causal(folder).map_err(Stage::Loading)?;
-                block_on(causal_lm_logits(&model, Fields::new(&body.input))).map_err(Stage::Call)
+                block_on(causal_lm_logits(model.loaded(), Fields::new(&body.input))).map_err(Stage::Call)
             }
             "perplexity" => {
                 let model = self.causal(folder).map_err(Stage::Loading)?;
-                block_on(perplexity(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
+                block_on(perplexity(model.loaded(), &body.params, Fields::new(&body.input))).map_err(Stage::Call)
+            }
+            "generate" => {
+                let model = self.causal(folder).map_err(Stage::Loading)?;
+                block_on(generate(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
+            }
+            "next-token-distribution" => {
+                let model = self.causal(folder).map_err(Stage::Loading)?;
+                block_on(next_token_distribution(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
             }
             _ => self.task(folder, task, body),
         }
@@ -143,13 +165,12 @@ impl<'a> Subject<'a> {
         Ok(base)
     }
 
-    fn causal(&mut self, folder: &ModelFolder) -> Result<Arc<LoadedModel>, Error> {
+    fn causal(&mut self, folder: &ModelFolder) -> Result<LanguageModel, Error> {
         let causal = match &self.causal {
-            Some(causal) => Arc::clone(causal),
-            None => self.registry.load(folder, None, Head::CausalLm)?,
+            Some(causal) => causal.clone(),
+            None => LanguageModel::load(self.registry, folder, None)?,
         };
-        self.causal = Some(Arc::clone(&causal));
-        Ok(causal)
+        Ok(self.causal.insert(causal).clone())
     }
 
     fn tokenizer(&mut self, folder: &ModelFolder) -> Result<&Tokenizer, Error> {
@@ -163,8 +184,17 @@ impl<'a> Subject<'a> {
 
 /// Whether cases of a task can be run.
 fn is_known(task: &str) -> bool {
-    matches!(task, "tokenize" | "detokenize" | "hidden-states" | "causal-lm-logits" | "perplexity")
-        || TaskKind::named(task).is_some()
+    const OWN: [&str; 8] = [
+        "tokenize",
+        "detokenize",
+        "chat-template",
+        "hidden-states",
+        "causal-lm-logits",
+        "perplexity",
+        "generate",
+        "next-token-distribution",
+    ];
+    OWN.contains(&task) || TaskKind::named(task).is_some()
 }
 
 /// The parameters as the task reads them.
