@@ -13,6 +13,7 @@ mod compare;
 mod generate;
 mod hidden_states;
 mod run;
+mod seq2seq;
 mod set;
 
 pub use run::Outcome;

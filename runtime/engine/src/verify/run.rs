@@ -17,6 +17,7 @@ use super::chat::{chat_template, rendered};
 use super::compare::compare;
 use super::generate::{generate, next_token_distribution};
 use super::hidden_states::hidden_states;
+use super::seq2seq::seq2seq_logits;
 use super::set::CaseSet;
 use crate::registry::LoadedModel;
 use crate::task::head;
@@ -52,6 +53,7 @@ struct Subject<'a> {
     folder: Option<ModelFolder>,
     base: Option<Arc<LoadedModel>>,
     causal: Option<LanguageModel>,
+    seq2seq: Option<Arc<LoadedModel>>,
     tokenizer: Option<Tokenizer>,
     template: Option<ChatTemplate>,
     /// By task and parameters. They hold the models, which the registry does not.
@@ -68,7 +70,16 @@ enum Stage {
 
 impl<'a> Subject<'a> {
     fn new(registry: &'a Registry, folder: Option<ModelFolder>) -> Self {
-        Self { registry, folder, base: None, causal: None, tokenizer: None, template: None, tasks: HashMap::new() }
+        Self {
+            registry,
+            folder,
+            base: None,
+            causal: None,
+            seq2seq: None,
+            tokenizer: None,
+            template: None,
+            tasks: HashMap::new(),
+        }
     }
 
     /// # Errors
@@ -117,6 +128,12 @@ impl<'a> Subject<'a> {
             "causal-lm-logits" => {
                 let model = self.causal(folder).map_err(Stage::Loading)?;
                 block_on(causal_lm_logits(model.loaded(), Fields::new(&body.input))).map_err(Stage::Call)
+            }
+            "seq2seq-logits" => {
+                let model = self.seq2seq(folder).map_err(Stage::Loading)?;
+                let base = self.base(folder).map_err(Stage::Loading)?;
+                let config = folder.config().map_err(|error| Stage::Loading(error.into()))?;
+                block_on(seq2seq_logits(&model, &base, &config, Fields::new(&body.input))).map_err(Stage::Call)
             }
             "perplexity" => {
                 let model = self.causal(folder).map_err(Stage::Loading)?;
@@ -173,6 +190,14 @@ impl<'a> Subject<'a> {
         Ok(self.causal.insert(causal).clone())
     }
 
+    fn seq2seq(&mut self, folder: &ModelFolder) -> Result<Arc<LoadedModel>, Error> {
+        let seq2seq = match &self.seq2seq {
+            Some(seq2seq) => Arc::clone(seq2seq),
+            None => self.registry.load(folder, None, Head::Seq2SeqLm)?,
+        };
+        Ok(Arc::clone(self.seq2seq.insert(seq2seq)))
+    }
+
     fn tokenizer(&mut self, folder: &ModelFolder) -> Result<&Tokenizer, Error> {
         let tokenizer = match self.tokenizer.take() {
             Some(tokenizer) => tokenizer,
@@ -184,12 +209,13 @@ impl<'a> Subject<'a> {
 
 /// Whether cases of a task can be run.
 fn is_known(task: &str) -> bool {
-    const OWN: [&str; 8] = [
+    const OWN: [&str; 9] = [
         "tokenize",
         "detokenize",
         "chat-template",
         "hidden-states",
         "causal-lm-logits",
+        "seq2seq-logits",
         "perplexity",
         "generate",
         "next-token-distribution",
