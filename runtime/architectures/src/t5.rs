@@ -48,9 +48,10 @@ impl T5Config {
             epsilon: config.number_or("layer_norm_epsilon", 1e-6)?,
             activation: activation?,
             gated,
-            // What the field says is whether the model is one of the first T5; the weights are tied where there are no
-            // others.
-            scaled: !multilingual && config.flag_or("tie_word_embeddings", true)?,
+            // Whether the model is one of the first T5; version 5 of transformers has a field for it. The weights are
+            // tied where the checkpoint has no others.
+            scaled: !multilingual
+                && config.flag_or("scale_decoder_outputs", config.flag_or("tie_word_embeddings", true)?)?,
         })
     }
 }
