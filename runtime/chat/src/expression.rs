@@ -358,7 +358,6 @@ impl<'t, 'a> Parser<'t, 'a> {
         let open = self.take()?;
         let plain = self.look(0).filter(|key| match key.kind {
             Kind::String => !key.text.contains('\\') && !methods::is_one(&key.text[1..key.text.len() - 1]),
-            Kind::Number => key.text == "0",
             _ => false,
         });
         let out = text.at_least(Binds::All);

@@ -10,7 +10,7 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 use crate::budget::{count, made, spend, spend_items};
 use crate::methods::{self, filled, invalid, joined};
 use crate::objects::Range;
-use crate::operators::formatted;
+use crate::printf;
 use crate::python::{self, is_space};
 use crate::rewrite::LOOPED;
 
@@ -61,7 +61,8 @@ pub(crate) fn add(environment: &mut Environment<'_>) {
     environment.add_filter("groupby", |value: Value, attribute: Option<&str>, names: Kwargs| {
         made(minijinja::filters::groupby(value, attribute, names)?)
     });
-    environment.add_filter("format", |value: &Value, places: Rest<Value>| formatted(&python::str(value)?, &places));
+    environment.add_filter("format", format);
+    environment.add_filter("map", map);
     environment.add_filter("escape", escaped);
     environment.add_filter("e", escaped);
     environment.add_filter("forceescape", escaped);
@@ -77,6 +78,7 @@ pub(crate) fn add(environment: &mut Environment<'_>) {
         let (start, stop) = stop.map_or((0, first), |stop| (first, stop));
         Ok::<_, Error>(Value::from_object(Range::new(start, stop, step.unwrap_or(1))?))
     });
+    environment.add_function("dict", dict);
     environment.add_function("joiner", |separator: Option<String>| {
         let separator = separator.unwrap_or_else(|| ", ".to_owned());
         Value::from_object(Joiner { separator, used: Mutex::new(false) })
@@ -179,12 +181,7 @@ fn join(value: &Value, between: Option<Value>, attribute: Option<Value>, names: 
     }
     let item = |item: Value| -> Result<String, Error> {
         let Some(path) = &attribute else { return python::str(&item) };
-        let path = python::str(path)?;
-        let found = path.split('.').try_fold(item, |item, part| match part.parse::<usize>() {
-            Ok(index) => item.get_item(&Value::from(index)),
-            Err(_) => item.get_attr(part),
-        });
-        python::str(&found?)
+        python::str(&at_path(item, path)?)
     };
     joined(&between, looped(value.clone())?.try_iter()?.map(item))
 }
@@ -251,6 +248,56 @@ fn indent(value: &Value, places: Rest<Value>, names: Kwargs) -> Result<String, E
     Ok(out)
 }
 
+/// `format(text, *args, **kwargs)`, which takes arguments by place or by name.
+fn format(value: &Value, places: Rest<Value>, names: Kwargs) -> Result<String, Error> {
+    let text = python::str(value)?;
+    let given: Vec<(String, Value)> =
+        names.args().map(|name| Ok((name.to_owned(), names.get::<Value>(name)?))).collect::<Result<_, Error>>()?;
+    match (given.is_empty(), places.is_empty()) {
+        (true, _) => printf::formatted(&text, &places, None),
+        (false, true) => printf::formatted(&text, &[], Some(&Value::from_pairs(given))),
+        (false, false) => Err(invalid("`format` takes arguments by place or by name, not both")),
+    }
+}
+
+/// `map(value, attribute=..., default=...)`, or `map(value, filter, ...)`.
+fn map(state: &mut State, value: Value, places: Rest<Value>, names: Kwargs) -> Result<Vec<Value>, Error> {
+    let value = looped(value)?;
+    let Some((filter, arguments)) = places.split_first() else {
+        let path: Value = names.get("attribute")?;
+        let default = if names.has("default") { Some(names.get::<Value>("default")?) } else { None };
+        names.assert_all_used()?;
+        let item = |item: Value| {
+            let found = at_path(item, &path)?;
+            Ok(if found.is_undefined() { default.clone().unwrap_or(found) } else { found })
+        };
+        return value.try_iter()?.map(item).collect();
+    };
+    let filter = filter.as_str().ok_or_else(|| invalid("`map` takes the name of a filter"))?.to_owned();
+    let mut all: Vec<Value> = [Value::UNDEFINED].into_iter().chain(arguments.iter().cloned()).collect();
+    let given: Vec<(String, Value)> =
+        names.args().map(|name| Ok((name.to_owned(), names.get::<Value>(name)?))).collect::<Result<_, Error>>()?;
+    if !given.is_empty() {
+        all.push(Value::from(given.into_iter().collect::<Kwargs>()));
+    }
+    let mut out = Vec::new();
+    for item in value.try_iter()? {
+        count(&item)?;
+        all[0] = item;
+        out.push(made(state.apply_filter(&filter, &all)?)?);
+    }
+    Ok(out)
+}
+
+/// What is at `a.b.0` of a value.
+fn at_path(value: Value, path: &Value) -> Result<Value, Error> {
+    let Some(path) = path.as_str() else { return value.get_item(path) };
+    path.split('.').try_fold(value, |value, part| match part.parse::<usize>() {
+        Ok(index) => value.get_item(&Value::from(index)),
+        Err(_) => value.get_item(&Value::from(part)),
+    })
+}
+
 fn items(value: &Value) -> Result<Vec<Value>, Error> {
     match value.kind() {
         ValueKind::Undefined => Ok(Vec::new()),
@@ -267,6 +314,25 @@ fn named(places: &[Value], order: &[&str], names: Kwargs) -> Kwargs {
     let given = names.args().map(|name| (name.to_owned(), names.peek::<Value>(name).unwrap_or_default()));
     let given: Vec<(String, Value)> = given.collect();
     order.iter().map(|name| (*name).to_owned()).zip(places.iter().cloned()).chain(given).collect()
+}
+
+/// `dict(mapping_or_pairs, **kwargs)`.
+fn dict(first: Option<Value>, names: Kwargs) -> Result<Value, Error> {
+    let mut pairs: Vec<(Value, Value)> = Vec::new();
+    if let Some(first) = first {
+        for item in first.try_iter()? {
+            let pair: Vec<Value> = match first.kind() {
+                ValueKind::Map => vec![item.clone(), first.get_item(&item)?],
+                _ => item.try_iter()?.collect(),
+            };
+            let [key, value] = pair.as_slice() else { return Err(invalid("`dict` takes a mapping or pairs")) };
+            pairs.push((key.clone(), value.clone()));
+        }
+    }
+    for name in names.args() {
+        pairs.push((Value::from(name), names.get(name)?));
+    }
+    Ok(Value::from_pairs(pairs))
 }
 
 /// `sort(value, reverse=False, case_sensitive=False, attribute=None)`.

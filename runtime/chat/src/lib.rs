@@ -23,6 +23,7 @@ mod json;
 mod methods;
 mod objects;
 mod operators;
+mod printf;
 mod python;
 mod resume;
 mod rewrite;

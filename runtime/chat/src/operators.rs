@@ -1,10 +1,10 @@
 //! Operators as Python has them, as filters: minijinja's own differ for booleans, mixed types and strings.
 
-use minijinja::formatting::{FormatStyle, format};
 use minijinja::value::{Rest, Tuple, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
 use crate::budget::{count, spend, spend_items};
+use crate::printf::formatted;
 use crate::python;
 
 /// Adds them under the names that `expression` writes.
@@ -166,20 +166,8 @@ fn floored(sign: &str, a: &Value, b: &Value) -> Result<(Value, Value), Error> {
 fn modulo(a: Value, b: Value) -> Result<Value, Error> {
     let Some(text) = a.as_str() else { return Ok(floored("%", &a, &b)?.1) };
     let places: Vec<Value> = if b.is_tuple() { b.try_iter()?.collect() } else { vec![b.clone()] };
-    formatted(text, &places)
-}
-
-/// `text % values`.
-pub(crate) fn formatted(text: &str, values: &[Value]) -> Result<Value, Error> {
-    // Widths are written into the text, so that it tells how long the result is, but for the values.
-    let widths = text.split('%').skip(1).map(|part| {
-        let digits: String =
-            part.chars().skip_while(|char| "#0- +(".contains(*char)).take_while(char::is_ascii_digit).collect();
-        digits.parse().unwrap_or(0_usize)
-    });
-    spend(widths.fold(text.len(), usize::saturating_add))?;
-    values.iter().try_for_each(count)?;
-    format(FormatStyle::Printf, text, values).map(Value::from)
+    let named = (b.kind() == ValueKind::Map).then_some(&b);
+    formatted(text, &places, named).map(Value::from)
 }
 
 fn power(a: Value, b: Value) -> Result<Value, Error> {
