@@ -98,7 +98,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     let clamped = if x > -87.0 { x } else { -87.0 };
     let rounded = clamped * std::f32::consts::LOG2_E + ROUND;
     let n = rounded - ROUND;
-    let r = clamped - n * 0.693_359_375 + n * 2.121_944_4e-4;
+    // ln 2 in two parts, of which the first times `n` is exact.
+    let r = clamped - n * (355.0 / 512.0) + n * 2.121_944_4e-4;
     let mut sum = 1.987_569_2e-4_f32;
     for factor in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5] {
         sum = sum * r + factor;
