@@ -5,8 +5,10 @@
 
 mod architecture;
 mod error;
+mod generate;
 mod generation;
 mod ladder;
+mod language_model;
 mod memo;
 mod registry;
 mod scheduler;
@@ -18,7 +20,11 @@ mod zero_shot;
 
 pub use architecture::Architecture;
 pub use error::Error;
+pub use generate::{
+    Decode, GenerateRequest, Generated, GeneratedSequence, GenerationStream, Generator, NewToken, Scored,
+};
 pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies, type_name};
+pub use language_model::LanguageModel;
 pub use registry::{LoadOptions, LoadedModel, Options, Registry};
 pub use runtime_tensor::Device;
 pub use scheduler::ScheduleError;
@@ -26,7 +32,7 @@ pub use sentence::SentenceError;
 pub use stamp::Stamp;
 pub use task::{
     FeatureExtraction, Fields, FillMask, QuestionAnswering, Rerank, SentenceEmbedding, Similarity, Task, TaskAnswer,
-    TextClassification, TokenClassification, ZeroShotClassification,
+    TextClassification, TextGeneration, TokenClassification, ZeroShotClassification,
 };
 pub use verify::{CaseSet, Outcome, VerifyError};
 pub use zero_shot::{Classification, ZeroShot, ZeroShotOptions};

@@ -10,6 +10,7 @@ mod case;
 mod causal;
 mod chat;
 mod compare;
+mod generate;
 mod hidden_states;
 mod logits_process;
 mod run;

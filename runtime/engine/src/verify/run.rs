@@ -1,6 +1,7 @@
 //! Runs the cases, model by model.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::executor::block_on;
@@ -15,12 +16,13 @@ use super::case::{Body, Case};
 use super::causal::{causal_lm_logits, perplexity};
 use super::chat::{chat_template, rendered};
 use super::compare::compare;
+use super::generate::{generate, next_token_distribution};
 use super::hidden_states::hidden_states;
 use super::logits_process::logits_process;
 use super::set::CaseSet;
 use crate::registry::LoadedModel;
 use crate::task::head;
-use crate::{Error, Fields, LoadOptions, Registry, Task};
+use crate::{Error, Fields, LanguageModel, LoadOptions, Registry, Task};
 
 /// How a case went.
 #[derive(Debug)]
@@ -37,7 +39,8 @@ impl CaseSet {
         let same = |a: &Case, b: &Case| a.model == b.model;
         for cases in self.cases.chunk_by(same) {
             let place = cases.first().and_then(|case| case.model.as_deref());
-            let mut subject = Subject::new(registry, place.map(|place| ModelFolder::new(self.folder.join(place))));
+            let folder = place.map(|place| ModelFolder::new(self.folder.join(place)));
+            let mut subject = Subject::new(registry, &self.folder, folder);
             for case in cases {
                 let failure = subject.check(case).err();
                 told(Outcome { id: &case.id, failure });
@@ -49,9 +52,12 @@ impl CaseSet {
 /// A model's folder, with what has been loaded of it.
 struct Subject<'a> {
     registry: &'a Registry,
+    /// Where the cases are.
+    cases: &'a Path,
     folder: Option<ModelFolder>,
     base: Option<Arc<LoadedModel>>,
-    causal: Option<Arc<LoadedModel>>,
+    /// By the adapter that they have.
+    causal: HashMap<String, LanguageModel>,
     tokenizer: Option<Tokenizer>,
     template: Option<ChatTemplate>,
     /// By task and parameters. They hold the models, which the registry does not.
@@ -67,8 +73,9 @@ enum Stage {
 }
 
 impl<'a> Subject<'a> {
-    fn new(registry: &'a Registry, folder: Option<ModelFolder>) -> Self {
-        Self { registry, folder, base: None, causal: None, tokenizer: None, template: None, tasks: HashMap::new() }
+    fn new(registry: &'a Registry, cases: &'a Path, folder: Option<ModelFolder>) -> Self {
+        let (causal, tasks) = (HashMap::new(), HashMap::new());
+        Self { registry, cases, folder, base: None, causal, tokenizer: None, template: None, tasks }
     }
 
     /// # Errors
@@ -117,13 +124,21 @@ impl<'a> Subject<'a> {
                 let model = self.base(folder).map_err(Stage::Loading)?;
                 block_on(hidden_states(&model, Fields::new(&body.input))).map_err(Stage::Call)
             }
-            "causal-lm-logits" => {
-                let model = self.causal(folder).map_err(Stage::Loading)?;
-                block_on(causal_lm_logits(&model, Fields::new(&body.input))).map_err(Stage::Call)
+            "causal-lm-logits" | "lora-logits" => {
+                let model = self.causal(folder, body).map_err(Stage::Loading)?;
+                block_on(causal_lm_logits(model.loaded(), Fields::new(&body.input))).map_err(Stage::Call)
             }
             "perplexity" => {
-                let model = self.causal(folder).map_err(Stage::Loading)?;
-                block_on(perplexity(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
+                let model = self.causal(folder, body).map_err(Stage::Loading)?;
+                block_on(perplexity(model.loaded(), &body.params, Fields::new(&body.input))).map_err(Stage::Call)
+            }
+            "generate" => {
+                let model = self.causal(folder, body).map_err(Stage::Loading)?;
+                block_on(generate(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
+            }
+            "next-token-distribution" => {
+                let model = self.causal(folder, body).map_err(Stage::Loading)?;
+                block_on(next_token_distribution(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
             }
             _ => self.task(folder, task, body),
         }
@@ -160,13 +175,16 @@ impl<'a> Subject<'a> {
         Ok(base)
     }
 
-    fn causal(&mut self, folder: &ModelFolder) -> Result<Arc<LoadedModel>, Error> {
-        let causal = match &self.causal {
-            Some(causal) => Arc::clone(causal),
-            None => self.registry.load(folder, None, Head::CausalLm)?,
-        };
-        self.causal = Some(Arc::clone(&causal));
-        Ok(causal)
+    fn causal(&mut self, folder: &ModelFolder, body: &Body) -> Result<LanguageModel, Error> {
+        let adapter = body.params.get("adapter").and_then(Value::as_str).unwrap_or_default();
+        if let Some(known) = self.causal.get(adapter) {
+            return Ok(known.clone());
+        }
+        let path = Some(self.cases.join(adapter)).filter(|_| !adapter.is_empty());
+        let how = LoadOptions { adapter: path.as_deref(), ..LoadOptions::default() };
+        let model = LanguageModel::load(self.registry, folder, how)?;
+        self.causal.insert(adapter.to_owned(), model.clone());
+        Ok(model)
     }
 
     fn tokenizer(&mut self, folder: &ModelFolder) -> Result<&Tokenizer, Error> {
@@ -190,8 +208,18 @@ fn judge(body: &Body, found: Result<Value, String>) -> Result<(), String> {
 
 /// Whether cases of a task with a model can be run.
 fn is_known(task: &str) -> bool {
-    matches!(task, "tokenize" | "detokenize" | "chat-template" | "hidden-states" | "causal-lm-logits" | "perplexity")
-        || TaskKind::named(task).is_some()
+    const OWN: [&str; 9] = [
+        "tokenize",
+        "detokenize",
+        "chat-template",
+        "hidden-states",
+        "causal-lm-logits",
+        "lora-logits",
+        "perplexity",
+        "generate",
+        "next-token-distribution",
+    ];
+    OWN.contains(&task) || TaskKind::named(task).is_some()
 }
 
 /// The parameters as the task reads them.
@@ -200,6 +228,10 @@ fn params(kind: TaskKind, recorded: &Map<String, Value>) -> Map<String, Value> {
     if matches!(kind, TaskKind::SentenceEmbedding | TaskKind::Similarity) {
         // Cases say it where the folder's files are to be followed.
         params.entry("sentence_transformers").or_insert(Value::Bool(false));
+    }
+    if kind == TaskKind::TextGeneration {
+        // Cases are recorded without sampling, whatever the folder says.
+        params.entry("do_sample").or_insert(Value::Bool(false));
     }
     params
 }

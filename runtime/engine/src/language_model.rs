@@ -1,0 +1,144 @@
+//! A model that generates, with what its folder says of how: parameters, chat template, tokens of texts.
+
+use std::sync::Arc;
+
+use runtime_chat::{Chat, ChatTemplate};
+use runtime_generation::GenerationConfig;
+use runtime_graph::Head;
+use runtime_models::{EncodeOptions, ModelFolder, Text};
+use serde_json::{Map, Value};
+
+use crate::generate::{Decode, GenerateRequest, GenerationStream};
+use crate::{Error, LoadOptions, LoadedModel, Registry};
+
+/// A model that generates.
+#[derive(Clone)]
+pub struct LanguageModel {
+    loaded: Arc<LoadedModel>,
+    config: GenerationConfig,
+    template: Option<Arc<ChatTemplate>>,
+    folder: ModelFolder,
+}
+
+impl LanguageModel {
+    /// Loads the model of a folder.
+    ///
+    /// # Errors
+    /// Where a file is missing or damaged, or the model does not generate.
+    pub fn load<'a>(registry: &Registry, folder: &ModelFolder, how: impl Into<LoadOptions<'a>>) -> Result<Self, Error> {
+        Self::of(registry.load(folder, how, Head::CausalLm)?, folder)
+    }
+
+    /// A model that is loaded already, with what its folder says.
+    pub(crate) fn of(loaded: Arc<LoadedModel>, folder: &ModelFolder) -> Result<Self, Error> {
+        Ok(Self {
+            config: GenerationConfig::from_file(&defaults(folder)?)?,
+            template: ChatTemplate::read(folder.path())?.map(Arc::new),
+            folder: folder.clone(),
+            loaded,
+        })
+    }
+
+    /// What `generation_config.json` says.
+    pub fn config(&self) -> &GenerationConfig {
+        &self.config
+    }
+
+    /// The loaded model.
+    pub fn loaded(&self) -> &Arc<LoadedModel> {
+        &self.loaded
+    }
+
+    /// The tokens of a text, with the special tokens that the tokenizer adds.
+    ///
+    /// # Errors
+    /// Where it cannot be tokenized.
+    pub fn tokens(&self, text: &str) -> Result<Vec<u32>, Error> {
+        self.encode(text, true)
+    }
+
+    /// The text that a conversation is for the model.
+    ///
+    /// # Errors
+    /// Where the model has no chat template, or it fails.
+    pub fn render(&self, chat: &Chat<'_>) -> Result<String, Error> {
+        let template = self.template.as_deref();
+        let template =
+            template.ok_or_else(|| runtime_chat::Error::NoTemplate { folder: self.folder.path().to_owned() })?;
+        Ok(template.render(chat)?)
+    }
+
+    /// The tokens of a conversation.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub fn chat_tokens(&self, chat: &Chat<'_>) -> Result<Vec<u32>, Error> {
+        self.encode(&self.render(chat)?, false)
+    }
+
+    /// Whether it has a chat template.
+    pub fn is_chat(&self) -> bool {
+        self.template.is_some()
+    }
+
+    /// The tokens of a text, with or without special ones around it.
+    ///
+    /// # Errors
+    /// Where it cannot be tokenized.
+    pub fn encode(&self, text: &str, special_tokens: bool) -> Result<Vec<u32>, Error> {
+        let options = EncodeOptions { special_tokens, ..EncodeOptions::default() };
+        Ok(self.loaded.model.tokenizer.encode_first(Text::Whole(text), None, &options)?.token_ids)
+    }
+
+    /// The text of tokens.
+    ///
+    /// # Errors
+    /// Where the tokenizer fails.
+    pub fn decode(&self, tokens: &[u32], skip_special_tokens: bool) -> Result<String, Error> {
+        Ok(self.loaded.model.tokenizer.decode(tokens, skip_special_tokens, Some(false))?)
+    }
+
+    /// The text of tokens without special ones; spaces are cleaned up as asked, or as the tokenizer's files say.
+    pub(crate) fn decode_as(&self, tokens: &[u32], clean_up: Option<bool>) -> Result<String, Error> {
+        Ok(self.loaded.model.tokenizer.decode(tokens, true, clean_up)?)
+    }
+
+    /// Goes on from a prompt, up to the length that the model was trained for. With `keep`, its keys and values are
+    /// kept for a prompt that begins with the same tokens.
+    ///
+    /// # Errors
+    /// Where the prompt is too long, or the parameters do not fit.
+    pub fn generate(&self, prompt: Vec<u32>, config: GenerationConfig, keep: bool) -> Result<GenerationStream, Error> {
+        let limit = self.loaded.model.context;
+        let request = GenerateRequest { prompt, config, padding: 0, limit, keep, decode: self.decoder() };
+        self.loaded.generator()?.generate(request)
+    }
+
+    /// As transformers does it: beyond that length too, and in a batch with `padding` in front of the prompt.
+    pub(crate) fn generate_as_recorded(
+        &self,
+        prompt: Vec<u32>,
+        padding: usize,
+        config: GenerationConfig,
+    ) -> Result<GenerationStream, Error> {
+        let request = GenerateRequest { prompt, config, padding, limit: None, keep: false, decode: self.decoder() };
+        self.loaded.generator()?.generate(request)
+    }
+
+    fn decoder(&self) -> Decode {
+        let loaded = Arc::clone(&self.loaded);
+        Arc::new(move |tokens| Ok(loaded.model.tokenizer.decode(tokens, false, Some(false))?))
+    }
+}
+
+/// The fields of `generation_config.json`; of a model without it, those of `config.json`, which older models have there.
+fn defaults(folder: &ModelFolder) -> Result<Map<String, Value>, Error> {
+    let fields = match folder.json("generation_config.json")? {
+        None => folder.json("config.json")?,
+        found => found,
+    };
+    match fields {
+        Some(Value::Object(fields)) => Ok(fields),
+        _ => Ok(Map::new()),
+    }
+}
