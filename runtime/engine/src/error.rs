@@ -169,6 +169,12 @@ pub enum Error {
         /// What it is.
         found: &'static str,
     },
+    /// A conversation is no list.
+    #[error("`messages` is not a list of messages but {found}")]
+    NoMessages {
+        /// What it is.
+        found: &'static str,
+    },
     /// A field is no list of words.
     #[error("`{field}` is not a list of words but {found}")]
     NoWords {
@@ -206,6 +212,7 @@ impl Explain for Error {
             | Self::EmptyField { .. }
             | Self::NoText { .. }
             | Self::NoWords { .. }
+            | Self::NoMessages { .. }
             | Self::TooLong { .. }
             | Self::QuestionTooLong { .. }
             | Self::NoMask { .. } => Exit::Data,

@@ -26,7 +26,11 @@ impl LanguageModel {
     /// # Errors
     /// Where a file is missing or damaged, or the model does not generate.
     pub fn load<'a>(registry: &Registry, folder: &ModelFolder, how: impl Into<LoadOptions<'a>>) -> Result<Self, Error> {
-        let loaded = registry.load(folder, how, Head::CausalLm)?;
+        Self::of(registry.load(folder, how, Head::CausalLm)?, folder)
+    }
+
+    /// A model that is loaded already, with what its folder says.
+    pub(crate) fn of(loaded: Arc<LoadedModel>, folder: &ModelFolder) -> Result<Self, Error> {
         Ok(Self {
             config: GenerationConfig::from_file(&defaults(folder)?)?,
             template: ChatTemplate::read(folder.path())?.map(Arc::new),
@@ -94,22 +98,30 @@ impl LanguageModel {
         Ok(self.loaded.model.tokenizer.decode(tokens, skip_special_tokens, Some(false))?)
     }
 
-    /// Goes on from a prompt.
+    /// The text of tokens without special ones; spaces are cleaned up as asked, or as the tokenizer's files say.
+    pub(crate) fn decode_as(&self, tokens: &[u32], clean_up: Option<bool>) -> Result<String, Error> {
+        Ok(self.loaded.model.tokenizer.decode(tokens, true, clean_up)?)
+    }
+
+    /// Goes on from a prompt, up to the length that the model was trained for. With `keep`, its keys and values are
+    /// kept for a prompt that begins with the same tokens.
     ///
     /// # Errors
     /// Where the prompt is too long, or the parameters do not fit.
     pub fn generate(&self, prompt: Vec<u32>, config: GenerationConfig, keep: bool) -> Result<GenerationStream, Error> {
-        self.generate_padded(prompt, 0, config, keep)
+        let limit = self.loaded.model.context;
+        let request = GenerateRequest { prompt, config, padding: 0, limit, keep, decode: self.decoder() };
+        self.loaded.generator()?.generate(request)
     }
 
-    pub(crate) fn generate_padded(
+    /// As transformers does it: beyond that length too, and in a batch with `padding` in front of the prompt.
+    pub(crate) fn generate_as_recorded(
         &self,
         prompt: Vec<u32>,
         padding: usize,
         config: GenerationConfig,
-        keep: bool,
     ) -> Result<GenerationStream, Error> {
-        let request = GenerateRequest { prompt, config, padding, keep, decode: self.decoder() };
+        let request = GenerateRequest { prompt, config, padding, limit: None, keep: false, decode: self.decoder() };
         self.loaded.generator()?.generate(request)
     }
 

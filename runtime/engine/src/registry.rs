@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use runtime_graph::{Graph, Head};
 use runtime_hub::{Hub, ModelSource, Settings};
-use runtime_models::{Model, ModelFolder};
+use runtime_models::{Adapter, Model, ModelFolder};
 use runtime_plugin_host::{Limits, Plugin, PluginHost};
 use runtime_tasks::Dtype;
 use runtime_tensor::{Device, Precision};
@@ -55,6 +55,8 @@ pub struct LoadOptions<'a> {
     pub plugin: Option<&'a Path>,
     /// What its weights are computed in.
     pub dtype: Dtype,
+    /// The folder of a LoRA adapter that its weights are changed by.
+    pub adapter: Option<&'a Path>,
 }
 
 impl<'a> From<Option<&'a Path>> for LoadOptions<'a> {
@@ -151,11 +153,14 @@ impl Registry {
         how: impl Into<LoadOptions<'a>>,
         head: Head,
     ) -> Result<Arc<LoadedModel>, Error> {
-        let LoadOptions { plugin, dtype } = how.into();
+        let LoadOptions { plugin, dtype, adapter } = how.into();
+        let adapter = adapter.map(ModelFolder::new);
         let config = folder.config()?;
         let architecture = Architecture::choose(folder, &config, plugin, |path| self.plugin(path))?;
+        let mut files = folder.files();
+        files.extend(adapter.iter().flat_map(Adapter::files));
         let key = Key {
-            files: folder.files().iter().map(|file| Stamp::of(file)).collect(),
+            files: files.iter().map(|file| Stamp::of(file)).collect(),
             plugin: architecture.digest(),
             head,
             dtype,
@@ -170,7 +175,9 @@ impl Registry {
             Dtype::Bf16 => Precision::Bf16,
             Dtype::Int8 => Precision::Int8,
         };
-        let model = Model::load(folder, &config, &architecture, head, self.options.device, precision)?;
+        let adapter = adapter.as_ref().map(Adapter::open).transpose()?;
+        let device = self.options.device;
+        let model = Model::load(folder, &config, &architecture, head, adapter.as_ref(), device, precision)?;
         self.loads.fetch_add(1, Ordering::Relaxed);
         let memo = Memo::new(self.options.memo);
         let scheduler = Scheduler::start(Arc::clone(&model.plan), model.head, TOKEN_BUDGET, memo);

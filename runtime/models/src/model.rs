@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use runtime_architectures::BUILT_IN;
 use runtime_graph::{Architecture, Builder, Catalog, Dim, Graph, Head, Input, Node, Op};
-use runtime_tensor::{Device, Plan, Precision, compile};
+use runtime_tensor::{Device, Plan, Precision, Weights, compile};
 
-use crate::{Checkpoint, Error, Labels, ModelConfig, ModelFolder, Tokenizer};
+use crate::{Adapted, Adapter, Checkpoint, Error, Labels, ModelConfig, ModelFolder, Tokenizer};
 
 /// Who describes a model's graph: a built-in architecture, or a plugin.
 pub trait Describe: Sync {
@@ -65,6 +65,8 @@ pub struct Model {
     pub max_tokens: usize,
     /// The longest sequence that the graph can run, in tokens, where there is a limit.
     pub max_positions: Option<usize>,
+    /// The longest sequence that the model was trained for, in tokens, where `max_position_embeddings` says.
+    pub context: Option<usize>,
 }
 
 impl Model {
@@ -109,7 +111,8 @@ impl Model {
         describe.graph(folder, config, head, checkpoint.catalog(describe.base_prefix()))
     }
 
-    /// Loads the folder's model with a head, for a device, its weights in a precision. `config` is the folder's, as the architecture was chosen by.
+    /// Loads the folder's model with a head and an adapter, for a device, its weights in a precision. `config` is the
+    /// folder's, as the architecture was chosen by.
     ///
     /// # Errors
     /// Where a file is missing or damaged, or the parts do not fit together.
@@ -118,13 +121,19 @@ impl Model {
         config: &ModelConfig,
         describe: &dyn Describe,
         head: Head,
+        adapter: Option<&Adapter>,
         device: Device,
         precision: Precision,
     ) -> Result<Self, Error> {
         let checkpoint = folder.checkpoint()?;
         let graph = Self::describe(folder, config, &checkpoint, describe, head)?;
+        let adapted = adapter.map(|adapter| Adapted::new(&checkpoint, adapter)).transpose()?;
+        let weights: &(dyn Weights + Sync) = match &adapted {
+            Some(adapted) => adapted,
+            None => &checkpoint,
+        };
         // Parsing the tokenizer takes about as long as converting the weights.
-        let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, &checkpoint, device, precision));
+        let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, weights, device, precision));
         let tokenizer = tokenizer?;
         let plan = plan.map_err(|source| Error::Compile { folder: folder.path().to_owned(), source })?;
         check_vocabulary(folder, config, &graph, &tokenizer)?;
@@ -151,7 +160,9 @@ impl Model {
         let max_tokens = [tokenizer.max_length(), max_sequence].into_iter().flatten().min().unwrap_or(usize::MAX);
         let (labels, problem_type) = (config.labels.clone(), config.problem_type.clone());
         let (width, max_positions) = (width as usize, max_sequence);
-        Ok(Self { plan, tokenizer, labels, problem_type, head, width, max_tokens, max_positions })
+        let trained = config.fields.size("max_position_embeddings").ok().map(|size| size as usize);
+        let context = [trained, max_positions].into_iter().flatten().min();
+        Ok(Self { plan, tokenizer, labels, problem_type, head, width, max_tokens, max_positions, context })
     }
 }
 

@@ -25,11 +25,13 @@ pub enum TaskKind {
     Similarity,
     /// Orders documents by how well they answer a query, reading both together (a cross-encoder).
     Rerank,
+    /// Goes on from a text or a conversation.
+    TextGeneration,
 }
 
 impl TaskKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::TextClassification,
         Self::ZeroShotClassification,
         Self::TokenClassification,
@@ -39,6 +41,7 @@ impl TaskKind {
         Self::SentenceEmbedding,
         Self::Similarity,
         Self::Rerank,
+        Self::TextGeneration,
     ];
 
     /// Its name on the command line, in pipeline files and in recorded cases.
@@ -53,6 +56,7 @@ impl TaskKind {
             Self::SentenceEmbedding => "sentence-embedding",
             Self::Similarity => "similarity",
             Self::Rerank => "rerank",
+            Self::TextGeneration => "text-generation",
         }
     }
 
@@ -72,6 +76,7 @@ impl TaskKind {
             Self::TokenClassification => Head::TokenClassification,
             Self::QuestionAnswering => Head::QuestionAnswering,
             Self::FillMask => Head::MaskedLm,
+            Self::TextGeneration => Head::CausalLm,
             Self::FeatureExtraction | Self::SentenceEmbedding | Self::Similarity => Head::Base,
         }
     }

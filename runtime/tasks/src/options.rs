@@ -1,5 +1,7 @@
 //! What each task can be told, with the defaults of the Hugging Face pipelines.
 
+use runtime_diagnostics::Explain;
+use runtime_generation::GenerationConfig;
 use serde_json::{Map, Value};
 
 use crate::{ParamError, Params, TaskKind};
@@ -23,6 +25,8 @@ pub enum TaskOptions {
     Embedding(TaskKind, Embedding),
     /// Of reranking.
     Rerank(Rerank),
+    /// Of tasks that generate.
+    Generation(TaskKind, Generation),
 }
 
 impl TaskOptions {
@@ -56,6 +60,7 @@ impl TaskOptions {
             TaskKind::FeatureExtraction => Self::FeatureExtraction,
             TaskKind::SentenceEmbedding | TaskKind::Similarity => Self::Embedding(kind, Embedding::read(params)?),
             TaskKind::Rerank => Self::Rerank(Rerank::read(params)?),
+            TaskKind::TextGeneration => Self::Generation(kind, Generation::read(params)?),
         })
     }
 }
@@ -301,5 +306,41 @@ impl Rerank {
     fn read(params: &mut Params<'_>) -> Result<Self, ParamError> {
         let top_k = TopK::read(params, TopK::All)?;
         Ok(Self { top_k, function_to_apply: params.choice("function_to_apply", FUNCTIONS)? })
+    }
+}
+
+/// Tasks that generate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generation {
+    /// Whether the result has the prompt in front.
+    pub return_full_text: Option<bool>,
+    /// Whether the result is tokens instead of a text.
+    pub return_tensors: bool,
+    /// Whether spaces before punctuation go; `None`: as the tokenizer's files say.
+    pub clean_up_tokenization_spaces: Option<bool>,
+    /// Parameters of `generate`, which go over the model's own. They are checked.
+    pub generate: Map<String, Value>,
+}
+
+impl Generation {
+    fn read(params: &mut Params<'_>) -> Result<Self, ParamError> {
+        let options = Self {
+            return_full_text: params.boolean("return_full_text")?,
+            return_tensors: params.boolean("return_tensors")?.unwrap_or(false),
+            clean_up_tokenization_spaces: params.boolean("clean_up_tokenization_spaces")?,
+            generate: GenerationConfig::names()
+                .into_iter()
+                .filter_map(|name| Some((name.to_owned(), params.value(name)?.clone())))
+                .collect(),
+        };
+        GenerationConfig::default().with_params(&options.generate).map_err(|error| ParamError {
+            key: match &error {
+                runtime_generation::Error::Param { key, .. } => key.clone(),
+                _ => String::new(),
+            },
+            message: error.to_string(),
+            hint: error.hint(),
+        })?;
+        Ok(options)
     }
 }

@@ -59,7 +59,7 @@ impl StoredTensor<'_> {
     }
 
     /// The numbers in single precision, which holds each of the stored types exactly.
-    pub(crate) fn to_f32(&self) -> Vec<f32> {
+    pub fn to_f32(&self) -> Vec<f32> {
         let mut numbers = vec![0.0; self.elements()];
         numbers.par_chunks_mut(CHUNK).zip(self.bytes.par_chunks(CHUNK * self.dtype.size())).for_each(|(to, from)| {
             match self.dtype {

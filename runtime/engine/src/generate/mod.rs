@@ -97,7 +97,8 @@ impl Generator {
     /// requests wait.
     pub fn generate(&self, request: GenerateRequest) -> Result<GenerationStream, Error> {
         let (sender, events) = unbounded_channel();
-        let job = Job::new(request, self.vocabulary, self.max_positions, sender)?;
+        let limit = [request.limit, self.max_positions].into_iter().flatten().min();
+        let job = Job::new(request, self.vocabulary, limit, sender)?;
         self.send(Message::Generate(Box::new(job)))?;
         Ok(GenerationStream { events })
     }

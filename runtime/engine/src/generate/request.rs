@@ -21,6 +21,8 @@ pub struct GenerateRequest {
     /// Tokens of padding that transformers would put in front of the prompt in a batch. They count in limits of the whole
     /// length alone; 0 but where a result is compared.
     pub padding: usize,
+    /// Tokens that prompt and result may have together; at most what the model can run.
+    pub limit: Option<usize>,
     /// Whether its keys and values are kept, for a request that begins with the same tokens.
     pub keep: bool,
     /// By which stop strings are found.

@@ -77,7 +77,7 @@ impl<'a> Builder<'a> {
         }
         let model = self.declared(&step.model)?;
         let built = self.found(model).and_then(|(folder, plugin)| {
-            let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype };
+            let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype, ..LoadOptions::default() };
             Task::load(self.registry, &folder, how, &step.options, step.truncate)
         });
         // A parameter that does not fit the model is told where it is written.
@@ -144,7 +144,7 @@ impl<'a> Builder<'a> {
         }
         let model = self.declared(name)?;
         let loaded = self.found(model).and_then(|(folder, plugin)| {
-            let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype };
+            let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype, ..LoadOptions::default() };
             self.registry.load(&folder, how, Head::SequenceClassification)
         });
         let loaded = self.placed(loaded, model);

@@ -13,6 +13,7 @@ pub(crate) mod scores;
 mod sentence_embedding;
 mod similarity;
 mod text_classification;
+pub(crate) mod text_generation;
 mod token_classification;
 mod zero_shot;
 
@@ -30,10 +31,11 @@ pub use rerank::Rerank;
 pub use sentence_embedding::SentenceEmbedding;
 pub use similarity::Similarity;
 pub use text_classification::TextClassification;
+pub use text_generation::TextGeneration;
 pub use token_classification::TokenClassification;
 pub use zero_shot::ZeroShotClassification;
 
-use crate::{Error, LoadOptions, Registry};
+use crate::{Error, LanguageModel, LoadOptions, Registry};
 
 /// What a task says of one input.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +63,7 @@ enum Does {
     SentenceEmbedding(SentenceEmbedding),
     Similarity(Similarity),
     Rerank(Rerank),
+    TextGeneration(TextGeneration),
 }
 
 impl Task {
@@ -111,6 +114,9 @@ impl Task {
                 Does::SentenceEmbedding(SentenceEmbedding::load(registry, folder, how, options, truncate)?)
             }
             TaskOptions::Rerank(options) => Does::Rerank(Rerank::load(registry, folder, how, options, truncate)?),
+            TaskOptions::Generation(kind, options) => {
+                Does::TextGeneration(TextGeneration::new(LanguageModel::of(load(*kind)?, folder)?, options)?)
+            }
         }))
     }
 
@@ -129,6 +135,7 @@ impl Task {
                 Ok(json!({"result": task.run(input).await?.result, "entailment_id": task.entailment()}))
             }
             Does::SentenceEmbedding(task) => task.recorded(input).await,
+            Does::TextGeneration(task) => task.recorded(input).await,
             _ => Ok(json!({"result": self.run(input).await?.result})),
         }
     }
@@ -148,6 +155,7 @@ impl Task {
             Does::SentenceEmbedding(task) => task.run(input).await,
             Does::Similarity(task) => task.run(input).await,
             Does::Rerank(task) => task.run(input).await,
+            Does::TextGeneration(task) => task.run(input).await,
         }
     }
 }

@@ -28,7 +28,7 @@ pub(super) async fn generate(
     let padded = Padded::new(model, side, input)?;
     let mut streams = Vec::new();
     for prompt in &padded.prompts {
-        streams.push(model.generate_padded(prompt.clone(), padded.longest - prompt.len(), config.clone(), false)?);
+        streams.push(model.generate_as_recorded(prompt.clone(), padded.longest - prompt.len(), config.clone())?);
     }
     let mut rows = Vec::new();
     for (index, stream) in streams.into_iter().enumerate() {

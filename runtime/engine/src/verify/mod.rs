@@ -12,6 +12,7 @@ mod chat;
 mod compare;
 mod generate;
 mod hidden_states;
+mod logits_process;
 mod run;
 mod seq2seq;
 mod set;

@@ -1,6 +1,7 @@
 //! Runs the cases, model by model.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::executor::block_on;
@@ -17,6 +18,7 @@ use super::chat::{chat_template, rendered};
 use super::compare::compare;
 use super::generate::{generate, next_token_distribution};
 use super::hidden_states::hidden_states;
+use super::logits_process::logits_process;
 use super::seq2seq::seq2seq_logits;
 use super::set::CaseSet;
 use crate::registry::LoadedModel;
@@ -38,7 +40,8 @@ impl CaseSet {
         let same = |a: &Case, b: &Case| a.model == b.model;
         for cases in self.cases.chunk_by(same) {
             let place = cases.first().and_then(|case| case.model.as_deref());
-            let mut subject = Subject::new(registry, place.map(|place| ModelFolder::new(self.folder.join(place))));
+            let folder = place.map(|place| ModelFolder::new(self.folder.join(place)));
+            let mut subject = Subject::new(registry, &self.folder, folder);
             for case in cases {
                 let failure = subject.check(case).err();
                 told(Outcome { id: &case.id, failure });
@@ -50,9 +53,12 @@ impl CaseSet {
 /// A model's folder, with what has been loaded of it.
 struct Subject<'a> {
     registry: &'a Registry,
+    /// Where the cases are.
+    cases: &'a Path,
     folder: Option<ModelFolder>,
     base: Option<Arc<LoadedModel>>,
-    causal: Option<LanguageModel>,
+    /// By the adapter that they have.
+    causal: HashMap<String, LanguageModel>,
     seq2seq: Option<Arc<LoadedModel>>,
     tokenizer: Option<Tokenizer>,
     template: Option<ChatTemplate>,
@@ -69,23 +75,19 @@ enum Stage {
 }
 
 impl<'a> Subject<'a> {
-    fn new(registry: &'a Registry, folder: Option<ModelFolder>) -> Self {
-        Self {
-            registry,
-            folder,
-            base: None,
-            causal: None,
-            seq2seq: None,
-            tokenizer: None,
-            template: None,
-            tasks: HashMap::new(),
-        }
+    fn new(registry: &'a Registry, cases: &'a Path, folder: Option<ModelFolder>) -> Self {
+        let (causal, tasks) = (HashMap::new(), HashMap::new());
+        Self { registry, cases, folder, base: None, causal, seq2seq: None, tokenizer: None, template: None, tasks }
     }
 
     /// # Errors
     /// What is not as it was recorded, in a sentence.
     fn check(&mut self, case: &Case) -> Result<(), String> {
         let body = case.read()?;
+        if case.task == "logits-process" {
+            let found = logits_process(&body.params, &body.input)?;
+            return judge(&body, found.map_err(|error| chain(&error)));
+        }
         let folder = self.folder.clone().filter(|_| is_known(&case.task));
         let Some(folder) = folder else {
             return Err(format!("this version cannot run the task `{}`", case.task));
@@ -93,11 +95,10 @@ impl<'a> Subject<'a> {
         if !folder.path().is_dir() {
             return Err(format!("there is no model in `{}`", folder.path().display()));
         }
-        match (self.call(&folder, &case.task, &body), body.expects_failure()) {
-            (Err(Stage::Loading(error)), _) | (Err(Stage::Call(error)), false) => Err(chain(&error)),
-            (Err(Stage::Call(_)), true) => Ok(()),
-            (Ok(_), true) => Err(format!("it is answered, and was recorded to fail: {}", body.expected["error"])),
-            (Ok(found), false) => compare(&body.expected, &found, body.tolerance),
+        match self.call(&folder, &case.task, &body) {
+            Err(Stage::Loading(error)) => Err(chain(&error)),
+            Err(Stage::Call(error)) => judge(&body, Err(chain(&error))),
+            Ok(found) => judge(&body, Ok(found)),
         }
     }
 
@@ -125,8 +126,8 @@ impl<'a> Subject<'a> {
                 let model = self.base(folder).map_err(Stage::Loading)?;
                 block_on(hidden_states(&model, Fields::new(&body.input))).map_err(Stage::Call)
             }
-            "causal-lm-logits" => {
-                let model = self.causal(folder).map_err(Stage::Loading)?;
+            "causal-lm-logits" | "lora-logits" => {
+                let model = self.causal(folder, body).map_err(Stage::Loading)?;
                 block_on(causal_lm_logits(model.loaded(), Fields::new(&body.input))).map_err(Stage::Call)
             }
             "seq2seq-logits" => {
@@ -136,15 +137,15 @@ impl<'a> Subject<'a> {
                 block_on(seq2seq_logits(&model, &base, &config, Fields::new(&body.input))).map_err(Stage::Call)
             }
             "perplexity" => {
-                let model = self.causal(folder).map_err(Stage::Loading)?;
+                let model = self.causal(folder, body).map_err(Stage::Loading)?;
                 block_on(perplexity(model.loaded(), &body.params, Fields::new(&body.input))).map_err(Stage::Call)
             }
             "generate" => {
-                let model = self.causal(folder).map_err(Stage::Loading)?;
+                let model = self.causal(folder, body).map_err(Stage::Loading)?;
                 block_on(generate(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
             }
             "next-token-distribution" => {
-                let model = self.causal(folder).map_err(Stage::Loading)?;
+                let model = self.causal(folder, body).map_err(Stage::Loading)?;
                 block_on(next_token_distribution(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
             }
             _ => self.task(folder, task, body),
@@ -182,12 +183,16 @@ impl<'a> Subject<'a> {
         Ok(base)
     }
 
-    fn causal(&mut self, folder: &ModelFolder) -> Result<LanguageModel, Error> {
-        let causal = match &self.causal {
-            Some(causal) => causal.clone(),
-            None => LanguageModel::load(self.registry, folder, None)?,
-        };
-        Ok(self.causal.insert(causal).clone())
+    fn causal(&mut self, folder: &ModelFolder, body: &Body) -> Result<LanguageModel, Error> {
+        let adapter = body.params.get("adapter").and_then(Value::as_str).unwrap_or_default();
+        if let Some(known) = self.causal.get(adapter) {
+            return Ok(known.clone());
+        }
+        let path = Some(self.cases.join(adapter)).filter(|_| !adapter.is_empty());
+        let how = LoadOptions { adapter: path.as_deref(), ..LoadOptions::default() };
+        let model = LanguageModel::load(self.registry, folder, how)?;
+        self.causal.insert(adapter.to_owned(), model.clone());
+        Ok(model)
     }
 
     fn seq2seq(&mut self, folder: &ModelFolder) -> Result<Arc<LoadedModel>, Error> {
@@ -207,15 +212,26 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Whether cases of a task can be run.
+/// Says what is not as recorded of a call's result, or of why it fails.
+fn judge(body: &Body, found: Result<Value, String>) -> Result<(), String> {
+    match (found, body.expects_failure()) {
+        (Err(error), false) => Err(error),
+        (Err(_), true) => Ok(()),
+        (Ok(_), true) => Err(format!("it is answered, and was recorded to fail: {}", body.expected["error"])),
+        (Ok(found), false) => compare(&body.expected, &found, body.tolerance),
+    }
+}
+
+/// Whether cases of a task with a model can be run.
 fn is_known(task: &str) -> bool {
-    const OWN: [&str; 9] = [
+    const OWN: [&str; 10] = [
         "tokenize",
         "detokenize",
         "chat-template",
         "hidden-states",
         "causal-lm-logits",
         "seq2seq-logits",
+        "lora-logits",
         "perplexity",
         "generate",
         "next-token-distribution",
@@ -229,6 +245,10 @@ fn params(kind: TaskKind, recorded: &Map<String, Value>) -> Map<String, Value> {
     if matches!(kind, TaskKind::SentenceEmbedding | TaskKind::Similarity) {
         // Cases say it where the folder's files are to be followed.
         params.entry("sentence_transformers").or_insert(Value::Bool(false));
+    }
+    if kind == TaskKind::TextGeneration {
+        // Cases are recorded without sampling, whatever the folder says.
+        params.entry("do_sample").or_insert(Value::Bool(false));
     }
     params
 }
