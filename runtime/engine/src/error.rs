@@ -252,7 +252,8 @@ impl Explain for Error {
             Self::PromptTooLong { .. } => Some("shorten the prompt".to_owned()),
             Self::CacheTooSmall { .. } => Some("set a lower `max_new_tokens`, or fewer beams or sequences".to_owned()),
             Self::NoLanguage { .. } => Some(
-                "a model that is told in words needs `prefix` instead, such as `translate English to German: `".to_owned(),
+                "a model that is told in words needs `prefix` instead, such as `translate English to German: `"
+                    .to_owned(),
             ),
             Self::Busy { .. } => Some("try again later".to_owned()),
             Self::Template(error) => error.hint(),
