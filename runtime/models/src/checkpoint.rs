@@ -112,7 +112,7 @@ impl Weights for Checkpoint {
         let missing = || Error::NoTensor { name: name.to_owned() };
         let (shard, info) = self.find(name).ok_or_else(missing)?;
         let dtype = dtype(info).ok_or_else(missing)?;
-        Ok(StoredTensor { dtype, shape: info.shape.clone(), bytes: shard.read(info)?.into() })
+        Ok(StoredTensor { dtype: dtype.into(), shape: info.shape.clone(), bytes: shard.read(info)?.into() })
     }
 }
 

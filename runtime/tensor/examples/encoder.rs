@@ -53,7 +53,7 @@ impl Weights for Random {
             (f32::from(u16::try_from(state >> 48).unwrap_or(0)) / 65536.0 - 0.5) * 0.1
         };
         let bytes = (0..shape.iter().product()).map(number).flat_map(f32::to_le_bytes).collect::<Vec<u8>>().into();
-        Ok(StoredTensor { dtype: DType::F32, shape, bytes })
+        Ok(StoredTensor { dtype: DType::F32.into(), shape, bytes })
     }
 }
 

@@ -35,7 +35,7 @@ impl Weights for Memory {
         let (shape, numbers) = self.0.get(name).ok_or("no such tensor")?;
         let shape = shape.iter().map(|size| *size as usize).collect();
         let bytes = numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>().into();
-        Ok(StoredTensor { dtype: DType::F32, shape, bytes })
+        Ok(StoredTensor { dtype: DType::F32.into(), shape, bytes })
     }
 }
 

@@ -8,7 +8,7 @@ use runtime_kernels as kernels;
 use runtime_kernels::{Finish, Norm, Packed, Product, Quantized, Table, Team};
 
 use super::super::step::activation;
-use crate::{Error, Precision, StoredTensor, Weights};
+use crate::{Error, Precision, StoredTensor, StoredType, Weights};
 
 /// The constants of a graph. Weights are read when they are asked for, so that none is held in two forms.
 pub(super) struct Values<'g> {
@@ -100,9 +100,11 @@ impl<'g> Values<'g> {
         let stored = self.stored(value.index())?;
         let pairs = stored.bytes.as_chunks().0.iter();
         Ok(match stored.dtype {
-            DType::F32 => Table::F32(stored.to_f32()),
-            DType::F16 => Table::F16(pairs.map(|bytes| half::f16::from_le_bytes(*bytes)).collect()),
-            DType::BF16 => Table::Bf16(pairs.map(|bytes| half::bf16::from_le_bytes(*bytes)).collect()),
+            StoredType::Plain(DType::F32) | StoredType::Blocks(_) => Table::F32(stored.to_f32()),
+            StoredType::Plain(DType::F16) => Table::F16(pairs.map(|bytes| half::f16::from_le_bytes(*bytes)).collect()),
+            StoredType::Plain(DType::BF16) => {
+                Table::Bf16(pairs.map(|bytes| half::bf16::from_le_bytes(*bytes)).collect())
+            }
         })
     }
 
