@@ -19,6 +19,9 @@ pub enum Error {
     /// The model's folder cannot be used.
     #[error(transparent)]
     Model(#[from] runtime_models::Error),
+    /// A conversation cannot be rendered.
+    #[error(transparent)]
+    Chat(#[from] runtime_chat::Error),
     /// A plugin cannot be used.
     #[error(transparent)]
     Plugin(#[from] runtime_plugin_host::Error),
@@ -160,6 +163,7 @@ impl Explain for Error {
             Self::Source(error) => error.exit(),
             Self::Hub(error) => error.exit(),
             Self::Model(error) => error.exit(),
+            Self::Chat(error) => error.exit(),
             Self::Plugin(error) => error.exit(),
             Self::Schedule(_) => Exit::Internal,
             Self::Param(error) => error.exit(),
@@ -188,6 +192,7 @@ impl Explain for Error {
             Self::Source(error) => error.hint(),
             Self::Hub(error) => error.hint(),
             Self::Model(error) => error.hint(),
+            Self::Chat(error) => error.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Param(error) => error.hint(),
             Self::Template(error) => error.hint(),

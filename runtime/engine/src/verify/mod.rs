@@ -8,6 +8,7 @@
 
 mod case;
 mod causal;
+mod chat;
 mod compare;
 mod hidden_states;
 mod run;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::executor::block_on;
+use runtime_chat::ChatTemplate;
 use runtime_diagnostics::chain;
 use runtime_graph::Head;
 use runtime_models::{ModelFolder, Tokenizer, detokenize_call, tokenize_call};
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::case::{Body, Case};
 use super::causal::{causal_lm_logits, perplexity};
+use super::chat::{chat_template, rendered};
 use super::compare::compare;
 use super::hidden_states::hidden_states;
 use super::set::CaseSet;
@@ -50,6 +52,7 @@ struct Subject<'a> {
     base: Option<Arc<LoadedModel>>,
     causal: Option<Arc<LoadedModel>>,
     tokenizer: Option<Tokenizer>,
+    template: Option<ChatTemplate>,
     /// By task and parameters. They hold the models, which the registry does not.
     tasks: HashMap<(TaskKind, String), Task>,
 }
@@ -64,7 +67,7 @@ enum Stage {
 
 impl<'a> Subject<'a> {
     fn new(registry: &'a Registry, folder: Option<ModelFolder>) -> Self {
-        Self { registry, folder, base: None, causal: None, tokenizer: None, tasks: HashMap::new() }
+        Self { registry, folder, base: None, causal: None, tokenizer: None, template: None, tasks: HashMap::new() }
     }
 
     /// # Errors
@@ -95,6 +98,16 @@ impl<'a> Subject<'a> {
             "detokenize" => {
                 let tokenizer = self.tokenizer(folder).map_err(Stage::Loading)?;
                 detokenize_call(tokenizer, &body.params, &body.input).map_err(|error| Stage::Call(error.into()))
+            }
+            "chat-template" => {
+                let template = match self.template.take() {
+                    Some(template) => template,
+                    None => chat_template(folder).map_err(Stage::Loading)?,
+                };
+                let tokenizer = self.tokenizer(folder).map_err(Stage::Loading)?;
+                let found = rendered(&template, tokenizer, &body.params, &body.input);
+                self.template = Some(template);
+                found.map_err(Stage::Call)
             }
             "hidden-states" => {
                 let model = self.base(folder).map_err(Stage::Loading)?;
@@ -163,7 +176,7 @@ impl<'a> Subject<'a> {
 
 /// Whether cases of a task can be run.
 fn is_known(task: &str) -> bool {
-    matches!(task, "tokenize" | "detokenize" | "hidden-states" | "causal-lm-logits" | "perplexity")
+    matches!(task, "tokenize" | "detokenize" | "chat-template" | "hidden-states" | "causal-lm-logits" | "perplexity")
         || TaskKind::named(task).is_some()
 }
 
