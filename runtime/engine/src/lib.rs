@@ -4,6 +4,7 @@
 //! is built as another generation beside the one that serves, over the same loaded models, and then takes its place.
 
 mod architecture;
+mod chat_template;
 mod error;
 mod generation;
 mod ladder;
@@ -17,6 +18,7 @@ mod verify;
 mod zero_shot;
 
 pub use architecture::Architecture;
+pub use chat_template::chat_template;
 pub use error::Error;
 pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies, type_name};
 pub use registry::{LoadOptions, LoadedModel, Options, Registry};
