@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use runtime_graph::{Catalog, DType};
-use runtime_tensor::{StoredTensor, Weights};
+use runtime_tensor::{StoredTensor, StoredType, Weights};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
 use crate::folder::{ModelFolder, open_file};
@@ -113,6 +113,11 @@ impl Weights for Checkpoint {
         let (shard, info) = self.find(name).ok_or_else(missing)?;
         let dtype = dtype(info).ok_or_else(missing)?;
         Ok(StoredTensor { dtype: dtype.into(), shape: info.shape.clone(), bytes: shard.read(info)?.into() })
+    }
+
+    fn stored_type(&self, name: &str) -> Result<StoredType, Box<dyn std::error::Error + Send + Sync>> {
+        let dtype = self.find(name).and_then(|(_, info)| dtype(info));
+        Ok(dtype.ok_or_else(|| Error::NoTensor { name: name.to_owned() })?.into())
     }
 }
 
