@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use runtime_graph::Catalog;
-use runtime_tensor::{StoredTensor, Weights};
+use runtime_tensor::{StoredTensor, StoredType, Weights};
 
 use crate::gguf::Gguf;
 use crate::safetensors::Safetensors;
@@ -41,6 +41,13 @@ impl Weights for Checkpoint {
         Ok(match &self.0 {
             Kind::Safetensors(tensors) => tensors.read(name)?,
             Kind::Gguf(gguf) => gguf.read(name)?,
+        })
+    }
+
+    fn stored_type(&self, name: &str) -> Result<StoredType, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(match &self.0 {
+            Kind::Safetensors(tensors) => tensors.stored_type(name)?,
+            Kind::Gguf(gguf) => gguf.stored_type(name)?,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use runtime_graph::{Catalog, DType};
-use runtime_tensor::StoredTensor;
+use runtime_tensor::{StoredTensor, StoredType};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
 use crate::data_file::DataFile;
@@ -97,6 +97,11 @@ impl Safetensors {
             Some((name.clone(), shape.ok()?, dtype(info)?))
         });
         Catalog::new(tensors, base_prefix).with_unusable(self.unusable.iter().cloned())
+    }
+
+    pub(crate) fn stored_type(&self, name: &str) -> Result<StoredType, Error> {
+        let dtype = self.find(name).and_then(|(_, info)| dtype(info));
+        Ok(dtype.ok_or_else(|| Error::NoTensor { name: name.to_owned() })?.into())
     }
 
     fn find(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {

@@ -66,6 +66,12 @@ pub trait Weights {
     /// # Errors
     /// Where there is none or it cannot be read.
     fn read(&self, name: &str) -> Result<StoredTensor<'_>, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// How it is stored, without reading it.
+    ///
+    /// # Errors
+    /// Where there is none.
+    fn stored_type(&self, name: &str) -> Result<StoredType, Box<dyn std::error::Error + Send + Sync>>;
 }
 
 /// Numbers converted at a time, whole blocks: enough to make a task worth its scheduling, and to stay in the cache.

@@ -1,8 +1,9 @@
 //! Weights in blocks: small whole numbers with factors that each block has of its own, as ggml (llama.cpp) defines them.
 //!
-//! A block is read in two steps. [`read`] takes the numbers of a block apart into one form for all types, and
-//! [`BlockType::dequantize`] computes with it.
+//! [`read`] takes a block of any type apart into one form, from which [`BlockType::dequantize`] computes its numbers and
+//! [`panel`] lays them out, without a loss, in the order in which products read them.
 
+pub(crate) mod panel;
 mod read;
 
 use read::Unpacked;
@@ -53,6 +54,23 @@ pub(crate) struct Layout {
     pub(crate) min: bool,
     /// Numbers that have a factor.
     pub(crate) group: usize,
+    /// Whether the factor of the whole block is a single rather than a half.
+    pub(crate) single: bool,
+    /// How the factors of groups are held, where they are not those of the block.
+    pub(crate) factors: Factors,
+}
+
+/// Factors of groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Factors {
+    /// A block is one group, or its groups have no factors of their own.
+    None,
+    /// A byte with a sign.
+    Scale,
+    /// A byte, and another one for the least number.
+    ScaleAndMin,
+    /// A byte: the factor in the low half, that of the least number in the high half.
+    Halves,
 }
 
 /// The most numbers of a block.
@@ -90,7 +108,13 @@ impl BlockType {
             Self::Q6_K => (LARGEST, 210, 6, 32, false, 16),
             Self::Q8_K => (LARGEST, 292, 8, 128, false, 32),
         };
-        Layout { elements, bytes, bits, zero, min, group }
+        let factors = match self {
+            Self::Q2_K => Factors::Halves,
+            Self::Q3_K | Self::Q6_K => Factors::Scale,
+            Self::Q4_K | Self::Q5_K => Factors::ScaleAndMin,
+            _ => Factors::None,
+        };
+        Layout { elements, bytes, bits, zero, min, group, single: matches!(self, Self::Q8_K), factors }
     }
 
     /// Numbers in a block.
@@ -131,3 +155,42 @@ impl BlockType {
         }
     }
 }
+
+/// A type of block that is known when the program is compiled.
+pub(crate) trait Blocks {
+    const KIND: BlockType;
+}
+
+/// What is done for a type of block.
+pub(crate) trait ForBlocks {
+    type Output;
+
+    fn run<K: Blocks>(self) -> Self::Output;
+}
+
+macro_rules! kinds {
+    ($($kind:ident)*) => {
+        #[expect(non_camel_case_types, reason = "the names of the types")]
+        mod kinds {
+            $(
+                pub(super) struct $kind;
+
+                impl super::Blocks for $kind {
+                    const KIND: super::BlockType = super::BlockType::$kind;
+                }
+            )*
+        }
+
+        impl BlockType {
+            /// Runs what is compiled for each type.
+            #[inline(always)]
+            pub(crate) fn run<F: ForBlocks>(self, f: F) -> F::Output {
+                match self {
+                    $(Self::$kind => f.run::<kinds::$kind>(),)*
+                }
+            }
+        }
+    };
+}
+
+kinds!(Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q8_1 Q2_K Q3_K Q4_K Q5_K Q6_K Q8_K);

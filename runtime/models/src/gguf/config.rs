@@ -1,5 +1,6 @@
 //! `config.json` of a model, from the keys of its file.
 
+use runtime_gguf::{List, Value as FileValue};
 use serde_json::{Map, Value, json};
 
 use super::family::Family;
@@ -186,12 +187,17 @@ fn window(config: &mut Map<String, Value>, family: &Family, fields: &Fields<'_>)
         config.insert("model_type".to_owned(), "mistral".into());
         config.insert("architectures".to_owned(), json!(["MistralForCausalLM"]));
     }
-    let key = fields.key("attention.sliding_window_pattern");
-    if family.name == "gemma3"
-        && let Some(runtime_gguf::Value::Integer(_)) = fields.value(&key)
-    {
-        let pattern = fields.size("attention.sliding_window_pattern")?;
-        config.extend(pattern.map(|pattern| ("sliding_window_pattern".to_owned(), pattern.into())));
+    // Every so many layers one sees all, or each layer says whether it has the window.
+    let pattern = "attention.sliding_window_pattern";
+    match fields.value(&fields.key(pattern)) {
+        Some(FileValue::List(List::Bools(layers))) => {
+            let kind = |windowed: &bool| if *windowed { "sliding_attention" } else { "full_attention" };
+            config.insert("layer_types".to_owned(), layers.iter().map(kind).collect());
+        }
+        Some(_) if family.name == "gemma3" => {
+            config.insert("sliding_window_pattern".to_owned(), fields.size(pattern)?.into());
+        }
+        _ => {}
     }
     Ok(())
 }

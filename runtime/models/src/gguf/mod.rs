@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use runtime_gguf::Metadata;
 use runtime_graph::Catalog;
-use runtime_tensor::StoredTensor;
+use runtime_tensor::{StoredTensor, StoredType};
 use serde_json::Value;
 
 pub use error::GgufError;
@@ -104,6 +104,10 @@ impl Gguf {
 
     pub(crate) fn read(&self, name: &str) -> Result<StoredTensor<'static>, Error> {
         self.tensors.read(name)
+    }
+
+    pub(crate) fn stored_type(&self, name: &str) -> Result<StoredType, Error> {
+        self.tensors.stored_type(name)
     }
 }
 

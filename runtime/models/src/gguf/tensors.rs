@@ -93,7 +93,7 @@ impl Tensors {
     }
 
     pub(super) fn read(&self, name: &str) -> Result<StoredTensor<'static>, Error> {
-        let place = self.places.get(name).ok_or_else(|| Error::NoTensor { name: name.to_owned() })?;
+        let place = self.place(name)?;
         let (part, info) = self.find(place);
         let too_large = || Error::Gguf { path: part.file.path.clone(), source: no_memory(info) };
         let mut bytes = part.file.read(info.offset, usize::try_from(info.bytes).map_err(|_| too_large())?)?;
@@ -107,6 +107,14 @@ impl Tensors {
             }
         }
         Ok(StoredTensor { dtype: place.dtype, shape: place.shape.clone(), bytes: bytes.into() })
+    }
+
+    pub(super) fn stored_type(&self, name: &str) -> Result<StoredType, Error> {
+        self.place(name).map(|place| place.dtype)
+    }
+
+    fn place(&self, name: &str) -> Result<&Place, Error> {
+        self.places.get(name).ok_or_else(|| Error::NoTensor { name: name.to_owned() })
     }
 
     /// The numbers of a short list that belongs to the configuration, where it is there.
