@@ -8,6 +8,7 @@ use runtime_graph::Head;
 use runtime_models::{EncodeOptions, ModelFolder, Text};
 use serde_json::{Map, Value};
 
+use crate::chat_template::chat_template;
 use crate::generate::{Decode, GenerateRequest, GenerationStream, Scored};
 use crate::{Error, LoadOptions, LoadedModel, Registry};
 
@@ -47,7 +48,7 @@ impl LanguageModel {
     pub(crate) fn of(loaded: Arc<LoadedModel>, folder: &ModelFolder) -> Result<Self, Error> {
         Ok(Self {
             config: GenerationConfig::from_file(&defaults(folder)?)?,
-            template: ChatTemplate::read(folder.path())?.map(Arc::new),
+            template: chat_template(folder)?.map(Arc::new),
             folder: folder.clone(),
             loaded,
         })

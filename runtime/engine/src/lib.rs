@@ -4,6 +4,7 @@
 //! is built as another generation beside the one that serves, over the same loaded models, and then takes its place.
 
 mod architecture;
+mod chat_template;
 mod error;
 mod generate;
 mod generation;
@@ -21,6 +22,7 @@ mod writer;
 mod zero_shot;
 
 pub use architecture::Architecture;
+pub use chat_template::chat_template;
 pub use error::Error;
 pub use generate::{
     Decode, GenerateRequest, Generated, GeneratedSequence, GenerationStream, Generator, NewToken, Scored,
