@@ -27,6 +27,18 @@ fn a_call_goes_over_the_file_and_the_file_over_the_defaults() {
 }
 
 #[test]
+fn older_models_have_the_fields_in_their_own_configuration() {
+    let read = |value: &Value| GenerationConfig::from_model_config(&fields(value));
+    let bart = json!({"num_beams": 4, "no_repeat_ngram_size": 3, "forced_bos_token_id": null, "vocab_size": 50264,
+        "decoder": {"num_beams": 2, "max_length": 62, "forced_bos_token_id": 0}, "seed": "none", "logprobs": -1});
+    let config = read(&bart).expect("right");
+    assert_eq!((config.num_beams, config.max_length, config.no_repeat_ngram_size), (4, Some(62), 3));
+    assert_eq!((config.forced_bos_token_id, config.seed, config.logprobs), (Some(0), None, None));
+    let error = read(&json!({"num_beams": "many"})).expect_err("no number");
+    assert_eq!(error.to_string(), "in `config.json`, `num_beams` must be a whole number of at least 0, not `\"many\"`");
+}
+
+#[test]
 fn each_type_is_read() {
     let params = json!({"stop_strings": "x", "logit_bias": {"5": -1, "6": 2.5}, "early_stopping": "never",
         "sequence_bias": [[[1, 2], 1.0], [[1, 2], -2]], "exponential_decay_length_penalty": [2, 1.4],
