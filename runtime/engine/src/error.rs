@@ -44,6 +44,9 @@ pub enum Error {
     /// A prompt without tokens.
     #[error("the prompt has no tokens, and the model has no token to begin with")]
     EmptyPrompt,
+    /// A decoder that has nothing to begin with.
+    #[error("neither `generation_config.json` nor `config.json` has a `decoder_start_token_id`")]
+    NoStartToken,
     /// A prompt longer than the model takes.
     #[error("the prompt has {tokens} tokens and shall get at least {new}, and the model takes {limit}")]
     PromptTooLong {
@@ -217,6 +220,7 @@ impl Explain for Error {
             | Self::QuestionTooLong { .. }
             | Self::NoMask { .. } => Exit::Data,
             Self::OtherModel { .. }
+            | Self::NoStartToken
             | Self::NoMaskToken
             | Self::NoNumber { .. }
             | Self::NoLabels

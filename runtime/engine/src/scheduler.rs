@@ -194,7 +194,7 @@ impl Worker {
             let rows = match self.head.rows() {
                 Dim::Tokens => sequence.token_ids.len(),
                 Dim::Rows => sequence.rows.len(),
-                Dim::Sequences | Dim::Fixed(_) => 1,
+                Dim::Sequences | Dim::Source | Dim::Fixed(_) => 1,
             };
             let data = output.data[from * output.width..(from + rows) * output.width].to_vec();
             from += rows;

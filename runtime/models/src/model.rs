@@ -166,15 +166,18 @@ impl Model {
     }
 }
 
-/// The rows of the smallest table in which the graph looks an input up.
-fn rows_for(graph: &Graph, input: Input) -> Option<u32> {
-    lookups(graph).filter(|(op, _)| **op == Op::Input(input)).map(|(_, rows)| rows).min()
+/// The rows of the smallest table in which the graph looks one of these inputs up.
+fn rows_for(graph: &Graph, inputs: &[Input]) -> Option<u32> {
+    let looked_up = |op: &Op| matches!(op, Op::Input(input) if inputs.contains(input));
+    lookups(graph).filter(|(op, _)| looked_up(op)).map(|(_, rows)| rows).min()
 }
 
 /// The tokens that there are positions for.
 fn positions(graph: &Graph) -> Option<u32> {
     let counted = |(op, rows): (&Op, u32)| match op {
-        Op::Input(Input::Positions { first, .. }) => Some(rows.saturating_sub(*first)),
+        Op::Input(Input::Positions { first, .. } | Input::SourcePositions { first, .. }) => {
+            Some(rows.saturating_sub(*first))
+        }
         _ => None,
     };
     lookups(graph).filter_map(counted).min()
@@ -202,11 +205,11 @@ fn check_vocabulary(
     let framed = || framed.iter().flatten();
     let highest = framed().flat_map(|frame| frame.token_ids.iter().copied()).fold(tokenizer.highest_id(), u32::max);
     let highest_type = framed().flat_map(|frame| frame.token_types.iter().copied()).max().unwrap_or(0);
-    if let Some(rows) = rows_for(graph, Input::TokenTypes).filter(|rows| highest_type >= *rows) {
+    if let Some(rows) = rows_for(graph, &[Input::TokenTypes]).filter(|rows| highest_type >= *rows) {
         return Err(Error::TokenTypes { folder: folder.path().to_owned(), highest: highest_type, rows });
     }
-    let counts =
-        [(config.vocab_size, "`vocab_size`"), (rows_for(graph, Input::TokenIds), "number of token embeddings")];
+    let embeddings = rows_for(graph, &[Input::TokenIds, Input::SourceIds]);
+    let counts = [(config.vocab_size, "`vocab_size`"), (embeddings, "number of token embeddings")];
     let too_few = counts.into_iter().find_map(|(rows, table)| Some((rows.filter(|rows| highest >= *rows)?, table)));
     too_few.map_or(Ok(()), |(rows, table)| {
         Err(Error::Vocabulary { folder: folder.path().to_owned(), highest, table, rows })

@@ -14,6 +14,8 @@ pub type Decode = Arc<dyn Fn(&[u32]) -> Result<String, Error> + Send + Sync>;
 /// A prompt, and how to go on from it.
 #[derive(Clone)]
 pub struct GenerateRequest {
+    /// The tokens that the encoder of an encoder-decoder reads.
+    pub source: Option<Vec<u32>>,
     /// The tokens to go on from: of decoders the prompt, of encoder-decoders the start token.
     pub prompt: Vec<u32>,
     /// How.

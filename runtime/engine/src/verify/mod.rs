@@ -14,6 +14,7 @@ mod generate;
 mod hidden_states;
 mod logits_process;
 mod run;
+mod seq2seq;
 mod set;
 
 pub use run::Outcome;
