@@ -1,3 +1,5 @@
+//! What is read of files and calls, what is refused, and in which words.
+
 use serde_json::json;
 
 use super::*;
