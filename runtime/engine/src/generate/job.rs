@@ -54,7 +54,7 @@ impl Job {
             blocks,
             time: Duration::ZERO,
             cached_tokens: 0,
-            prompt_tokens,
+            prompt_tokens: request.source.as_ref().map_or(prompt_tokens, Vec::len),
             keep: request.keep,
             arrived,
             first_token: None,

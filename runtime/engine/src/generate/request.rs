@@ -53,7 +53,7 @@ pub struct NewToken {
 pub struct Generated {
     /// `num_return_sequences` of them.
     pub sequences: Vec<GeneratedSequence>,
-    /// Tokens of the prompt.
+    /// Tokens of the prompt, or of the source.
     pub prompt_tokens: usize,
     /// Those of them that were known from a request before.
     pub cached_tokens: usize,
