@@ -6,7 +6,7 @@ use runtime_chat::{Chat, ChatTemplate};
 use runtime_generation::GenerationConfig;
 use runtime_graph::Head;
 use runtime_models::{EncodeOptions, ModelFolder, Text};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::chat_template::chat_template;
 use crate::generate::{Decode, GenerateRequest, GenerationStream, Scored};
@@ -47,7 +47,7 @@ impl LanguageModel {
     /// A model that is loaded already, with what its folder says.
     pub(crate) fn of(loaded: Arc<LoadedModel>, folder: &ModelFolder) -> Result<Self, Error> {
         Ok(Self {
-            config: GenerationConfig::from_file(&defaults(folder)?)?,
+            config: defaults(folder)?,
             template: chat_template(folder)?.map(Arc::new),
             folder: folder.clone(),
             loaded,
@@ -174,13 +174,14 @@ impl LanguageModel {
 }
 
 /// The fields of `generation_config.json`; of a model without it, those of `config.json`, which older models have there.
-fn defaults(folder: &ModelFolder) -> Result<Map<String, Value>, Error> {
-    let fields = match folder.json("generation_config.json")? {
-        None => folder.json("config.json")?,
-        found => found,
+fn defaults(folder: &ModelFolder) -> Result<GenerationConfig, Error> {
+    let fields = |file| match folder.json(file) {
+        Ok(Some(Value::Object(fields))) => Ok(Some(fields)),
+        Ok(_) => Ok(None),
+        Err(error) => Err(error),
     };
-    match fields {
-        Some(Value::Object(fields)) => Ok(fields),
-        _ => Ok(Map::new()),
+    match fields("generation_config.json")? {
+        Some(fields) => Ok(GenerationConfig::from_file(&fields)?),
+        None => Ok(GenerationConfig::from_model_config(&fields("config.json")?.unwrap_or_default())?),
     }
 }
