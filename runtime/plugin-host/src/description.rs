@@ -76,13 +76,13 @@ mod tests {
         for (wrong, said) in [
             (Description { name: String::new(), ..good() }, "the name is empty"),
             (Description { version: "\u{1b}[2J".to_owned(), ..good() }, "the version is not printable"),
-            (Description { model_types: Vec::new(), ..good() }, "it has 0 model types; there can be 1 to 64"),
+            (Description { model_types: Vec::new(), ..good() }, "it has 0 model types; there can be 1 to 74"),
             (
                 Description { model_types: vec!["a".repeat(65)], ..good() },
                 "the model type has 65 bytes; there can be 64",
             ),
             (Description { base_prefix: "a\nb".to_owned(), ..good() }, "the base prefix is not printable"),
-            (Description { heads: Vec::new(), ..good() }, "it has 0 heads; there can be 1 to 6"),
+            (Description { heads: Vec::new(), ..good() }, "it has 0 heads; there can be 1 to 7"),
         ] {
             assert_eq!(wrong.check(), Err(said.to_owned()));
         }
