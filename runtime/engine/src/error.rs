@@ -44,6 +44,17 @@ pub enum Error {
     /// A prompt without tokens.
     #[error("the prompt has no tokens, and the model has no token to begin with")]
     EmptyPrompt,
+    /// A language that the model does not name.
+    #[error("the model does not know the language `{language}` of `{key}`")]
+    NoLanguage {
+        /// The parameter.
+        key: &'static str,
+        /// The language.
+        language: String,
+    },
+    /// A decoder that has nothing to begin with.
+    #[error("neither `generation_config.json` nor `config.json` has a `decoder_start_token_id`")]
+    NoStartToken,
     /// A prompt longer than the model takes.
     #[error("the prompt has {tokens} tokens and shall get at least {new}, and the model takes {limit}")]
     PromptTooLong {
@@ -217,6 +228,8 @@ impl Explain for Error {
             | Self::QuestionTooLong { .. }
             | Self::NoMask { .. } => Exit::Data,
             Self::OtherModel { .. }
+            | Self::NoStartToken
+            | Self::NoLanguage { .. }
             | Self::NoMaskToken
             | Self::NoNumber { .. }
             | Self::NoLabels
@@ -238,6 +251,9 @@ impl Explain for Error {
             Self::Generate(error) => error.hint(),
             Self::PromptTooLong { .. } => Some("shorten the prompt".to_owned()),
             Self::CacheTooSmall { .. } => Some("set a lower `max_new_tokens`, or fewer beams or sequences".to_owned()),
+            Self::NoLanguage { .. } => Some(
+                "a model that is told in words needs `prefix` instead, such as `translate English to German: `".to_owned(),
+            ),
             Self::Busy { .. } => Some("try again later".to_owned()),
             Self::Template(error) => error.hint(),
             Self::Sentence(error) => error.hint(),

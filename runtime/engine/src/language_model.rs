@@ -26,7 +26,21 @@ impl LanguageModel {
     /// # Errors
     /// Where a file is missing or damaged, or the model does not generate.
     pub fn load<'a>(registry: &Registry, folder: &ModelFolder, how: impl Into<LoadOptions<'a>>) -> Result<Self, Error> {
-        Self::of(registry.load(folder, how, Head::CausalLm)?, folder)
+        let head = match folder.config()?.head {
+            Some(Head::Seq2SeqLm) => Head::Seq2SeqLm,
+            _ => Head::CausalLm,
+        };
+        Self::with_head(registry, folder, how, head)
+    }
+
+    /// Loads it with one of the heads that generate.
+    pub(crate) fn with_head<'a>(
+        registry: &Registry,
+        folder: &ModelFolder,
+        how: impl Into<LoadOptions<'a>>,
+        head: Head,
+    ) -> Result<Self, Error> {
+        Self::of(registry.load(folder, how, head)?, folder)
     }
 
     /// A model that is loaded already, with what its folder says.
@@ -103,26 +117,41 @@ impl LanguageModel {
         Ok(self.loaded.model.tokenizer.decode(tokens, true, clean_up)?)
     }
 
-    /// Goes on from a prompt, up to the length that the model was trained for. With `keep`, its keys and values are
-    /// kept for a prompt that begins with the same tokens.
-    ///
-    /// # Errors
-    /// Where the prompt is too long, or the parameters do not fit.
-    pub fn generate(&self, prompt: Vec<u32>, config: GenerationConfig, keep: bool) -> Result<GenerationStream, Error> {
-        let limit = self.loaded.model.context;
-        let request = GenerateRequest { prompt, config, padding: 0, limit, keep, decode: self.decoder() };
-        self.loaded.generator()?.generate(request)
+    /// Whether it reads a source with an encoder of its own, instead of going on from a prompt.
+    pub fn is_encoder_decoder(&self) -> bool {
+        self.loaded.model.head == Head::Seq2SeqLm
     }
 
-    /// As transformers does it: beyond that length too, and in a batch with `padding` in front of the prompt.
+    /// Goes on from a prompt, or answers a source, up to the length that the model was trained for. With `keep`, keys
+    /// and values are kept for a prompt that begins with the same tokens.
+    ///
+    /// # Errors
+    /// Where the tokens are too many, or the parameters do not fit.
+    pub fn generate(&self, tokens: Vec<u32>, config: GenerationConfig, keep: bool) -> Result<GenerationStream, Error> {
+        let request = self.request(tokens, config)?;
+        let limit = self.loaded.model.context;
+        self.loaded.generator()?.generate(GenerateRequest { limit, keep, ..request })
+    }
+
+    /// As transformers does it: beyond that length too, and in a batch with `padding` in front of a prompt.
     pub(crate) fn generate_as_recorded(
         &self,
-        prompt: Vec<u32>,
+        tokens: Vec<u32>,
         padding: usize,
         config: GenerationConfig,
     ) -> Result<GenerationStream, Error> {
-        let request = GenerateRequest { prompt, config, padding, limit: None, keep: false, decode: self.decoder() };
-        self.loaded.generator()?.generate(request)
+        let request = self.request(tokens, config)?;
+        let padding = if request.source.is_some() { 0 } else { padding };
+        self.loaded.generator()?.generate(GenerateRequest { padding, ..request })
+    }
+
+    fn request(&self, tokens: Vec<u32>, config: GenerationConfig) -> Result<GenerateRequest, Error> {
+        let (source, prompt) = match self.is_encoder_decoder() {
+            true => (Some(tokens), vec![config.start_token().ok_or(Error::NoStartToken)?]),
+            false => (None, tokens),
+        };
+        let decode = self.decoder();
+        Ok(GenerateRequest { source, prompt, config, padding: 0, limit: None, keep: false, decode })
     }
 
     fn decoder(&self) -> Decode {

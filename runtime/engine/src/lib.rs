@@ -32,7 +32,7 @@ pub use sentence::SentenceError;
 pub use stamp::Stamp;
 pub use task::{
     FeatureExtraction, Fields, FillMask, QuestionAnswering, Rerank, SentenceEmbedding, Similarity, Task, TaskAnswer,
-    TextClassification, TextGeneration, TokenClassification, ZeroShotClassification,
+    TextClassification, TextGeneration, TextToText, TokenClassification, ZeroShotClassification,
 };
 pub use verify::{CaseSet, Outcome, VerifyError};
 pub use zero_shot::{Classification, ZeroShot, ZeroShotOptions};

@@ -27,11 +27,15 @@ pub enum TaskKind {
     Rerank,
     /// Goes on from a text or a conversation.
     TextGeneration,
+    /// Writes a shorter text.
+    Summarization,
+    /// Writes a text in another language.
+    Translation,
 }
 
 impl TaskKind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::TextClassification,
         Self::ZeroShotClassification,
         Self::TokenClassification,
@@ -42,6 +46,8 @@ impl TaskKind {
         Self::Similarity,
         Self::Rerank,
         Self::TextGeneration,
+        Self::Summarization,
+        Self::Translation,
     ];
 
     /// Its name on the command line, in pipeline files and in recorded cases.
@@ -57,6 +63,8 @@ impl TaskKind {
             Self::Similarity => "similarity",
             Self::Rerank => "rerank",
             Self::TextGeneration => "text-generation",
+            Self::Summarization => "summarization",
+            Self::Translation => "translation",
         }
     }
 
@@ -77,6 +85,7 @@ impl TaskKind {
             Self::QuestionAnswering => Head::QuestionAnswering,
             Self::FillMask => Head::MaskedLm,
             Self::TextGeneration => Head::CausalLm,
+            Self::Summarization | Self::Translation => Head::Seq2SeqLm,
             Self::FeatureExtraction | Self::SentenceEmbedding | Self::Similarity => Head::Base,
         }
     }

@@ -15,7 +15,7 @@ pub use inputs::{InputType, TaskInput};
 pub use kind::TaskKind;
 pub use options::{
     Aggregation, Embedding, FillMask, Function, Generation, Pooling, QuestionAnswering, Rerank, TaskOptions,
-    TextClassification, TokenClassification, TopK, ZeroShot,
+    TextClassification, TextToText, TokenClassification, TopK, Translation, ZeroShot,
 };
 pub use outputs::{OutputType, TaskOutput};
 pub use params::{ParamError, Params, split_labels};

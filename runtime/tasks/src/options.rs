@@ -25,8 +25,12 @@ pub enum TaskOptions {
     Embedding(TaskKind, Embedding),
     /// Of reranking.
     Rerank(Rerank),
-    /// Of tasks that generate.
-    Generation(TaskKind, Generation),
+    /// Of text generation.
+    Generation(Generation),
+    /// Of summarization.
+    Summarization(TextToText),
+    /// Of translation.
+    Translation(Translation),
 }
 
 impl TaskOptions {
@@ -60,7 +64,9 @@ impl TaskOptions {
             TaskKind::FeatureExtraction => Self::FeatureExtraction,
             TaskKind::SentenceEmbedding | TaskKind::Similarity => Self::Embedding(kind, Embedding::read(params)?),
             TaskKind::Rerank => Self::Rerank(Rerank::read(params)?),
-            TaskKind::TextGeneration => Self::Generation(kind, Generation::read(params)?),
+            TaskKind::TextGeneration => Self::Generation(Generation::read(params)?),
+            TaskKind::Summarization => Self::Summarization(TextToText::read(params)?),
+            TaskKind::Translation => Self::Translation(Translation::read(params)?),
         })
     }
 }
@@ -309,7 +315,7 @@ impl Rerank {
     }
 }
 
-/// Tasks that generate.
+/// `text-generation`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Generation {
     /// Whether the result has the prompt in front.
@@ -324,23 +330,69 @@ pub struct Generation {
 
 impl Generation {
     fn read(params: &mut Params<'_>) -> Result<Self, ParamError> {
-        let options = Self {
+        Ok(Self {
             return_full_text: params.boolean("return_full_text")?,
             return_tensors: params.boolean("return_tensors")?.unwrap_or(false),
             clean_up_tokenization_spaces: params.boolean("clean_up_tokenization_spaces")?,
-            generate: GenerationConfig::names()
-                .into_iter()
-                .filter_map(|name| Some((name.to_owned(), params.value(name)?.clone())))
-                .collect(),
-        };
-        GenerationConfig::default().with_params(&options.generate).map_err(|error| ParamError {
-            key: match &error {
-                runtime_generation::Error::Param { key, .. } => key.clone(),
-                _ => String::new(),
-            },
-            message: error.to_string(),
-            hint: error.hint(),
-        })?;
-        Ok(options)
+            generate: generate(params)?,
+        })
     }
+}
+
+/// `summarization`, and what translation has in common with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextToText {
+    /// What is put in front of each text; `None`: as `task_specific_params` in `config.json` says.
+    pub prefix: Option<String>,
+    /// Whether spaces before punctuation go; `None`: as the tokenizer's files say.
+    pub clean_up_tokenization_spaces: Option<bool>,
+    /// Parameters of `generate`, which go over the model's own. They are checked.
+    pub generate: Map<String, Value>,
+}
+
+impl TextToText {
+    fn read(params: &mut Params<'_>) -> Result<Self, ParamError> {
+        Ok(Self {
+            prefix: params.text("prefix")?.map(str::to_owned),
+            clean_up_tokenization_spaces: params.boolean("clean_up_tokenization_spaces")?,
+            generate: generate(params)?,
+        })
+    }
+}
+
+/// `translation`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Translation {
+    /// The language of the texts, as the model calls it: `en` or `en_XX`.
+    pub src_lang: Option<String>,
+    /// The language that is wanted.
+    pub tgt_lang: Option<String>,
+    /// The rest.
+    pub text: TextToText,
+}
+
+impl Translation {
+    fn read(params: &mut Params<'_>) -> Result<Self, ParamError> {
+        Ok(Self {
+            src_lang: params.text("src_lang")?.map(str::to_owned),
+            tgt_lang: params.text("tgt_lang")?.map(str::to_owned),
+            text: TextToText::read(params)?,
+        })
+    }
+}
+
+/// The parameters of `generate`, checked without a model.
+fn generate(params: &mut Params<'_>) -> Result<Map<String, Value>, ParamError> {
+    let names = GenerationConfig::names().into_iter();
+    let given: Map<String, Value> =
+        names.filter_map(|name| Some((name.to_owned(), params.value(name)?.clone()))).collect();
+    GenerationConfig::default().with_params(&given).map_err(|error| ParamError {
+        key: match &error {
+            runtime_generation::Error::Param { key, .. } => key.clone(),
+            _ => String::new(),
+        },
+        message: error.to_string(),
+        hint: error.hint(),
+    })?;
+    Ok(given)
 }

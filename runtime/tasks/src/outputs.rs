@@ -37,6 +37,8 @@ impl TaskKind {
             Self::Similarity => &[("score", Number)],
             Self::Rerank => &[("best", Text), ("score", Number), ("ranking", List)],
             Self::TextGeneration => &[("text", Text), ("texts", List)],
+            Self::Summarization => &[("summary", Text), ("summaries", List)],
+            Self::Translation => &[("translation", Text), ("translations", List)],
         }
     }
 
@@ -80,8 +82,13 @@ impl TaskKind {
                 let best = |name: &str| items(result).first().map_or(Value::Null, |best| best[name].clone());
                 vec![best("text"), best("score"), result.clone()]
             }
-            Self::TextGeneration => {
-                let texts = column(items(result), "generated_text");
+            Self::TextGeneration | Self::Summarization | Self::Translation => {
+                let field = match self {
+                    Self::Summarization => "summary_text",
+                    Self::Translation => "translation_text",
+                    _ => "generated_text",
+                };
+                let texts = column(items(result), field);
                 vec![first(&texts), Value::Array(texts)]
             }
         }

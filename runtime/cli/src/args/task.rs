@@ -71,7 +71,7 @@ pub(crate) struct Task {
 
 const AFTER: &str = "Tasks: text-classification, zero-shot-classification, token-classification (or ner), \
                      question-answering, fill-mask, feature-extraction, sentence-embedding, similarity, rerank, \
-                     text-generation.";
+                     text-generation, summarization, translation.";
 
 impl Task {
     /// The fields that arguments other than the text give, each with its argument.

@@ -78,7 +78,7 @@ impl<W: Write> Readable<W> {
             TaskKind::FeatureExtraction => features(result),
             TaskKind::SentenceEmbedding => vectors(result),
             TaskKind::Similarity => similarity(result),
-            TaskKind::TextGeneration => generated(result),
+            TaskKind::TextGeneration | TaskKind::Summarization | TaskKind::Translation => generated(result),
             TaskKind::Rerank => bars(&scored(items(result), "text"), 2 * LABEL_WIDTH),
         }
     }
@@ -171,7 +171,8 @@ fn generated(result: &Value) -> String {
         .iter()
         .flat_map(|found| if found.is_array() { items(found) } else { std::slice::from_ref(found) });
     let text = |found: &Value| {
-        let text = &found["generated_text"];
+        let fields = ["generated_text", "summary_text", "translation_text"];
+        let text = fields.iter().find_map(|field| found.get(*field)).unwrap_or(found);
         let last = items(text).last().map_or(text, |message| &message["content"]);
         let lines = last.as_str().unwrap_or_default().lines().map(printable).collect::<Vec<_>>();
         if last.is_string() { lines.join("\n") } else { found.to_string() }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use runtime_diagnostics::panic_message;
 use runtime_generation::Lengths;
+use runtime_tensor::{BLOCK, Cached};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::request::{GenerateRequest, Generated, check_prompt};
@@ -44,14 +45,16 @@ impl Job {
         }
         let new = lengths.max_length - padding - prompt_tokens;
         let sequences = config.num_beams.max(config.num_return_sequences);
-        let blocks = admission::blocks(prompt_tokens, new, sequences, config.prompt_lookup_num_tokens.unwrap_or(0));
+        let source = request.source.as_ref().map_or(0, |source| source.len().div_ceil(BLOCK));
+        let ahead = config.prompt_lookup_num_tokens.unwrap_or(0);
+        let blocks = source + admission::blocks(prompt_tokens, new, sequences, ahead);
         let arrived = Instant::now();
         let deadline = config.max_time.and_then(|time| Duration::try_from_secs_f64(time).ok());
         Ok(Self {
             blocks,
             time: Duration::ZERO,
             cached_tokens: 0,
-            prompt_tokens,
+            prompt_tokens: request.source.as_ref().map_or(prompt_tokens, Vec::len),
             keep: request.keep,
             arrived,
             first_token: None,
@@ -72,7 +75,7 @@ impl Job {
     }
 
     /// Begins with what is known of its prompt.
-    pub(super) fn begin(&mut self, known: runtime_tensor::Cached) {
+    pub(super) fn begin(&mut self, known: Cached) {
         self.cached_tokens = known.tokens();
         self.search.branches[0].cached = known;
     }
@@ -95,7 +98,7 @@ impl Job {
     }
 
     /// Answers, and gives what may be kept.
-    pub(super) fn finish(self) -> Option<(Vec<u32>, runtime_tensor::Cached)> {
+    pub(super) fn finish(self) -> Option<(Vec<u32>, Cached)> {
         let guessed_tokens = self.search.guessed;
         let (sequences, kept) = self.search.into_sequences();
         let done = Generated {

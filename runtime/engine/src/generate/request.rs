@@ -14,6 +14,8 @@ pub type Decode = Arc<dyn Fn(&[u32]) -> Result<String, Error> + Send + Sync>;
 /// A prompt, and how to go on from it.
 #[derive(Clone)]
 pub struct GenerateRequest {
+    /// The tokens that the encoder of an encoder-decoder reads.
+    pub source: Option<Vec<u32>>,
     /// The tokens to go on from: of decoders the prompt, of encoder-decoders the start token.
     pub prompt: Vec<u32>,
     /// How.
@@ -51,7 +53,7 @@ pub struct NewToken {
 pub struct Generated {
     /// `num_return_sequences` of them.
     pub sequences: Vec<GeneratedSequence>,
-    /// Tokens of the prompt.
+    /// Tokens of the prompt, or of the source.
     pub prompt_tokens: usize,
     /// Those of them that were known from a request before.
     pub cached_tokens: usize,

@@ -7,6 +7,7 @@ use runtime_diagnostics::panic_message;
 use runtime_graph::Head;
 use runtime_tensor::{Batch, Cache, Cached, Plan};
 
+use super::search::Source;
 use crate::ScheduleError;
 
 /// A model with its cache.
@@ -19,6 +20,8 @@ pub(super) struct Machine {
 /// Tokens of a run that follow what is kept.
 pub(super) struct Part<'a> {
     pub(super) cached: &'a mut Cached,
+    /// What is kept of the source that they attend to, of encoder-decoders.
+    pub(super) source: Option<&'a Cached>,
     pub(super) tokens: Vec<u32>,
     /// How many rows of scores are asked for, behind the last of them.
     pub(super) rows: usize,
@@ -33,13 +36,14 @@ impl Machine {
         let mut batch = Batch::new();
         for part in parts.iter_mut() {
             self.cache.reserve(part.cached, part.tokens.len())?;
-            batch.push_after(part.cached, &part.tokens);
+            match part.source {
+                Some(source) => batch.push_after_source(part.cached, source, &part.tokens),
+                None => batch.push_after(part.cached, &part.tokens),
+            }
             (batch.tokens() - part.rows..batch.tokens())
                 .for_each(|row| batch.ask_row(u32::try_from(row).unwrap_or(u32::MAX)));
         }
-        let outputs = catch_unwind(AssertUnwindSafe(|| self.plan.run_after(&batch, &mut self.cache)));
-        let outputs = outputs.map_err(|panic| ScheduleError::Panicked { message: panic_message(&*panic) })?;
-        let outputs = outputs.map_err(|error| ScheduleError::Plan(Arc::new(error)))?;
+        let outputs = guarded(|| self.plan.run_after(&batch, &mut self.cache))?;
         let name = self.head.output();
         let scores = outputs.get(name).ok_or(ScheduleError::NoOutput { output: name })?;
         let mut rows = scores.data.chunks_exact(scores.width.max(1)).map(<[f32]>::to_vec);
@@ -49,4 +53,23 @@ impl Machine {
         };
         Ok(parts.iter_mut().map(of_part).collect())
     }
+
+    /// Reads sources, and keeps what is attended to of them.
+    pub(super) fn read(&mut self, sources: &mut [&mut Source]) -> Result<(), ScheduleError> {
+        let mut batch = Batch::new();
+        for source in sources.iter_mut() {
+            self.cache.reserve(&mut source.cached, source.tokens.len())?;
+            batch.push_after(&source.cached, &source.tokens);
+        }
+        guarded(|| self.plan.read_sources(&batch, &mut self.cache))?;
+        sources.iter_mut().for_each(|source| source.cached.advance(source.tokens.len()));
+        Ok(())
+    }
+}
+
+/// What a run gives, its panic told as an error.
+fn guarded<T>(run: impl FnOnce() -> Result<T, runtime_tensor::Error>) -> Result<T, ScheduleError> {
+    let result = catch_unwind(AssertUnwindSafe(run));
+    let result = result.map_err(|panic| ScheduleError::Panicked { message: panic_message(&*panic) })?;
+    result.map_err(|error| ScheduleError::Plan(Arc::new(error)))
 }

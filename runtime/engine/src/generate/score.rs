@@ -31,14 +31,17 @@ pub(super) fn score(
         let end = prompt.len().min(cached.tokens() + PROMPT_BUDGET);
         let tokens = prompt[cached.tokens()..end].to_vec();
         let rows = usize::from(end == prompt.len());
-        behind = machine.run(&mut [Part { cached, tokens, rows }])?.pop().unwrap_or_default();
+        behind = machine.run(&mut [Part { cached, source: None, tokens, rows }])?.pop().unwrap_or_default();
     }
     let first = behind.first().ok_or(ScheduleError::Gone)?;
     // The last token of a continuation need not be read.
     let mut forks: Vec<Cached> = continuations.iter().map(|_| cached.clone()).collect();
     let longer = forks.iter_mut().zip(continuations).filter(|(_, tokens)| tokens.len() > 1);
     let mut parts: Vec<Part<'_>> = longer
-        .map(|(cached, tokens)| Part { cached, tokens: tokens[..tokens.len() - 1].to_vec(), rows: tokens.len() - 1 })
+        .map(|(cached, tokens)| {
+            let read = tokens[..tokens.len() - 1].to_vec();
+            Part { cached, source: None, rows: read.len(), tokens: read }
+        })
         .collect();
     let rest = if parts.is_empty() { Vec::new() } else { machine.run(&mut parts)? };
     let mut rest = rest.into_iter();

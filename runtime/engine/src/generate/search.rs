@@ -21,9 +21,23 @@ pub(super) struct Branch {
     sampler: Option<Sampler>,
 }
 
+/// What the encoder of an encoder-decoder reads.
+pub(super) struct Source {
+    pub(super) tokens: Vec<u32>,
+    /// What is kept of it, once it has been read.
+    pub(super) cached: Cached,
+}
+
+impl Source {
+    pub(super) fn is_read(&self) -> bool {
+        self.cached.tokens() == self.tokens.len()
+    }
+}
+
 /// The sequences of a request, which are one until its prompt has been read.
 pub(super) struct Search {
     pub(super) branches: Vec<Branch>,
+    pub(super) source: Option<Source>,
     beams: Option<BeamSearch>,
     config: GenerationConfig,
     prompt: usize,
@@ -57,8 +71,8 @@ impl Search {
     /// # Errors
     /// Where the parameters name tokens that there are not.
     pub(super) fn new(request: GenerateRequest, lengths: Lengths, vocabulary: usize) -> Result<Self, Error> {
-        let GenerateRequest { prompt: tokens, config, padding, decode, .. } = request;
-        let prompt = Prompt { length: tokens.len(), padding, encoder_input: None, lengths };
+        let GenerateRequest { source, prompt: tokens, config, padding, decode, .. } = request;
+        let prompt = Prompt { length: tokens.len(), padding, encoder_input: source.as_deref(), lengths };
         let processors = Processors::new(&config, prompt, vocabulary)?;
         let sampler = config.do_sample.then(|| Sampler::new(config.seed, 0));
         let max_new_tokens = lengths.max_length - padding - tokens.len();
@@ -73,6 +87,7 @@ impl Search {
             beams,
             decode,
             guessed: 0,
+            source: source.map(|tokens| Source { tokens, cached: Cached::new() }),
             branches: vec![Branch { tokens, cached: Cached::new(), guesses: Vec::new(), finished: None, sampler }],
             config,
         })

@@ -19,6 +19,9 @@ use crate::{Error, ScheduleError};
 /// Tokens of prompts in a run. More would not make the products faster, but keep those waiting that are under way.
 pub(super) const PROMPT_BUDGET: usize = 512;
 
+/// Tokens of sources that are read at a time.
+const SOURCE_BUDGET: usize = 1024;
+
 /// What a worker is told.
 pub(crate) enum Message {
     Generate(Box<Job>),
@@ -76,6 +79,7 @@ impl Worker {
             self.drop_cancelled();
             self.admit();
             self.score_one();
+            self.read_sources();
             if !self.active.is_empty() {
                 self.step();
             }
@@ -124,6 +128,47 @@ impl Worker {
     /// Forgets conversations until there is room for what is promised and `more` blocks.
     fn make_room(&mut self, more: usize) {
         while self.promised + more + self.retained.blocks() > self.limit && self.retained.forget_one() {}
+    }
+
+    /// Reads the sources of requests that were just admitted, as many at a time as the budget allows.
+    fn read_sources(&mut self) {
+        let mut failed = Vec::new();
+        let unread = |job: &mut Job| job.search.source.as_ref().is_some_and(|source| !source.is_read());
+        let mut jobs: Vec<(usize, &mut Job)> =
+            self.active.iter_mut().enumerate().filter_map(|(place, job)| unread(job).then_some((place, job))).collect();
+        let mut rest = jobs.as_mut_slice();
+        while !rest.is_empty() {
+            let mut tokens = 0;
+            let fits = |(_, job): &&(usize, &mut Job)| {
+                let first = tokens == 0;
+                tokens += job.search.source.as_ref().map_or(0, |source| source.tokens.len());
+                first || tokens <= SOURCE_BUDGET
+            };
+            let count = rest.iter().take_while(fits).count();
+            let (some, others) = rest.split_at_mut(count);
+            rest = others;
+            let start = Instant::now();
+            let read = |machine: &mut Machine, some: &mut [(usize, &mut Job)]| {
+                machine.read(&mut some.iter_mut().filter_map(|(_, job)| job.search.source.as_mut()).collect::<Vec<_>>())
+            };
+            if read(&mut self.machine, some).is_err() {
+                // One of them is at fault; the others shall not suffer for it.
+                for alone in some.chunks_mut(1) {
+                    if let Err(error) = read(&mut self.machine, alone) {
+                        failed.extend(alone.iter().map(|(place, _)| *place).zip([error]));
+                    }
+                }
+            }
+            for (_, job) in some.iter_mut() {
+                let its = job.search.source.as_ref().map_or(0, |source| source.tokens.len());
+                job.time += share(start.elapsed(), its, tokens);
+            }
+        }
+        for (place, error) in failed.into_iter().rev() {
+            self.active.remove(place).fail(error.into());
+            self.answered(1);
+        }
+        self.promised = self.active.iter().map(|job| job.blocks).sum();
     }
 
     /// Runs the model once for all requests under way.
@@ -203,6 +248,7 @@ fn parts(jobs: &mut [Job]) -> (Vec<usize>, Vec<Part<'_>>) {
     let mut budget = PROMPT_BUDGET;
     let mut parts = Vec::new();
     for (owner, job) in jobs.iter_mut().enumerate() {
+        let source = job.search.source.as_ref().map(|source| &source.cached);
         for branch in job.search.branches.iter_mut().filter(|branch| branch.is_active()) {
             let (mut tokens, rows) = (branch.pending(), branch.rows());
             let whole = tokens.len();
@@ -212,7 +258,7 @@ fn parts(jobs: &mut [Job]) -> (Vec<usize>, Vec<Part<'_>>) {
             }
             if !tokens.is_empty() {
                 let rows = if tokens.len() == whole { rows } else { 0 };
-                parts.push((owner, Part { cached: &mut branch.cached, tokens, rows }));
+                parts.push((owner, Part { cached: &mut branch.cached, source, tokens, rows }));
             }
         }
     }

@@ -14,6 +14,7 @@ mod sentence_embedding;
 mod similarity;
 mod text_classification;
 pub(crate) mod text_generation;
+mod text_to_text;
 mod token_classification;
 mod zero_shot;
 
@@ -32,6 +33,7 @@ pub use sentence_embedding::SentenceEmbedding;
 pub use similarity::Similarity;
 pub use text_classification::TextClassification;
 pub use text_generation::TextGeneration;
+pub use text_to_text::TextToText;
 pub use token_classification::TokenClassification;
 pub use zero_shot::ZeroShotClassification;
 
@@ -64,6 +66,7 @@ enum Does {
     Similarity(Similarity),
     Rerank(Rerank),
     TextGeneration(TextGeneration),
+    TextToText(TextToText),
 }
 
 impl Task {
@@ -114,8 +117,17 @@ impl Task {
                 Does::SentenceEmbedding(SentenceEmbedding::load(registry, folder, how, options, truncate)?)
             }
             TaskOptions::Rerank(options) => Does::Rerank(Rerank::load(registry, folder, how, options, truncate)?),
-            TaskOptions::Generation(kind, options) => {
-                Does::TextGeneration(TextGeneration::new(LanguageModel::of(load(*kind)?, folder)?, options)?)
+            TaskOptions::Generation(options) => {
+                let model = LanguageModel::of(load(TaskKind::TextGeneration)?, folder)?;
+                Does::TextGeneration(TextGeneration::new(model, options)?)
+            }
+            TaskOptions::Summarization(options) => {
+                let model = LanguageModel::of(load(TaskKind::Summarization)?, folder)?;
+                Does::TextToText(TextToText::summarization(model, folder, options, truncate)?)
+            }
+            TaskOptions::Translation(options) => {
+                let model = LanguageModel::of(load(TaskKind::Translation)?, folder)?;
+                Does::TextToText(TextToText::translation(model, folder, options, truncate)?)
             }
         }))
     }
@@ -156,6 +168,7 @@ impl Task {
             Does::Similarity(task) => task.run(input).await,
             Does::Rerank(task) => task.run(input).await,
             Does::TextGeneration(task) => task.run(input).await,
+            Does::TextToText(task) => task.run(input).await,
         }
     }
 }

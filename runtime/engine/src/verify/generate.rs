@@ -1,7 +1,7 @@
 //! The cases of `generate` and `next-token-distribution`.
 
 use runtime_generation::{Lengths, Processors, Prompt, Warpers};
-use runtime_models::Special;
+use runtime_models::{Side, Special};
 use runtime_tensor::{Batch, Cached};
 use serde_json::{Map, Value, json};
 
@@ -38,10 +38,16 @@ pub(super) async fn generate(
     let fill = config.fill_token().unwrap_or(padded.pad);
     let (mut sequences, mut texts) = (Vec::new(), Vec::new());
     for (index, GeneratedSequence { tokens, .. }) in &rows {
-        let mut sequence = padded.row(*index);
+        let mut sequence = match (model.is_encoder_decoder(), config.start_token()) {
+            (true, Some(start)) => vec![start],
+            _ => padded.row(*index),
+        };
+        let before = sequence.len();
         sequence.extend_from_slice(tokens);
-        sequence.resize(padded.longest + longest, fill);
-        texts.push(model.decode(&sequence[padded.longest..], true)?);
+        sequence.resize(before + longest, fill);
+        // Those of an encoder-decoder begin with its start token.
+        let shown = if model.is_encoder_decoder() { 0 } else { before };
+        texts.push(model.decode(&sequence[shown..], true)?);
         sequences.push(sequence);
     }
     let mut found = padded.fields();
@@ -106,7 +112,8 @@ impl Padded {
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
         let pad = tokenizer.special(Special::Padding).or_else(|| tokenizer.special(Special::End)).unwrap_or(0);
         // A decoder goes on at the end of a row, where no padding may be.
-        Ok(Self { prompts, longest, pad, left: left.unwrap_or(true) })
+        let left = left.unwrap_or(!model.is_encoder_decoder() || tokenizer.padding_side() == Side::Left);
+        Ok(Self { prompts, longest, pad, left })
     }
 
     /// The tokens of a text, with padding.

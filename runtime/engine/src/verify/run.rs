@@ -57,9 +57,8 @@ struct Subject<'a> {
     cases: &'a Path,
     folder: Option<ModelFolder>,
     base: Option<Arc<LoadedModel>>,
-    /// By the adapter that they have.
-    causal: HashMap<String, LanguageModel>,
-    seq2seq: Option<Arc<LoadedModel>>,
+    /// By their heads and adapters.
+    language: HashMap<(Head, String), LanguageModel>,
     tokenizer: Option<Tokenizer>,
     template: Option<ChatTemplate>,
     /// By task and parameters. They hold the models, which the registry does not.
@@ -76,8 +75,8 @@ enum Stage {
 
 impl<'a> Subject<'a> {
     fn new(registry: &'a Registry, cases: &'a Path, folder: Option<ModelFolder>) -> Self {
-        let (causal, tasks) = (HashMap::new(), HashMap::new());
-        Self { registry, cases, folder, base: None, causal, seq2seq: None, tokenizer: None, template: None, tasks }
+        let (language, tasks) = (HashMap::new(), HashMap::new());
+        Self { registry, cases, folder, base: None, language, tokenizer: None, template: None, tasks }
     }
 
     /// # Errors
@@ -131,17 +130,18 @@ impl<'a> Subject<'a> {
                 block_on(causal_lm_logits(model.loaded(), Fields::new(&body.input))).map_err(Stage::Call)
             }
             "seq2seq-logits" => {
-                let model = self.seq2seq(folder).map_err(Stage::Loading)?;
+                let model = self.seq2seq(folder, body).map_err(Stage::Loading)?;
                 let base = self.base(folder).map_err(Stage::Loading)?;
                 let config = folder.config().map_err(|error| Stage::Loading(error.into()))?;
-                block_on(seq2seq_logits(&model, &base, &config, Fields::new(&body.input))).map_err(Stage::Call)
+                block_on(seq2seq_logits(model.loaded(), &base, &config, Fields::new(&body.input))).map_err(Stage::Call)
             }
             "perplexity" => {
                 let model = self.causal(folder, body).map_err(Stage::Loading)?;
                 block_on(perplexity(model.loaded(), &body.params, Fields::new(&body.input))).map_err(Stage::Call)
             }
-            "generate" => {
-                let model = self.causal(folder, body).map_err(Stage::Loading)?;
+            "generate" | "seq2seq-generate" => {
+                let head = if task == "generate" { Head::CausalLm } else { Head::Seq2SeqLm };
+                let model = self.language(folder, body, head).map_err(Stage::Loading)?;
                 block_on(generate(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
             }
             "next-token-distribution" => {
@@ -184,23 +184,24 @@ impl<'a> Subject<'a> {
     }
 
     fn causal(&mut self, folder: &ModelFolder, body: &Body) -> Result<LanguageModel, Error> {
+        self.language(folder, body, Head::CausalLm)
+    }
+
+    fn seq2seq(&mut self, folder: &ModelFolder, body: &Body) -> Result<LanguageModel, Error> {
+        self.language(folder, body, Head::Seq2SeqLm)
+    }
+
+    fn language(&mut self, folder: &ModelFolder, body: &Body, head: Head) -> Result<LanguageModel, Error> {
         let adapter = body.params.get("adapter").and_then(Value::as_str).unwrap_or_default();
-        if let Some(known) = self.causal.get(adapter) {
+        let key = (head, adapter.to_owned());
+        if let Some(known) = self.language.get(&key) {
             return Ok(known.clone());
         }
         let path = Some(self.cases.join(adapter)).filter(|_| !adapter.is_empty());
         let how = LoadOptions { adapter: path.as_deref(), ..LoadOptions::default() };
-        let model = LanguageModel::load(self.registry, folder, how)?;
-        self.causal.insert(adapter.to_owned(), model.clone());
+        let model = LanguageModel::with_head(self.registry, folder, how, head)?;
+        self.language.insert(key, model.clone());
         Ok(model)
-    }
-
-    fn seq2seq(&mut self, folder: &ModelFolder) -> Result<Arc<LoadedModel>, Error> {
-        let seq2seq = match &self.seq2seq {
-            Some(seq2seq) => Arc::clone(seq2seq),
-            None => self.registry.load(folder, None, Head::Seq2SeqLm)?,
-        };
-        Ok(Arc::clone(self.seq2seq.insert(seq2seq)))
     }
 
     fn tokenizer(&mut self, folder: &ModelFolder) -> Result<&Tokenizer, Error> {
@@ -224,14 +225,15 @@ fn judge(body: &Body, found: Result<Value, String>) -> Result<(), String> {
 
 /// Whether cases of a task with a model can be run.
 fn is_known(task: &str) -> bool {
-    const OWN: [&str; 10] = [
+    const OWN: [&str; 11] = [
         "tokenize",
         "detokenize",
         "chat-template",
         "hidden-states",
         "causal-lm-logits",
-        "seq2seq-logits",
         "lora-logits",
+        "seq2seq-logits",
+        "seq2seq-generate",
         "perplexity",
         "generate",
         "next-token-distribution",
