@@ -76,7 +76,7 @@ mod tests {
         for (wrong, said) in [
             (Description { name: String::new(), ..good() }, "the name is empty"),
             (Description { version: "\u{1b}[2J".to_owned(), ..good() }, "the version is not printable"),
-            (Description { model_types: Vec::new(), ..good() }, "it has 0 model types; there can be 1 to 74"),
+            (Description { model_types: Vec::new(), ..good() }, "it has 0 model types; there can be 1 to 64"),
             (
                 Description { model_types: vec!["a".repeat(65)], ..good() },
                 "the model type has 65 bytes; there can be 64",
