@@ -8,7 +8,7 @@ use runtime_graph::Head;
 use runtime_models::{EncodeOptions, ModelFolder, Text};
 use serde_json::{Map, Value};
 
-use crate::generate::{Decode, GenerateRequest, GenerationStream};
+use crate::generate::{Decode, GenerateRequest, GenerationStream, Scored};
 use crate::{Error, LoadOptions, LoadedModel, Registry};
 
 /// A model that generates.
@@ -76,10 +76,22 @@ impl LanguageModel {
     /// # Errors
     /// Where the model has no chat template, or it fails.
     pub fn render(&self, chat: &Chat<'_>) -> Result<String, Error> {
-        let template = self.template.as_deref();
-        let template =
-            template.ok_or_else(|| runtime_chat::Error::NoTemplate { folder: self.folder.path().to_owned() })?;
-        Ok(template.render(chat)?)
+        Ok(self.template()?.render(chat)?)
+    }
+
+    /// # Errors
+    /// Where there is none.
+    pub(crate) fn template(&self) -> Result<&ChatTemplate, Error> {
+        let missing = || runtime_chat::Error::NoTemplate { folder: self.folder.path().to_owned() };
+        Ok(self.template.as_deref().ok_or_else(missing)?)
+    }
+
+    /// How likely each of several continuations of a prompt is, token by token.
+    ///
+    /// # Errors
+    /// Where they are too long, or the model fails.
+    pub(crate) async fn score(&self, prompt: Vec<u32>, continuations: Vec<Vec<u32>>) -> Result<Scored, Error> {
+        self.loaded.generator()?.score(prompt, continuations, self.loaded.model.context).await
     }
 
     /// The tokens of a conversation.

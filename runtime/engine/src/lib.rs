@@ -7,6 +7,7 @@ mod architecture;
 mod error;
 mod generate;
 mod generation;
+mod label_chooser;
 mod ladder;
 mod language_model;
 mod memo;
@@ -16,6 +17,7 @@ mod sentence;
 mod stamp;
 mod task;
 mod verify;
+mod writer;
 mod zero_shot;
 
 pub use architecture::Architecture;
