@@ -18,6 +18,6 @@ pub use error::Error;
 pub use folder::{ModelFolder, PLUGIN_FILE, read_text};
 pub use model::{Describe, Model};
 pub use tokenizer::{
-    Arguments, EncodeOptions, Encoding, PadOptions, Padding, Pieces, Sequence, Side, Special, Text, Tokenizer,
-    Truncation, detokenize_call, tokenize_call,
+    Arguments, EncodeOptions, Encoding, PadOptions, Padding, Pieces, Sequence, Side, Special, Text, TokenBytes,
+    Tokenizer, Truncation, detokenize_call, tokenize_call,
 };

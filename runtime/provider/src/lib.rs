@@ -1,0 +1,1 @@
+//! Chat completions of endpoints that speak as OpenAI does.
