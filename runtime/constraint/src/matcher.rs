@@ -29,16 +29,12 @@ impl Matcher {
                 None => Error::Refused { name, reason },
             });
         }
-        let mut begun = inner.deep_clone();
-        if begun.is_stopped() {
-            return Err(Error::Empty { name });
+        let may_end = inner.is_accepting().unwrap_or(false);
+        match inner.compute_mask() {
+            Ok(_) => Ok(Self { inner, name }),
+            Err(_) if may_end => Err(Error::Empty { name }),
+            Err(error) => Err(Error::Unsatisfiable { name, reason: why(&inner, &error) }),
         }
-        if let Err(error) = begun.compute_mask() {
-            return Err(Error::Unsatisfiable { name, reason: why(&begun, &error) });
-        }
-        // With what that has found out.
-        inner = begun;
-        Ok(Self { inner, name })
     }
 
     /// The same with an automaton of its own, for another thread.

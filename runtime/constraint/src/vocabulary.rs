@@ -21,6 +21,7 @@ const LONGEST: usize = 1000;
 /// The tokens of a model, which constraints are compiled over. It is for all requests.
 pub struct Vocabulary {
     factory: ParserFactory,
+    space: Option<u32>,
     /// The last that were asked for, the latest in front.
     kept: Mutex<VecDeque<(Constraint, bool, Matcher)>>,
 }
@@ -40,6 +41,7 @@ impl Vocabulary {
         let mut tokens = tokenizer.token_bytes().ok_or(Error::Tokenizer)?;
         tokens.resize(size, None);
         let words: Vec<Vec<u8>> = tokens.into_iter().map(word).collect();
+        let space = (0..).zip(&words).find(|(_, word)| word.first() == Some(&b' ')).map(|(token, _)| token);
         // Which tokens end a text is up to each request, so that the trie has none.
         let count = u32::try_from(words.len()).map_err(|_| Error::Tokenizer)?;
         let trie = TokTrie::from(&TokRxInfo::new(count, INVALID_TOKEN), &words);
@@ -47,7 +49,12 @@ impl Vocabulary {
         let mut factory = ParserFactory::new_simple(&tokens).map_err(|_| Error::Tokenizer)?;
         // What is wrong is told by the error alone; nothing is written to stderr.
         factory.quiet().limits_mut().verbose_errors = false;
-        Ok(Self { factory, kept: Mutex::default() })
+        Ok(Self { factory, space, kept: Mutex::default() })
+    }
+
+    /// A token whose text begins with a space, if there is one.
+    pub fn space(&self) -> Option<u32> {
+        self.space
     }
 
     /// A matcher at the start of a text. `behind_space` where the decoder drops the space that the first token begins

@@ -134,9 +134,9 @@ impl Processors {
         self.steps.is_empty()
     }
 
-    /// Whether the token that follows `sequence` is forced, whatever the text is.
-    pub fn forces(&self, sequence: &[u32]) -> bool {
-        let length = sequence.len() + self.padding;
+    /// Whether the token that follows a sequence of `tokens` is forced, whatever the text is.
+    pub fn forces(&self, tokens: usize) -> bool {
+        let length = tokens + self.padding;
         self.steps.iter().any(|step| matches!(step, Step::Force { length: at, .. } if *at == length))
     }
 
