@@ -166,7 +166,7 @@ pub(crate) enum ModelCommand {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ModelGraph {
-    /// `./folder` or `org/name[@revision]`
+    /// `./folder`, `./file.gguf` or `org/name[@revision]`
     pub(crate) model: String,
     /// The head to build [default: the one that config.json is for]
     #[arg(long, value_parser = parse_head)]

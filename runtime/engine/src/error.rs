@@ -52,6 +52,14 @@ pub enum Error {
         /// The language.
         language: String,
     },
+    /// A prompt cannot be made of a record.
+    #[error("the {what} cannot be made: {source}")]
+    Prompt {
+        /// Which of a step's templates.
+        what: &'static str,
+        /// Why.
+        source: runtime_pipeline::PromptError,
+    },
     /// A decoder that has nothing to begin with.
     #[error("neither `generation_config.json` nor `config.json` has a `decoder_start_token_id`")]
     NoStartToken,
@@ -219,7 +227,7 @@ impl Explain for Error {
             Self::Generate(error) => error.exit(),
             Self::Constraint(error) => error.exit(),
             Self::Busy { .. } | Self::CacheTooSmall { .. } => Exit::Unavailable,
-            Self::EmptyPrompt | Self::PromptTooLong { .. } => Exit::Data,
+            Self::EmptyPrompt | Self::PromptTooLong { .. } | Self::Prompt { .. } => Exit::Data,
             Self::Param(error) => error.exit(),
             Self::Template(error) => error.exit(),
             Self::Sentence(error) => error.exit(),
@@ -257,7 +265,8 @@ impl Explain for Error {
             Self::PromptTooLong { .. } => Some("shorten the prompt".to_owned()),
             Self::CacheTooSmall { .. } => Some("set a lower `max_new_tokens`, or fewer beams or sequences".to_owned()),
             Self::NoLanguage { .. } => Some(
-                "a model that is told in words needs `prefix` instead, such as `translate English to German: `".to_owned(),
+                "a model that is told in words needs `prefix` instead, such as `translate English to German: `"
+                    .to_owned(),
             ),
             Self::Busy { .. } => Some("try again later".to_owned()),
             Self::Template(error) => error.hint(),

@@ -6,9 +6,10 @@ use runtime_chat::{Chat, ChatTemplate};
 use runtime_generation::GenerationConfig;
 use runtime_graph::Head;
 use runtime_models::{EncodeOptions, ModelFolder, Text};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::generate::{Decode, GenerateRequest, GenerationStream};
+use crate::chat_template::chat_template;
+use crate::generate::{Decode, GenerateRequest, GenerationStream, Scored};
 use crate::{Error, LoadOptions, LoadedModel, Registry};
 
 /// A model that generates.
@@ -46,8 +47,8 @@ impl LanguageModel {
     /// A model that is loaded already, with what its folder says.
     pub(crate) fn of(loaded: Arc<LoadedModel>, folder: &ModelFolder) -> Result<Self, Error> {
         Ok(Self {
-            config: GenerationConfig::from_file(&defaults(folder)?)?,
-            template: ChatTemplate::read(folder.path())?.map(Arc::new),
+            config: defaults(folder)?,
+            template: chat_template(folder)?.map(Arc::new),
             folder: folder.clone(),
             loaded,
         })
@@ -76,10 +77,22 @@ impl LanguageModel {
     /// # Errors
     /// Where the model has no chat template, or it fails.
     pub fn render(&self, chat: &Chat<'_>) -> Result<String, Error> {
-        let template = self.template.as_deref();
-        let template =
-            template.ok_or_else(|| runtime_chat::Error::NoTemplate { folder: self.folder.path().to_owned() })?;
-        Ok(template.render(chat)?)
+        Ok(self.template()?.render(chat)?)
+    }
+
+    /// # Errors
+    /// Where there is none.
+    pub(crate) fn template(&self) -> Result<&ChatTemplate, Error> {
+        let missing = || runtime_chat::Error::NoTemplate { folder: self.folder.path().to_owned() };
+        Ok(self.template.as_deref().ok_or_else(missing)?)
+    }
+
+    /// How likely each of several continuations of a prompt is, token by token.
+    ///
+    /// # Errors
+    /// Where they are too long, or the model fails.
+    pub(crate) async fn score(&self, prompt: Vec<u32>, continuations: Vec<Vec<u32>>) -> Result<Scored, Error> {
+        self.loaded.generator()?.score(prompt, continuations, self.loaded.model.context).await
     }
 
     /// The tokens of a conversation.
@@ -179,13 +192,14 @@ impl LanguageModel {
 }
 
 /// The fields of `generation_config.json`; of a model without it, those of `config.json`, which older models have there.
-fn defaults(folder: &ModelFolder) -> Result<Map<String, Value>, Error> {
-    let fields = match folder.json("generation_config.json")? {
-        None => folder.json("config.json")?,
-        found => found,
+fn defaults(folder: &ModelFolder) -> Result<GenerationConfig, Error> {
+    let fields = |file| match folder.json(file) {
+        Ok(Some(Value::Object(fields))) => Ok(Some(fields)),
+        Ok(_) => Ok(None),
+        Err(error) => Err(error),
     };
-    match fields {
-        Some(Value::Object(fields)) => Ok(fields),
-        _ => Ok(Map::new()),
+    match fields("generation_config.json")? {
+        Some(fields) => Ok(GenerationConfig::from_file(&fields)?),
+        None => Ok(GenerationConfig::from_model_config(&fields("config.json")?.unwrap_or_default())?),
     }
 }

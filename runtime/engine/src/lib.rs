@@ -4,9 +4,11 @@
 //! is built as another generation beside the one that serves, over the same loaded models, and then takes its place.
 
 mod architecture;
+mod chat_template;
 mod error;
 mod generate;
 mod generation;
+mod label_chooser;
 mod ladder;
 mod language_model;
 mod memo;
@@ -16,9 +18,11 @@ mod sentence;
 mod stamp;
 mod task;
 mod verify;
+mod writer;
 mod zero_shot;
 
 pub use architecture::Architecture;
+pub use chat_template::chat_template;
 pub use error::Error;
 pub use generate::{
     Decode, GenerateRequest, Generated, GeneratedSequence, GenerationStream, Generator, NewToken, Scored,

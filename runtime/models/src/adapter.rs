@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use runtime_graph::DType;
-use runtime_tensor::{StoredTensor, Weights};
+use runtime_tensor::{StoredTensor, StoredType, Weights};
 use serde::Deserialize;
 
 use crate::{Checkpoint, Error, ModelFolder};
@@ -149,7 +149,8 @@ impl<'a> Adapted<'a> {
     /// # Errors
     /// Where it is for a module that the model does not have.
     pub fn new(base: &'a Checkpoint, adapter: &'a Adapter) -> Result<Self, Error> {
-        let known: BTreeMap<&str, ()> = base.names().filter_map(|name| Some((name.rsplit_once('.')?.0, ()))).collect();
+        let known: BTreeMap<&str, ()> =
+            base.names().into_iter().filter_map(|name| Some((name.rsplit_once('.')?.0, ()))).collect();
         let mut modules = BTreeMap::new();
         for module in adapter.modules.keys() {
             // A checkpoint of the bare model has names without its prefix, one of a larger model has more.
@@ -217,7 +218,12 @@ impl Weights for Adapted<'_> {
         let stored = self.base.read(name)?;
         let Some(numbers) = self.changed(name, &stored)? else { return Ok(stored) };
         let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        Ok(StoredTensor { dtype: DType::F32, shape: stored.shape, bytes: bytes.into() })
+        Ok(StoredTensor { dtype: DType::F32.into(), shape: stored.shape, bytes: bytes.into() })
+    }
+
+    fn stored_type(&self, name: &str) -> Result<StoredType, Failure> {
+        let changed = name.rsplit_once('.').is_some_and(|(module, _)| self.modules.contains_key(module));
+        if changed { Ok(DType::F32.into()) } else { self.base.stored_type(name) }
     }
 }
 

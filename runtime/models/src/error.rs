@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use runtime_diagnostics::{Exit, Explain};
 use runtime_graph::{Dim, GraphError, Refusal};
 
+use crate::GgufError;
+
 /// A failure of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -32,7 +34,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// There are no weights at all.
-    #[error("`{}` has neither `model.safetensors` nor `model.safetensors.index.json`", .folder.display())]
+    #[error("`{}` has neither `model.safetensors` nor `model.safetensors.index.json`, nor a GGUF file", .folder.display())]
     NoWeights {
         /// The folder.
         folder: PathBuf,
@@ -55,6 +57,23 @@ pub enum Error {
         expected: u64,
         /// Bytes there are.
         found: u64,
+    },
+    /// A GGUF file is none, or is no model that can be run.
+    #[error("`{}` cannot be used", .path.display())]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: GgufError,
+    },
+    /// A folder has several models in GGUF.
+    #[error("`{}` has several GGUF files: {}", .folder.display(), names(.files))]
+    SeveralGgufs {
+        /// The folder.
+        folder: PathBuf,
+        /// The files.
+        files: Vec<PathBuf>,
     },
     /// Git LFS has not put the file in its place.
     #[error("`{}` is a pointer of Git LFS, not the file itself", .path.display())]
@@ -278,6 +297,17 @@ pub enum Error {
     },
 }
 
+/// The names of files, of many only the first.
+fn names(files: &[PathBuf]) -> String {
+    const MOST: usize = 5;
+    let mut names: Vec<String> =
+        files.iter().take(MOST).map(|file| format!("`{}`", file.file_name().unwrap_or_default().display())).collect();
+    if files.len() > MOST {
+        names.push("...".to_owned());
+    }
+    names.join(", ")
+}
+
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
@@ -312,6 +342,8 @@ impl Explain for Error {
                 crate::PLUGIN_FILE
             )),
             Self::Vocabulary { .. } => Some("config.json and tokenizer.json are of different models".to_owned()),
+            Self::Gguf { source, .. } => source.hint(),
+            Self::SeveralGgufs { .. } => Some("name one of them instead of the folder".to_owned()),
             Self::NoPadding => Some("`pad_token` in tokenizer_config.json names it".to_owned()),
             Self::Cut { .. } => Some("the download was cut off, or the file is still being written".to_owned()),
             Self::LfsPointer { .. } => Some("`git lfs pull` in its repository fetches it".to_owned()),

@@ -6,9 +6,12 @@
 mod adapter;
 mod checkpoint;
 mod config;
+mod data_file;
 mod error;
 mod folder;
+mod gguf;
 mod model;
+mod safetensors;
 mod tokenizer;
 
 pub use adapter::{Adapted, Adapter};
@@ -16,6 +19,7 @@ pub use checkpoint::Checkpoint;
 pub use config::{Labels, ModelConfig};
 pub use error::Error;
 pub use folder::{ModelFolder, PLUGIN_FILE, read_text};
+pub use gguf::GgufError;
 pub use model::{Describe, Model};
 pub use tokenizer::{
     Arguments, EncodeOptions, Encoding, PadOptions, Padding, Pieces, Sequence, Side, Special, Text, TokenBytes,

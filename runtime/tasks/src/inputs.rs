@@ -9,6 +9,8 @@ pub enum InputType {
     Text,
     /// A list of texts, or one.
     Texts,
+    /// Whatever a template may read.
+    Any,
 }
 
 /// A field of a task's input.

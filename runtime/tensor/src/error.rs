@@ -67,6 +67,18 @@ pub enum Error {
         /// Bytes there are.
         found: usize,
     },
+    /// The rows of a stored tensor are no whole blocks.
+    #[error("the rows of the weight `{name}` have {width} numbers, but `{dtype}` has blocks of {together}")]
+    WeightBlocks {
+        /// Its name in the checkpoint.
+        name: String,
+        /// Numbers in a row.
+        width: usize,
+        /// The type of the blocks.
+        dtype: &'static str,
+        /// Numbers in a block.
+        together: usize,
+    },
     /// Running the graph would cost far more than its weights suggest.
     #[error("the graph needs {needs} {what}, and at most {limit} are allowed for its weights")]
     TooCostly {

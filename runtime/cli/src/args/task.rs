@@ -16,7 +16,7 @@ pub(crate) struct Task {
     /// What to do, such as `text-classification` or `question-answering`
     #[arg(value_parser = parse_task)]
     pub(crate) task: TaskKind,
-    /// The model: `./folder` or `org/name[@revision]`
+    /// The model: `./folder`, `./file.gguf` or `org/name[@revision]`
     #[arg(long)]
     pub(crate) model: String,
     /// A plugin that describes the model, instead of a built-in architecture

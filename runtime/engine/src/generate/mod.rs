@@ -108,9 +108,14 @@ impl Generator {
     ///
     /// # Errors
     /// As [`Self::generate`], or where the model fails.
-    pub async fn score(&self, prompt: Vec<u32>, continuations: Vec<Vec<u32>>) -> Result<Scored, Error> {
+    pub async fn score(
+        &self,
+        prompt: Vec<u32>,
+        continuations: Vec<Vec<u32>>,
+        limit: Option<usize>,
+    ) -> Result<Scored, Error> {
         let longest = continuations.iter().map(Vec::len).max().unwrap_or(0);
-        request::check_prompt(&prompt, longest, self.max_positions)?;
+        request::check_prompt(&prompt, longest, [limit, self.max_positions].into_iter().flatten().min())?;
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.send(Message::Score(ScoreJob { prompt, continuations, reply }))?;
         answer.await.map_err(|_| ScheduleError::Gone)?

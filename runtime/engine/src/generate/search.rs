@@ -76,7 +76,9 @@ impl Search {
     /// Where the parameters name tokens that there are not.
     pub(super) fn new(request: GenerateRequest, lengths: Lengths, vocabulary: usize) -> Result<Self, Error> {
         let GenerateRequest { source, prompt: tokens, config, padding, decode, matcher, .. } = request;
-        let prompt = Prompt { length: tokens.len(), padding, encoder_input: source.as_deref(), lengths };
+        // To the processors of an encoder's input, a decoder's is its prompt.
+        let encoder_input = Some(source.as_deref().unwrap_or(&tokens));
+        let prompt = Prompt { length: tokens.len(), padding, encoder_input, lengths };
         let processors = Processors::new(&config, prompt, vocabulary)?;
         let sampler = config.do_sample.then(|| Sampler::new(config.seed, 0));
         let rule = Rule::new(matcher, &config.eos_token_id);
@@ -203,9 +205,7 @@ impl Search {
                 stuck.get_or_insert(error);
                 continue;
             }
-            if self.config.do_sample {
-                self.warpers.apply(row)?;
-            }
+            self.warpers.apply(row)?;
         }
         if let Some(error) = stuck
             && rows.iter().flatten().all(|score| *score == f32::NEG_INFINITY)

@@ -91,7 +91,7 @@ impl<'a> Subject<'a> {
         let Some(folder) = folder else {
             return Err(format!("this version cannot run the task `{}`", case.task));
         };
-        if !folder.path().is_dir() {
+        if !folder.path().exists() {
             return Err(format!("there is no model in `{}`", folder.path().display()));
         }
         match self.call(&folder, &case.task, &body) {

@@ -18,8 +18,15 @@ pub(super) struct Constants {
 
 /// A table whose rows are looked up.
 pub(super) struct Rows {
-    pub(super) table: Table,
+    pub(super) table: Lookup,
     pub(super) rows: usize,
+}
+
+/// What they are looked up in.
+pub(super) enum Lookup {
+    Table(Table),
+    /// A weight in blocks, which products may have too, by its number.
+    Packed(usize),
 }
 
 /// A normalisation with its vectors.
@@ -239,7 +246,10 @@ impl Step {
             Self::LookUp { parts, norm, to: home } => {
                 for (index, part) in parts.iter().enumerate() {
                     let (table, ids) = (&constants.tables[part.table].table, arena.ids(batch, part.ids));
-                    kernels::look_up_rows(team, table, home.width, ids, index > 0, to);
+                    match table {
+                        Lookup::Table(table) => kernels::look_up_rows(team, table, home.width, ids, index > 0, to),
+                        Lookup::Packed(weight) => constants.packed[*weight].look_up(team, ids, index > 0, to),
+                    }
                 }
                 if let Some(norm) = norm {
                     norm.with(constants).run_in_place(team, to);

@@ -14,7 +14,7 @@ use runtime_graph::{CrossAttentionOptions, Dim, Graph, Node, Op, Relative, Value
 use runtime_kernels::Place;
 
 use super::arena::{Angles, Distances, Home, Layout};
-use super::step::{Constants, Heads, Normalise, Part, Rows, Step, Terms};
+use super::step::{Constants, Heads, Lookup, Normalise, Part, Rows, Step, Terms};
 use super::{CpuPlan, Ids, NotCausal, Output, Program, Source};
 use crate::{Error, Matrix, Precision, Weights};
 use constants::Values;
@@ -23,7 +23,7 @@ use linear::Linear;
 /// Compiles `graph` with its weights in `precision`.
 pub(super) fn compile(graph: &Graph, weights: &dyn Weights, precision: Precision) -> Result<CpuPlan, Error> {
     let mut lowering = Lowering::new(graph, weights, precision)?;
-    lowering.plan_linears();
+    lowering.plan_linears()?;
     for node in 0..graph.nodes.len() {
         lowering.node(node)?;
     }
@@ -262,9 +262,13 @@ impl<'g> Lowering<'g> {
         if let Some(table) = self.tables.get(&name) {
             return Ok(Part { table: *table, ids });
         }
-        let (rows, _) = matrix(self.graph.node(table));
+        let (rows, width) = matrix(self.graph.node(table));
         let rows = if let Dim::Fixed(rows) = rows { rows as usize } else { 0 };
-        self.constants.tables.push(Rows { table: self.values.table(table)?, rows });
+        let table = match self.values.blocks(table)? {
+            Some(kind) => Lookup::Packed(self.packed_blocks(kind, width, &[(table, 0..rows)])?),
+            None => Lookup::Table(self.values.table(table)?),
+        };
+        self.constants.tables.push(Rows { table, rows });
         self.tables.insert(name, self.constants.tables.len() - 1);
         Ok(Part { table: self.constants.tables.len() - 1, ids })
     }
