@@ -193,7 +193,25 @@ impl LanguageModel {
             false => (None, tokens),
         };
         let decode = self.decoder();
-        Ok(GenerateRequest { source, prompt, config, padding: 0, limit: None, keep: false, decode })
+        let matcher = match &config.constraint {
+            Some(constraint) => {
+                // The decoder of an encoder-decoder gives a text of its own, that of others one behind the prompt.
+                let before = if source.is_some() { &[][..] } else { &prompt };
+                let behind_space = self.drops_space(before)?;
+                Some(self.loaded.vocabulary()?.compile(constraint, behind_space)?)
+            }
+            None => None,
+        };
+        Ok(GenerateRequest { source, prompt, config, padding: 0, limit: None, keep: false, decode, matcher })
+    }
+
+    /// Whether a space with which the text behind these tokens begins is dropped when they are decoded, as SentencePiece
+    /// has it where a text starts.
+    fn drops_space(&self, before: &[u32]) -> Result<bool, Error> {
+        let Some(space) = self.loaded.vocabulary()?.space() else { return Ok(false) };
+        let text = self.decode(before, true)?;
+        let with = self.decode(&[before, &[space]].concat(), true)?;
+        Ok(!with.chars().skip(text.chars().count()).collect::<String>().starts_with(' '))
     }
 
     fn decoder(&self) -> Decode {

@@ -22,6 +22,6 @@ pub use folder::{ModelFolder, PLUGIN_FILE, read_text};
 pub use gguf::GgufError;
 pub use model::{Describe, Model};
 pub use tokenizer::{
-    Arguments, EncodeOptions, Encoding, PadOptions, Padding, Pieces, Sequence, Side, Special, Text, Tokenizer,
-    Truncation, detokenize_call, tokenize_call,
+    Arguments, EncodeOptions, Encoding, PadOptions, Padding, Pieces, Sequence, Side, Special, Text, TokenBytes,
+    Tokenizer, Truncation, detokenize_call, tokenize_call,
 };

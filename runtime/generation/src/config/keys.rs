@@ -68,6 +68,15 @@ impl<'a> Keys<'a> {
         Self { given, asked: Vec::new(), of_file: false }
     }
 
+    pub(super) fn is_of_file(&self) -> bool {
+        self.of_file
+    }
+
+    /// Whether a value other than `null` is given.
+    pub(super) fn gives(&self, key: &str) -> bool {
+        self.given.get(key).is_some_and(|value| !value.is_null())
+    }
+
     pub(super) fn asked(&self) -> &[&'static str] {
         &self.asked
     }

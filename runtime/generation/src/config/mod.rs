@@ -5,12 +5,13 @@
 //! unknown there is passed over, and limits of sampling are checked when they act. Calls are read strictly.
 
 mod check;
+mod constraint;
 mod keys;
 mod reader;
 
 use serde_json::{Map, Value};
 
-use crate::Error;
+use crate::{Constraint, Error};
 use keys::Keys;
 
 /// A request's parameters. Tokens are ids; numbers that are off are those of [`GenerationConfig::default`].
@@ -28,6 +29,8 @@ pub struct GenerationConfig {
     pub max_time: Option<f64>,
     /// Texts with which a sequence ends.
     pub stop_strings: Vec<String>,
+    /// What the text must be.
+    pub constraint: Option<Constraint>,
 
     /// Whether tokens are drawn instead of chosen.
     pub do_sample: bool,
@@ -152,6 +155,7 @@ impl Default for GenerationConfig {
             min_length: 0,
             max_time: None,
             stop_strings: Vec::new(),
+            constraint: None,
             do_sample: false,
             seed: None,
             temperature: 1.0,
