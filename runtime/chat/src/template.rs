@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use minijinja::{Environment, ErrorKind};
 use serde_json::{Map, Value};
 
+use crate::budget;
 use crate::chat::{self, Chat};
 use crate::environment::{self, NAME, Raised};
 use crate::rewrite::rewrite;
@@ -70,7 +71,8 @@ impl Source {
 /// What minijinja says, without the place.
 fn told(error: &minijinja::Error) -> String {
     match (error.kind(), error.detail()) {
-        (ErrorKind::OutOfFuel, _) => "the template takes too many steps".to_owned(),
+        (ErrorKind::OutOfFuel, None) => "the template takes too many steps".to_owned(),
+        (ErrorKind::OutOfFuel, Some(detail)) => detail.to_owned(),
         (kind, Some(detail)) => format!("{kind}: {detail}"),
         (kind, None) => kind.to_string(),
     }
@@ -110,6 +112,7 @@ impl ChatTemplate {
             None => None,
         };
         let variables = self.variables(chat, messages)?;
+        budget::refill();
         let mut text = Bounded(Vec::new());
         let template = environment.get_template(NAME).map_err(|error| source.failed(&error))?;
         let rendered = template.render_captured_to(value(&Value::Object(variables)), &mut text);

@@ -14,11 +14,13 @@
 
 mod argmax;
 mod beam;
+mod beam_draw;
 mod config;
 mod error;
 mod lengths;
 mod logprobs;
 mod numbers;
+mod passes;
 mod processors;
 mod prompt_lookup;
 mod sampler;

@@ -1,5 +1,6 @@
 //! The weights of a model, as safetensors or as a GGUF file.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use runtime_graph::Catalog;
@@ -25,6 +26,19 @@ impl Checkpoint {
             Some(gguf) => Kind::Gguf(gguf),
             None => Kind::Safetensors(Safetensors::open(folder)?),
         }))
+    }
+
+    /// The tensors of one file in safetensors.
+    pub(crate) fn of_file(path: &Path) -> Result<Self, Error> {
+        Safetensors::of_file(path).map(|tensors| Self(Kind::Safetensors(tensors)))
+    }
+
+    /// The names of the tensors that can be computed with.
+    pub fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match &self.0 {
+            Kind::Safetensors(tensors) => Box::new(tensors.names()),
+            Kind::Gguf(gguf) => Box::new(gguf.names()),
+        }
     }
 
     /// What an architecture gets to see: names, shapes and types.

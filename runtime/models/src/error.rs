@@ -104,6 +104,20 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// A folder is no adapter.
+    #[error("`{}` has no `adapter_config.json`", .folder.display())]
+    NoAdapter {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// An adapter cannot be used.
+    #[error("the adapter `{}` cannot be used: {reason}", .path.display())]
+    Adapter {
+        /// Its folder or file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// `config.json` is not what a configuration is.
     #[error("`{}` cannot be used", .path.display())]
     Config {

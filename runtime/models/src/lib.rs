@@ -3,6 +3,7 @@
 //! Nothing in a folder is code: weights are safetensors, and a pickle or a Python file named by `auto_map` is refused.
 //! Where the folder came from is the concern of `runtime-hub`; who describes the graph, of the caller.
 
+mod adapter;
 mod checkpoint;
 mod config;
 mod data_file;
@@ -13,6 +14,7 @@ mod model;
 mod safetensors;
 mod tokenizer;
 
+pub use adapter::{Adapted, Adapter};
 pub use checkpoint::Checkpoint;
 pub use config::{Labels, ModelConfig};
 pub use error::Error;

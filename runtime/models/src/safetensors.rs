@@ -72,22 +72,36 @@ impl Safetensors {
     }
 
     pub(crate) fn open(folder: &ModelFolder) -> Result<Self, Error> {
-        let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new(), unusable: Vec::new() };
+        let mut tensors = Self { shards: Vec::new(), tensors: BTreeMap::new(), unusable: Vec::new() };
         let files = Self::files(folder)?;
         for path in files.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "safetensors")) {
-            let shard = Shard::open(&path)?;
-            let index = checkpoint.shards.len();
-            for (name, info) in shard.metadata.tensors() {
-                match dtype(info) {
-                    Some(_) => {
-                        checkpoint.tensors.insert(name, index);
-                    }
-                    None => checkpoint.unusable.push((name, info.dtype.to_string().to_lowercase())),
-                }
-            }
-            checkpoint.shards.push(shard);
+            tensors.add(Shard::open(&path)?);
         }
-        Ok(checkpoint)
+        Ok(tensors)
+    }
+
+    /// The tensors of one file.
+    pub(crate) fn of_file(path: &Path) -> Result<Self, Error> {
+        let mut tensors = Self { shards: Vec::new(), tensors: BTreeMap::new(), unusable: Vec::new() };
+        tensors.add(Shard::open(path)?);
+        Ok(tensors)
+    }
+
+    /// The names of the tensors that can be computed with.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    fn add(&mut self, shard: Shard) {
+        for (name, info) in shard.metadata.tensors() {
+            match dtype(info) {
+                Some(_) => {
+                    self.tensors.insert(name, self.shards.len());
+                }
+                None => self.unusable.push((name, info.dtype.to_string().to_lowercase())),
+            }
+        }
+        self.shards.push(shard);
     }
 
     pub(crate) fn catalog(&self, base_prefix: &str) -> Catalog {

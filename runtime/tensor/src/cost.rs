@@ -117,7 +117,9 @@ fn kinds(graph: &Graph) -> u64 {
     let mut kinds = HashSet::new();
     for node in &graph.nodes {
         match &node.op {
-            Op::Input(input @ Input::Positions { .. }) => kinds.insert(format!("{input:?}")),
+            Op::Input(input @ (Input::Positions { .. } | Input::SourcePositions { .. })) => {
+                kinds.insert(format!("{input:?}"))
+            }
             Op::Rotary(rotary) => kinds.insert(format!("{rotary:?}")),
             Op::Attention(AttentionOptions { relative: Some(relative), causal, heads, .. }) => {
                 let bias = matches!(relative, Relative::Bias { .. }).then_some(&node.inputs[3..]);

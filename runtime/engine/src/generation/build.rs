@@ -9,10 +9,13 @@ use runtime_graph::Head;
 use runtime_hub::ModelSource;
 use runtime_models::{ModelFolder, read_text};
 use runtime_pipeline::{self as pipeline, Labels, Pipeline, RungKind, StepKind};
+use runtime_tasks::InputType;
 
 use super::{Does, Generation, RungNote, Step, beside};
+use crate::label_chooser::LabelChooser;
 use crate::ladder::{Asks, Ladder, Rung};
-use crate::{Error, LoadOptions, LoadedModel, Registry, Task, ZeroShot, ZeroShotOptions};
+use crate::writer::Writer;
+use crate::{Error, LanguageModel, LoadOptions, LoadedModel, Registry, Task, ZeroShot, ZeroShotOptions};
 
 impl Generation {
     /// Builds a pipeline: reads label files and loads what is not loaded yet. `base` is the folder that relative paths
@@ -37,9 +40,6 @@ impl Generation {
     }
 }
 
-/// Said of every rung of kind `llm`, so that nobody downloads a model in vain.
-const NO_GENERATION: &str = "this version does not generate text: an `llm` rung gives its `otherwise` in any case";
-
 struct Builder<'a> {
     base: &'a Path,
     registry: &'a Registry,
@@ -58,6 +58,7 @@ impl<'a> Builder<'a> {
     fn step(&mut self, step: &pipeline::Step) -> Option<Step> {
         let labels = step.kind.labels().and_then(|labels| self.labels(labels));
         let does = match &step.kind {
+            StepKind::Generate(step) => Does::Generate(self.writer(step)?),
             StepKind::Task(step) => Does::Task(step.task, self.task(step)?),
             StepKind::ZeroShot(step) => Does::ZeroShot(self.classifier(&step.classifier, labels?.as_slice())?),
             StepKind::Ladder(ladder) => {
@@ -66,7 +67,9 @@ impl<'a> Builder<'a> {
                 Does::Ladder(Ladder { rungs: rungs.into_iter().collect::<Option<_>>()? })
             }
         };
-        let inputs = step.kind.inputs().into_iter().map(|input| (input.key, input.holds, input.from.clone()));
+        // Templates read the whole record.
+        let read = step.kind.inputs().into_iter().filter(|input| input.holds != InputType::Any);
+        let inputs = read.map(|input| (input.key, input.holds, input.from.clone()));
         Some(Step { name: step.name.to_string(), inputs: inputs.collect(), does })
     }
 
@@ -77,7 +80,7 @@ impl<'a> Builder<'a> {
         }
         let model = self.declared(&step.model)?;
         let built = self.found(model).and_then(|(folder, plugin)| {
-            let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype };
+            let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype, ..LoadOptions::default() };
             Task::load(self.registry, &folder, how, &step.options, step.truncate)
         });
         // A parameter that does not fit the model is told where it is written.
@@ -104,12 +107,21 @@ impl<'a> Builder<'a> {
     fn rung(&mut self, step: &pipeline::Name, rung: &pipeline::Rung, labels: Option<&[String]>) -> Option<Rung> {
         let asks = match &rung.kind {
             RungKind::ZeroShot(classifier) => Asks::ZeroShot(self.classifier(classifier, labels?)?),
-            RungKind::Llm { model, otherwise } => {
-                let problem = self.why_no_llm(model)?;
-                let (step, rung) = (step.to_string(), rung.name.to_string());
-                self.notes.push(RungNote { step, rung, otherwise: otherwise.clone(), problem });
-                Asks::Nobody { otherwise: otherwise.clone() }
-            }
+            RungKind::Llm { model, system, prompt, otherwise } => match self.at_hand(model)? {
+                Ok(folder) => {
+                    let declared = self.declared(model)?;
+                    let chooser = self.language_model(declared, &folder).and_then(|model| {
+                        let labels = labels.unwrap_or_default().to_vec();
+                        LabelChooser::new(model, labels, system.clone(), prompt.clone())
+                    });
+                    Asks::Llm(Box::new(self.placed(chooser, declared)?))
+                }
+                Err(problem) => {
+                    let (step, rung) = (step.to_string(), rung.name.to_string());
+                    self.notes.push(RungNote { step, rung, otherwise: otherwise.clone(), problem });
+                    Asks::Nobody { otherwise: otherwise.clone() }
+                }
+            },
         };
         Some(Rung { name: rung.name.to_string(), asks, accept: rung.accept })
     }
@@ -144,7 +156,7 @@ impl<'a> Builder<'a> {
         }
         let model = self.declared(name)?;
         let loaded = self.found(model).and_then(|(folder, plugin)| {
-            let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype };
+            let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype, ..LoadOptions::default() };
             self.registry.load(&folder, how, Head::SequenceClassification)
         });
         let loaded = self.placed(loaded, model);
@@ -167,26 +179,43 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Why the language model of a rung does not answer. It is never downloaded in passing: it may be large.
-    fn why_no_llm(&mut self, name: &pipeline::Spanned<pipeline::Name>) -> Option<Problem> {
+    /// The folder of a rung's language model, or why it cannot be had. It is never downloaded in passing: it may be large.
+    fn at_hand(&mut self, name: &pipeline::Spanned<pipeline::Name>) -> Option<Result<ModelFolder, Problem>> {
         let model = self.declared(name)?;
-        let found = ModelSource::parse(&model.source).map_err(Error::from).and_then(|source| {
-            match source.resolved_from(self.base) {
-                ModelSource::Hub(repo) => Ok(self.registry.hub()?.cached(&repo)?),
-                folder @ ModelSource::Folder(_) => Ok(self.registry.folder(&folder)?.path().to_owned()),
-            }
-        });
-        match found {
-            Err(Error::Source(error)) => {
+        let source = ModelSource::parse(&model.source).map(|source| source.resolved_from(self.base));
+        let source = match source {
+            Ok(source) => source,
+            Err(error) => {
                 self.problems.push(place(&error, &model.source));
-                None
+                return None;
             }
-            Err(error) => Some(Problem::of(&error).hint(NO_GENERATION)),
-            Ok(folder) => {
-                let message = format!("the model in `{}` is not asked", folder.display());
-                Some(Problem::new(Exit::Unavailable, message).hint(NO_GENERATION))
+        };
+        let found = match &source {
+            ModelSource::Hub(repo) => self.registry.hub().and_then(|hub| Ok(ModelFolder::new(hub.cached(repo)?))),
+            folder @ ModelSource::Folder(_) => self.registry.folder(folder),
+        };
+        Some(found.map_err(|error| {
+            let problem = Problem::of(&error);
+            match &source {
+                ModelSource::Hub(repo) => problem.hint(format!("`runtime model fetch {repo}` downloads it")),
+                ModelSource::Folder(_) => problem,
             }
-        }
+        }))
+    }
+
+    fn language_model(&self, model: &pipeline::Model, folder: &ModelFolder) -> Result<LanguageModel, Error> {
+        let plugin = model.plugin.as_ref().map(|plugin| beside(self.base, plugin));
+        let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype, ..LoadOptions::default() };
+        LanguageModel::load(self.registry, folder, how)
+    }
+
+    fn writer(&mut self, step: &pipeline::GenerateStep) -> Option<Writer> {
+        let model = self.declared(&step.model)?;
+        let written = self.found(model).and_then(|(folder, _)| {
+            let language_model = self.language_model(model, &folder)?;
+            Writer::new(language_model, step.chat, step.system.clone(), step.prompt.clone(), &step.options)
+        });
+        self.placed(written, model)
     }
 
     fn declared(&self, name: &pipeline::Spanned<pipeline::Name>) -> Option<&'a pipeline::Model> {

@@ -6,6 +6,7 @@
 
 mod context;
 mod fields;
+mod generate;
 mod output;
 mod rungs;
 mod steps;

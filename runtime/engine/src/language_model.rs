@@ -1,0 +1,186 @@
+//! A model that generates, with what its folder says of how: parameters, chat template, tokens of texts.
+
+use std::sync::Arc;
+
+use runtime_chat::{Chat, ChatTemplate};
+use runtime_generation::GenerationConfig;
+use runtime_graph::Head;
+use runtime_models::{EncodeOptions, ModelFolder, Text};
+use serde_json::{Map, Value};
+
+use crate::generate::{Decode, GenerateRequest, GenerationStream, Scored};
+use crate::{Error, LoadOptions, LoadedModel, Registry, chat_template};
+
+/// A model that generates.
+#[derive(Clone)]
+pub struct LanguageModel {
+    loaded: Arc<LoadedModel>,
+    config: GenerationConfig,
+    template: Option<Arc<ChatTemplate>>,
+    folder: ModelFolder,
+}
+
+impl LanguageModel {
+    /// Loads the model of a folder.
+    ///
+    /// # Errors
+    /// Where a file is missing or damaged, or the model does not generate.
+    pub fn load<'a>(registry: &Registry, folder: &ModelFolder, how: impl Into<LoadOptions<'a>>) -> Result<Self, Error> {
+        let head = match folder.config()?.head {
+            Some(Head::Seq2SeqLm) => Head::Seq2SeqLm,
+            _ => Head::CausalLm,
+        };
+        Self::with_head(registry, folder, how, head)
+    }
+
+    /// Loads it with one of the heads that generate.
+    pub(crate) fn with_head<'a>(
+        registry: &Registry,
+        folder: &ModelFolder,
+        how: impl Into<LoadOptions<'a>>,
+        head: Head,
+    ) -> Result<Self, Error> {
+        Self::of(registry.load(folder, how, head)?, folder)
+    }
+
+    /// A model that is loaded already, with what its folder says.
+    pub(crate) fn of(loaded: Arc<LoadedModel>, folder: &ModelFolder) -> Result<Self, Error> {
+        Ok(Self {
+            config: GenerationConfig::from_file(&defaults(folder)?)?,
+            template: chat_template(folder)?.map(Arc::new),
+            // Its name alone, without what was read of it.
+            folder: ModelFolder::new(folder.path()),
+            loaded,
+        })
+    }
+
+    /// What `generation_config.json` says.
+    pub fn config(&self) -> &GenerationConfig {
+        &self.config
+    }
+
+    /// The loaded model.
+    pub fn loaded(&self) -> &Arc<LoadedModel> {
+        &self.loaded
+    }
+
+    /// The tokens of a text, with the special tokens that the tokenizer adds.
+    ///
+    /// # Errors
+    /// Where it cannot be tokenized.
+    pub fn tokens(&self, text: &str) -> Result<Vec<u32>, Error> {
+        self.encode(text, true)
+    }
+
+    /// The text that a conversation is for the model.
+    ///
+    /// # Errors
+    /// Where the model has no chat template, or it fails.
+    pub fn render(&self, chat: &Chat<'_>) -> Result<String, Error> {
+        Ok(self.template()?.render(chat)?)
+    }
+
+    /// # Errors
+    /// Where there is none.
+    pub(crate) fn template(&self) -> Result<&ChatTemplate, Error> {
+        let missing = || runtime_chat::Error::NoTemplate { folder: self.folder.path().to_owned() };
+        Ok(self.template.as_deref().ok_or_else(missing)?)
+    }
+
+    /// How likely each of several continuations of a prompt is, token by token.
+    ///
+    /// # Errors
+    /// Where they are too long, or the model fails.
+    pub(crate) async fn score(&self, prompt: Vec<u32>, continuations: Vec<Vec<u32>>) -> Result<Scored, Error> {
+        self.loaded.generator()?.score(prompt, continuations, self.loaded.model.context).await
+    }
+
+    /// The tokens of a conversation.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub fn chat_tokens(&self, chat: &Chat<'_>) -> Result<Vec<u32>, Error> {
+        self.encode(&self.render(chat)?, false)
+    }
+
+    /// Whether it has a chat template.
+    pub fn is_chat(&self) -> bool {
+        self.template.is_some()
+    }
+
+    /// The tokens of a text, with or without special ones around it.
+    ///
+    /// # Errors
+    /// Where it cannot be tokenized.
+    pub fn encode(&self, text: &str, special_tokens: bool) -> Result<Vec<u32>, Error> {
+        let options = EncodeOptions { special_tokens, ..EncodeOptions::default() };
+        Ok(self.loaded.model.tokenizer.encode_first(Text::Whole(text), None, &options)?.token_ids)
+    }
+
+    /// The text of tokens.
+    ///
+    /// # Errors
+    /// Where the tokenizer fails.
+    pub fn decode(&self, tokens: &[u32], skip_special_tokens: bool) -> Result<String, Error> {
+        Ok(self.loaded.model.tokenizer.decode(tokens, skip_special_tokens, Some(false))?)
+    }
+
+    /// The text of tokens without special ones; spaces are cleaned up as asked, or as the tokenizer's files say.
+    pub(crate) fn decode_as(&self, tokens: &[u32], clean_up: Option<bool>) -> Result<String, Error> {
+        Ok(self.loaded.model.tokenizer.decode(tokens, true, clean_up)?)
+    }
+
+    /// Whether it reads a source with an encoder of its own, instead of going on from a prompt.
+    pub fn is_encoder_decoder(&self) -> bool {
+        self.loaded.model.head == Head::Seq2SeqLm
+    }
+
+    /// Goes on from a prompt, or answers a source, up to the length that the model was trained for. With `keep`, keys
+    /// and values are kept for a prompt that begins with the same tokens.
+    ///
+    /// # Errors
+    /// Where the tokens are too many, or the parameters do not fit.
+    pub fn generate(&self, tokens: Vec<u32>, config: GenerationConfig, keep: bool) -> Result<GenerationStream, Error> {
+        let request = self.request(tokens, config)?;
+        let limit = self.loaded.model.context;
+        self.loaded.generator()?.generate(GenerateRequest { limit, keep, ..request })
+    }
+
+    /// As transformers does it: beyond that length too, and in a batch with `padding` in front of a prompt.
+    pub(crate) fn generate_as_recorded(
+        &self,
+        tokens: Vec<u32>,
+        padding: usize,
+        config: GenerationConfig,
+    ) -> Result<GenerationStream, Error> {
+        let request = self.request(tokens, config)?;
+        let padding = if request.source.is_some() { 0 } else { padding };
+        self.loaded.generator()?.generate(GenerateRequest { padding, ..request })
+    }
+
+    fn request(&self, tokens: Vec<u32>, config: GenerationConfig) -> Result<GenerateRequest, Error> {
+        let (source, prompt) = match self.is_encoder_decoder() {
+            true => (Some(tokens), vec![config.start_token().ok_or(Error::NoStartToken)?]),
+            false => (None, tokens),
+        };
+        let decode = self.decoder();
+        Ok(GenerateRequest { source, prompt, config, padding: 0, limit: None, keep: false, decode })
+    }
+
+    fn decoder(&self) -> Decode {
+        let loaded = Arc::clone(&self.loaded);
+        Arc::new(move |tokens| Ok(loaded.model.tokenizer.decode(tokens, false, Some(false))?))
+    }
+}
+
+/// The fields of `generation_config.json`; of a model without it, those of `config.json`, which older models have there.
+fn defaults(folder: &ModelFolder) -> Result<Map<String, Value>, Error> {
+    let fields = match folder.json("generation_config.json")? {
+        None => folder.json("config.json")?,
+        found => found,
+    };
+    match fields {
+        Some(Value::Object(fields)) => Ok(fields),
+        _ => Ok(Map::new()),
+    }
+}
