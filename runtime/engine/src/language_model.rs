@@ -6,10 +6,14 @@ use runtime_chat::{Chat, ChatTemplate};
 use runtime_generation::GenerationConfig;
 use runtime_graph::Head;
 use runtime_models::{EncodeOptions, ModelFolder, Text};
+use runtime_tasks::TaskKind;
 use serde_json::{Map, Value};
 
+use crate::chat_template::chat_template;
 use crate::generate::{Decode, GenerateRequest, GenerationStream, Scored};
-use crate::{Error, LoadOptions, LoadedModel, Registry, chat_template};
+use crate::task::head;
+use crate::task::text_generation::with_length;
+use crate::{Error, LoadOptions, LoadedModel, Registry};
 
 /// A model that generates.
 #[derive(Clone)]
@@ -24,13 +28,12 @@ impl LanguageModel {
     /// Loads the model of a folder.
     ///
     /// # Errors
-    /// Where a file is missing or damaged, or the model does not generate.
+    /// Where a file is missing or damaged, or the model does not generate, saying what it does instead.
     pub fn load<'a>(registry: &Registry, folder: &ModelFolder, how: impl Into<LoadOptions<'a>>) -> Result<Self, Error> {
-        let head = match folder.config()?.head {
-            Some(Head::Seq2SeqLm) => Head::Seq2SeqLm,
-            _ => Head::CausalLm,
-        };
-        Self::with_head(registry, folder, how, head)
+        match folder.config()?.head {
+            Some(Head::Seq2SeqLm) => Self::with_head(registry, folder, how, Head::Seq2SeqLm),
+            _ => Self::of(head::load(registry, folder, how.into(), TaskKind::TextGeneration)?, folder),
+        }
     }
 
     /// Loads it with one of the heads that generate.
@@ -46,17 +49,44 @@ impl LanguageModel {
     /// A model that is loaded already, with what its folder says.
     pub(crate) fn of(loaded: Arc<LoadedModel>, folder: &ModelFolder) -> Result<Self, Error> {
         Ok(Self {
-            config: GenerationConfig::from_file(&defaults(folder)?)?,
+            config: Self::defaults(folder)?,
             template: chat_template(folder)?.map(Arc::new),
-            // Its name alone, without what was read of it.
+            // Its place alone, without what was read of it.
             folder: ModelFolder::new(folder.path()),
             loaded,
         })
     }
 
+    /// What the files of a folder say of how to generate; no weights are loaded.
+    ///
+    /// # Errors
+    /// Where a file is damaged, or says what is not done here.
+    pub fn defaults(folder: &ModelFolder) -> Result<GenerationConfig, Error> {
+        defaults(folder)
+    }
+
     /// What `generation_config.json` says.
     pub fn config(&self) -> &GenerationConfig {
         &self.config
+    }
+
+    /// What a call that gives `params` asks for: these over what the model's files say, and 256 new tokens where nothing
+    /// says how many.
+    ///
+    /// # Errors
+    /// Where one is unknown, out of range, or contradicts another.
+    pub fn configured(&self, params: &Map<String, Value>) -> Result<GenerationConfig, Error> {
+        Ok(with_length(self.config.with_params(params)?))
+    }
+
+    /// The model's folder.
+    pub fn folder(&self) -> &ModelFolder {
+        &self.folder
+    }
+
+    /// Tokens that a prompt and what follows may have together, where there is a limit.
+    pub fn context(&self) -> Option<usize> {
+        self.loaded.model.context
     }
 
     /// The loaded model.
@@ -174,13 +204,14 @@ impl LanguageModel {
 }
 
 /// The fields of `generation_config.json`; of a model without it, those of `config.json`, which older models have there.
-fn defaults(folder: &ModelFolder) -> Result<Map<String, Value>, Error> {
-    let fields = match folder.json("generation_config.json")? {
-        None => folder.json("config.json")?,
-        found => found,
+fn defaults(folder: &ModelFolder) -> Result<GenerationConfig, Error> {
+    let fields = |file| match folder.json(file) {
+        Ok(Some(Value::Object(fields))) => Ok(Some(fields)),
+        Ok(_) => Ok(None),
+        Err(error) => Err(error),
     };
-    match fields {
-        Some(Value::Object(fields)) => Ok(fields),
-        _ => Ok(Map::new()),
+    match fields("generation_config.json")? {
+        Some(fields) => Ok(GenerationConfig::from_file(&fields)?),
+        None => Ok(GenerationConfig::from_model_config(&fields("config.json")?.unwrap_or_default())?),
     }
 }

@@ -83,6 +83,11 @@ pub struct LoadedModel {
 }
 
 impl LoadedModel {
+    /// The model itself.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// The queue of what it is to generate.
     ///
     /// # Errors

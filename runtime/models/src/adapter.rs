@@ -149,7 +149,8 @@ impl<'a> Adapted<'a> {
     /// # Errors
     /// Where it is for a module that the model does not have.
     pub fn new(base: &'a Checkpoint, adapter: &'a Adapter) -> Result<Self, Error> {
-        let known: BTreeMap<&str, ()> = base.names().filter_map(|name| Some((name.rsplit_once('.')?.0, ()))).collect();
+        let known: BTreeMap<&str, ()> =
+            base.names().into_iter().filter_map(|name| Some((name.rsplit_once('.')?.0, ()))).collect();
         let mut modules = BTreeMap::new();
         for module in adapter.modules.keys() {
             // A checkpoint of the bare model has names without its prefix, one of a larger model has more.
@@ -171,7 +172,7 @@ impl<'a> Adapted<'a> {
         let Some(parts) = self.modules.get(module).map(|named| &self.adapter.modules[*named]) else { return false };
         let added = match last {
             "weight" => parts.a.is_some() && parts.b.is_some(),
-            "bias" => parts.b_bias.is_some(),
+            "bias" => parts.b_bias.is_some() && parts.a.is_some() && parts.b.is_some(),
             _ => false,
         };
         added || parts.whole.contains_key(last)

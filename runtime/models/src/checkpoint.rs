@@ -28,16 +28,16 @@ impl Checkpoint {
         }))
     }
 
-    /// The tensors of one file in safetensors.
+    /// The tensors of one file of safetensors.
     pub(crate) fn of_file(path: &Path) -> Result<Self, Error> {
-        Safetensors::of_file(path).map(|tensors| Self(Kind::Safetensors(tensors)))
+        Ok(Self(Kind::Safetensors(Safetensors::of_file(path)?)))
     }
 
     /// The names of the tensors that can be computed with.
-    pub fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+    pub fn names(&self) -> Vec<&str> {
         match &self.0 {
-            Kind::Safetensors(tensors) => Box::new(tensors.names()),
-            Kind::Gguf(gguf) => Box::new(gguf.names()),
+            Kind::Safetensors(tensors) => tensors.names().collect(),
+            Kind::Gguf(gguf) => gguf.names().collect(),
         }
     }
 

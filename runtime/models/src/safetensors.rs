@@ -72,22 +72,21 @@ impl Safetensors {
     }
 
     pub(crate) fn open(folder: &ModelFolder) -> Result<Self, Error> {
-        let mut tensors = Self { shards: Vec::new(), tensors: BTreeMap::new(), unusable: Vec::new() };
+        let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new(), unusable: Vec::new() };
         let files = Self::files(folder)?;
         for path in files.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "safetensors")) {
-            tensors.add(Shard::open(&path)?);
+            checkpoint.add(Shard::open(&path)?);
         }
-        Ok(tensors)
+        Ok(checkpoint)
     }
 
     /// The tensors of one file.
     pub(crate) fn of_file(path: &Path) -> Result<Self, Error> {
-        let mut tensors = Self { shards: Vec::new(), tensors: BTreeMap::new(), unusable: Vec::new() };
-        tensors.add(Shard::open(path)?);
-        Ok(tensors)
+        let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new(), unusable: Vec::new() };
+        checkpoint.add(Shard::open(path)?);
+        Ok(checkpoint)
     }
 
-    /// The names of the tensors that can be computed with.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }

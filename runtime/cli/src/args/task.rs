@@ -109,7 +109,7 @@ fn parse_task(name: &str) -> Result<TaskKind, String> {
     })
 }
 
-fn parse_dtype(name: &str) -> Result<Dtype, String> {
+pub(super) fn parse_dtype(name: &str) -> Result<Dtype, String> {
     Dtype::named(name).ok_or_else(|| format!("it can be {}", Dtype::ALL.map(Dtype::name).join(", ")))
 }
 

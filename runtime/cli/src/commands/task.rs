@@ -1,7 +1,7 @@
 //! `runtime task`: one task with one model, on one text or on every record of an input.
 
 mod given;
-mod tally;
+pub(crate) mod tally;
 
 use std::io::{IsTerminal, stdout};
 use std::sync::Arc;

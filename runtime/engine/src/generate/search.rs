@@ -72,7 +72,9 @@ impl Search {
     /// Where the parameters name tokens that there are not.
     pub(super) fn new(request: GenerateRequest, lengths: Lengths, vocabulary: usize) -> Result<Self, Error> {
         let GenerateRequest { source, prompt: tokens, config, padding, decode, .. } = request;
-        let prompt = Prompt { length: tokens.len(), padding, encoder_input: source.as_deref(), lengths };
+        // To the processors of an encoder's input, a decoder's is its prompt.
+        let encoder_input = Some(source.as_deref().unwrap_or(&tokens));
+        let prompt = Prompt { length: tokens.len(), padding, encoder_input, lengths };
         let processors = Processors::new(&config, prompt, vocabulary)?;
         let sampler = config.do_sample.then(|| Sampler::new(config.seed, 0));
         let max_new_tokens = lengths.max_length - padding - tokens.len();
@@ -173,9 +175,7 @@ impl Search {
         for (beam, row) in rows.iter_mut().enumerate() {
             log_softmax(row);
             self.processors.apply(beams.sequence(beam), row);
-            if self.config.do_sample {
-                self.warpers.apply(row)?;
-            }
+            self.warpers.apply(row)?;
         }
         let mut failed = None;
         let ends = |tokens: &[u32]| match self.stopping.check(tokens, |tokens| (self.decode)(tokens)) {

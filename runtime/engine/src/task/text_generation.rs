@@ -34,7 +34,7 @@ impl TextGeneration {
     /// # Errors
     /// Where the parameters do not go with those of the model.
     pub(crate) fn new(model: LanguageModel, options: &Options) -> Result<Self, Error> {
-        let config = with_length(model.config().with_params(&options.generate)?);
+        let config = model.configured(&options.generate)?;
         Ok(Self { model, config, options: options.clone(), beyond: false })
     }
 

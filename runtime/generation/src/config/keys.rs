@@ -31,6 +31,9 @@ const WITHOUT_EFFECT: &[&str] = &[
     "is_assistant",
 ];
 
+/// What transformers does not have.
+pub(super) const OURS: &[&str] = &["seed", "logit_bias", "presence_penalty", "frequency_penalty", "logprobs"];
+
 /// What would change the tokens and is not done here, with the values at which it is off besides `null`.
 const UNSUPPORTED: &[(&str, &[f64])] = &[
     ("guidance_scale", &[1.0]),
