@@ -51,7 +51,8 @@ impl LanguageModel {
         Ok(Self {
             config: Self::defaults(folder)?,
             template: chat_template(folder)?.map(Arc::new),
-            folder: folder.clone(),
+            // Its place alone, without what was read of it.
+            folder: ModelFolder::new(folder.path()),
             loaded,
         })
     }

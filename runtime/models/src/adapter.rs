@@ -166,6 +166,18 @@ impl<'a> Adapted<'a> {
         Ok(Self { base, adapter, modules })
     }
 
+    /// Whether the adapter changes a tensor.
+    fn changes(&self, name: &str) -> bool {
+        let Some((module, last)) = name.rsplit_once('.') else { return false };
+        let Some(parts) = self.modules.get(module).map(|named| &self.adapter.modules[*named]) else { return false };
+        let added = match last {
+            "weight" => parts.a.is_some() && parts.b.is_some(),
+            "bias" => parts.b_bias.is_some() && parts.a.is_some() && parts.b.is_some(),
+            _ => false,
+        };
+        added || parts.whole.contains_key(last)
+    }
+
     /// What becomes of a tensor, where the adapter changes it.
     fn changed(&self, name: &str, stored: &StoredTensor<'_>) -> Result<Option<Vec<f32>>, Failure> {
         let Some((module, last)) = name.rsplit_once('.') else { return Ok(None) };
@@ -222,8 +234,7 @@ impl Weights for Adapted<'_> {
     }
 
     fn stored_type(&self, name: &str) -> Result<StoredType, Failure> {
-        let changed = name.rsplit_once('.').is_some_and(|(module, _)| self.modules.contains_key(module));
-        if changed { Ok(DType::F32.into()) } else { self.base.stored_type(name) }
+        if self.changes(name) { Ok(DType::F32.into()) } else { self.base.stored_type(name) }
     }
 }
 

@@ -98,6 +98,11 @@ impl Gguf {
         }
     }
 
+    /// The Hugging Face names of the tensors that can be computed with.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.names()
+    }
+
     pub(crate) fn catalog(&self, base_prefix: &str) -> Catalog {
         self.tensors.catalog(base_prefix)
     }

@@ -74,6 +74,10 @@ impl Tensors {
         Ok(tensors)
     }
 
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().map(String::as_str)
+    }
+
     /// What an architecture gets to see. Of numbers in blocks it sees a type that holds them, as it is the same to it.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)
