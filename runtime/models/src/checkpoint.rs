@@ -1,6 +1,5 @@
 //! The weights of a model, as safetensors or as a GGUF file.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use runtime_graph::Catalog;
@@ -28,16 +27,19 @@ impl Checkpoint {
         }))
     }
 
-    /// The tensors of one file of safetensors.
-    pub(crate) fn of_file(path: &Path) -> Result<Self, Error> {
-        Ok(Self(Kind::Safetensors(Safetensors::of_file(path)?)))
-    }
-
     /// The names of the tensors that can be computed with.
     pub fn names(&self) -> Vec<&str> {
         match &self.0 {
             Kind::Safetensors(tensors) => tensors.names().collect(),
             Kind::Gguf(gguf) => gguf.names().collect(),
+        }
+    }
+
+    /// Its files of safetensors, where it is in that form.
+    pub(crate) fn safetensors(&self) -> Option<&Safetensors> {
+        match &self.0 {
+            Kind::Safetensors(tensors) => Some(tensors),
+            Kind::Gguf(_) => None,
         }
     }
 

@@ -118,6 +118,44 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A tensor cannot be merged.
+    #[error("cannot merge `{name}`")]
+    Merge {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A number is beyond half precision.
+    #[error("`{name}` has the number {number}, which half precision cannot hold")]
+    TooLargeForHalf {
+        /// The tensor.
+        name: String,
+        /// The number.
+        number: f32,
+    },
+    /// A GGUF file is to be merged into.
+    #[error("`{}` is in GGUF, and an adapter is merged into safetensors", .path.display())]
+    MergeGguf {
+        /// The model.
+        path: PathBuf,
+    },
+    /// A folder that is to be written is there already.
+    #[error("`{}` is there already", .path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file or folder cannot be written.
+    #[error("cannot write `{}`", .path.display())]
+    Write {
+        /// It.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// `config.json` is not what a configuration is.
     #[error("`{}` cannot be used", .path.display())]
     Config {
@@ -315,7 +353,8 @@ impl Explain for Error {
             // Not UTF-8, or no file at all.
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => Exit::Config,
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidInput => Exit::Config,
-            Self::Read { .. } => Exit::Io,
+            Self::Read { .. } | Self::Write { .. } => Exit::Io,
+            Self::Exists { .. } | Self::MergeGguf { .. } => Exit::Usage,
             Self::Tokenize { .. } | Self::Detokenize { .. } | Self::Argument { .. } | Self::PaddedLength { .. } => {
                 Exit::Data
             }
@@ -341,6 +380,12 @@ impl Explain for Error {
                  pipeline",
                 crate::PLUGIN_FILE
             )),
+            Self::Exists { .. } => Some("name a new folder: nothing is overwritten".to_owned()),
+            Self::MergeGguf { .. } => Some(
+                "`--adapter` puts it on a GGUF at run time; to merge, take the model that the file was made of"
+                    .to_owned(),
+            ),
+            Self::TooLargeForHalf { .. } => Some("bf16 can: `--dtype bf16`".to_owned()),
             Self::Vocabulary { .. } => Some("config.json and tokenizer.json are of different models".to_owned()),
             Self::Gguf { source, .. } => source.hint(),
             Self::SeveralGgufs { .. } => Some("name one of them instead of the folder".to_owned()),

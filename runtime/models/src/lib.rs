@@ -10,6 +10,7 @@ mod data_file;
 mod error;
 mod folder;
 mod gguf;
+mod merge;
 mod model;
 mod safetensors;
 mod tokenizer;
@@ -20,6 +21,7 @@ pub use config::{Labels, ModelConfig};
 pub use error::Error;
 pub use folder::{ModelFolder, PLUGIN_FILE, read_text};
 pub use gguf::GgufError;
+pub use merge::{Merged, merge};
 pub use model::{Describe, Model};
 pub use tokenizer::{
     Arguments, EncodeOptions, Encoding, PadOptions, Padding, Pieces, Sequence, Side, Special, Text, TokenBytes,

@@ -6,7 +6,7 @@ use runtime_architectures::BUILT_IN;
 use runtime_graph::{Architecture, Builder, Catalog, Dim, Graph, Head, Input, Node, Op};
 use runtime_tensor::{Device, Plan, Precision, Weights, compile};
 
-use crate::{Adapted, Adapter, Checkpoint, Error, Labels, ModelConfig, ModelFolder, Tokenizer};
+use crate::{Adapted, Adapter, Error, Labels, ModelConfig, ModelFolder, Tokenizer};
 
 /// Who describes a model's graph: a built-in architecture, or a plugin.
 pub trait Describe: Sync {
@@ -95,20 +95,20 @@ impl Model {
         describe: &dyn Describe,
         head: Head,
     ) -> Result<Graph, Error> {
-        Self::describe(folder, config, &folder.checkpoint()?, describe, head)
+        Self::describe(folder, config, folder.checkpoint()?.catalog(describe.base_prefix()), describe, head)
     }
 
     fn describe(
         folder: &ModelFolder,
         config: &ModelConfig,
-        checkpoint: &Checkpoint,
+        catalog: Catalog,
         describe: &dyn Describe,
         head: Head,
     ) -> Result<Graph, Error> {
         if !describe.heads().contains(&head) {
             return Err(Error::NoHead { architecture: describe.name().to_owned(), head: head.name() });
         }
-        describe.graph(folder, config, head, checkpoint.catalog(describe.base_prefix()))
+        describe.graph(folder, config, head, catalog)
     }
 
     /// Loads the folder's model with a head and an adapter, for a device, its weights in a precision. `config` is the
@@ -126,12 +126,13 @@ impl Model {
         precision: Precision,
     ) -> Result<Self, Error> {
         let checkpoint = folder.checkpoint()?;
-        let graph = Self::describe(folder, config, &checkpoint, describe, head)?;
         let adapted = adapter.map(|adapter| Adapted::new(&checkpoint, adapter)).transpose()?;
-        let weights: &(dyn Weights + Sync) = match &adapted {
-            Some(adapted) => adapted,
-            None => &checkpoint,
+        let prefix = describe.base_prefix();
+        let (weights, catalog): (&(dyn Weights + Sync), Catalog) = match &adapted {
+            Some(adapted) => (adapted, adapted.catalog(prefix)),
+            None => (&checkpoint, checkpoint.catalog(prefix)),
         };
+        let graph = Self::describe(folder, config, catalog, describe, head)?;
         // Parsing the tokenizer takes about as long as converting the weights.
         let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, weights, device, precision));
         let tokenizer = tokenizer?;

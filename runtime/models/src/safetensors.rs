@@ -11,8 +11,6 @@ use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use crate::data_file::DataFile;
 use crate::{Error, ModelFolder, folder};
 
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
 const PICKLES: [&str; 2] = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
 
 /// The tensors of a model.
@@ -40,18 +38,21 @@ const LARGEST_HEADER: u64 = 100_000_000;
 const LFS_POINTER: &[u8; 8] = b"version ";
 
 impl Safetensors {
+    pub(crate) const SINGLE: &str = "model.safetensors";
+    pub(crate) const INDEX: &str = "model.safetensors.index.json";
+
     /// Whether a folder has weights of this kind.
     pub(crate) fn are_in(folder: &Path) -> bool {
-        [SINGLE, INDEX].iter().any(|name| folder.join(name).is_file())
+        [Self::SINGLE, Self::INDEX].iter().any(|name| folder.join(name).is_file())
     }
 
     /// The weight files of a folder, which need not all be there.
     pub(crate) fn files(folder: &ModelFolder) -> Result<Vec<PathBuf>, Error> {
-        let single = folder.file(SINGLE);
+        let single = folder.file(Self::SINGLE);
         if single.is_file() {
             return Ok(vec![single]);
         }
-        let path = folder.file(INDEX);
+        let path = folder.file(Self::INDEX);
         if !path.is_file() {
             let pickle = PICKLES.iter().map(|name| folder.file(name)).find(|path| path.is_file());
             let folder = folder.path().to_owned();
@@ -117,6 +118,26 @@ impl Safetensors {
         Ok(dtype.ok_or_else(|| Error::NoTensor { name: name.to_owned() })?.into())
     }
 
+    /// The shape of a tensor, and the type of its numbers.
+    pub(crate) fn info(&self, name: &str) -> Option<(&[usize], DType)> {
+        let (_, info) = self.find(name)?;
+        Some((&info.shape, dtype(info)?))
+    }
+
+    /// The files, with the tensors of each in the order in which they are stored: their names and types, the latter as
+    /// the format calls them, and those that nothing can be computed with too.
+    pub(crate) fn files_with_tensors(&self) -> impl Iterator<Item = (&Path, Vec<(String, &TensorInfo)>)> {
+        self.shards.iter().map(|shard| {
+            let info = |name: String| shard.metadata.info(&name).map(|info| (name, info));
+            (shard.file.path.as_path(), shard.metadata.offset_keys().into_iter().filter_map(info).collect())
+        })
+    }
+
+    /// The bytes of a tensor as they are in a file, by the file's place.
+    pub(crate) fn bytes(&self, file: usize, info: &TensorInfo) -> Result<Vec<u8>, Error> {
+        self.shards[file].read(info)
+    }
+
     fn find(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {
         let shard = &self.shards[*self.tensors.get(name)?];
         Some((shard, shard.metadata.info(name)?))
@@ -177,7 +198,7 @@ fn shards(path: &Path) -> Result<BTreeSet<String>, Error> {
     Ok(index.weight_map.into_values().collect())
 }
 
-fn dtype(info: &TensorInfo) -> Option<DType> {
+pub(crate) fn dtype(info: &TensorInfo) -> Option<DType> {
     match info.dtype {
         Dtype::F32 => Some(DType::F32),
         Dtype::F16 => Some(DType::F16),

@@ -77,6 +77,8 @@ pub struct Model {
     pub source: Spanned<String>,
     /// A sandboxed architecture to use instead of a built-in one, relative to the pipeline's folder.
     pub plugin: Option<Spanned<PathBuf>>,
+    /// The folder of a LoRA adapter for it, relative to the pipeline's folder.
+    pub adapter: Option<Spanned<PathBuf>>,
     /// What its weights are computed in.
     pub dtype: Dtype,
 }

@@ -23,6 +23,7 @@ impl Pipeline {
             let at = format!("models.{}", model.name);
             list.set(format!("{at}.source"), json!(*model.source));
             list.set_some(format!("{at}.plugin"), model.plugin.as_deref().map(|path| path.display().to_string()));
+            list.set_some(format!("{at}.adapter"), model.adapter.as_deref().map(|path| path.display().to_string()));
             list.set(format!("{at}.dtype"), json!(model.dtype.name()));
         }
         list.set("steps", self.steps.iter().map(|step| step.name.as_str()).collect());

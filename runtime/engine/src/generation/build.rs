@@ -7,8 +7,9 @@ use std::sync::Arc;
 use runtime_diagnostics::{Exit, Explain, Problem, Problems, Source};
 use runtime_graph::Head;
 use runtime_hub::ModelSource;
-use runtime_models::{ModelFolder, read_text};
+use runtime_models::{Error as ModelError, ModelFolder, read_text};
 use runtime_pipeline::{self as pipeline, Labels, Pipeline, RungKind, StepKind};
+use runtime_tasks::Dtype;
 use runtime_tasks::InputType;
 
 use super::{Does, Generation, RungNote, Step, beside};
@@ -79,8 +80,8 @@ impl<'a> Builder<'a> {
             return None;
         }
         let model = self.declared(&step.model)?;
-        let built = self.found(model).and_then(|(folder, plugin)| {
-            let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype, ..LoadOptions::default() };
+        let built = self.found(model).and_then(|(folder, how)| {
+            let how = how.options();
             Task::load(self.registry, &folder, how, &step.options, step.truncate)
         });
         // A parameter that does not fit the model is told where it is written.
@@ -155,8 +156,8 @@ impl<'a> Builder<'a> {
             return known.clone();
         }
         let model = self.declared(name)?;
-        let loaded = self.found(model).and_then(|(folder, plugin)| {
-            let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype, ..LoadOptions::default() };
+        let loaded = self.found(model).and_then(|(folder, how)| {
+            let how = how.options();
             self.registry.load(&folder, how, Head::SequenceClassification)
         });
         let loaded = self.placed(loaded, model);
@@ -164,18 +165,23 @@ impl<'a> Builder<'a> {
         loaded
     }
 
-    /// The folder of a model, downloaded where need be, and its plugin.
-    fn found(&self, model: &pipeline::Model) -> Result<(ModelFolder, Option<PathBuf>), Error> {
-        let plugin = model.plugin.as_ref().map(|plugin| beside(self.base, plugin));
+    /// The folder of a model, downloaded where need be, and how it is loaded.
+    fn found(&self, model: &pipeline::Model) -> Result<(ModelFolder, How), Error> {
+        let how = How::of(model, self.base);
         let source = ModelSource::parse(&model.source)?.resolved_from(self.base);
-        Ok((self.registry.folder(&source)?, plugin))
+        Ok((self.registry.folder(&source)?, how))
     }
 
-    /// What was loaded; what a plugin does wrong is told where it is named, if it is.
+    /// What was loaded; what a plugin or an adapter does wrong is told where it is named, if it is.
     fn placed<T>(&mut self, loaded: Result<T, Error>, model: &pipeline::Model) -> Option<T> {
-        match (loaded, &model.plugin) {
-            (Err(error @ (Error::Plugin(_) | Error::OtherModel { .. })), Some(plugin)) => self.keep(Err(error), plugin),
-            (loaded, _) => self.keep(loaded, &model.source),
+        let named = match &loaded {
+            Err(Error::Plugin(_) | Error::OtherModel { .. }) => model.plugin.as_ref(),
+            Err(Error::Model(ModelError::Adapter { .. } | ModelError::NoAdapter { .. })) => model.adapter.as_ref(),
+            _ => None,
+        };
+        match named {
+            Some(named) => self.keep(loaded, named),
+            None => self.keep(loaded, &model.source),
         }
     }
 
@@ -204,9 +210,7 @@ impl<'a> Builder<'a> {
     }
 
     fn language_model(&self, model: &pipeline::Model, folder: &ModelFolder) -> Result<LanguageModel, Error> {
-        let plugin = model.plugin.as_ref().map(|plugin| beside(self.base, plugin));
-        let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype, ..LoadOptions::default() };
-        LanguageModel::load(self.registry, folder, how)
+        LanguageModel::load(self.registry, folder, How::of(model, self.base).options())
     }
 
     fn writer(&mut self, step: &pipeline::GenerateStep) -> Option<Writer> {
@@ -237,6 +241,24 @@ impl<'a> Builder<'a> {
     /// What went well; what did not is a problem at the place that asked for it.
     fn keep<T, P>(&mut self, result: Result<T, Error>, place_of: &pipeline::Spanned<P>) -> Option<T> {
         result.map_err(|error| self.problems.push(place(&error, place_of))).ok()
+    }
+}
+
+/// How a model is loaded, as the pipeline has it.
+struct How {
+    plugin: Option<PathBuf>,
+    adapter: Option<PathBuf>,
+    dtype: Dtype,
+}
+
+impl How {
+    fn of(model: &pipeline::Model, base: &Path) -> Self {
+        let beside = |path: &Option<pipeline::Spanned<PathBuf>>| path.as_ref().map(|path| beside(base, path));
+        Self { plugin: beside(&model.plugin), adapter: beside(&model.adapter), dtype: model.dtype }
+    }
+
+    fn options(&self) -> LoadOptions<'_> {
+        LoadOptions { plugin: self.plugin.as_deref(), dtype: self.dtype, adapter: self.adapter.as_deref() }
     }
 }
 
