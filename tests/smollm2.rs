@@ -59,7 +59,7 @@ fn the_likeliest_next_tokens_are_those_of_transformers() {
     let Some(folder) = model() else { return };
     let config = folder.config().expect("it has a configuration");
     let architecture = Model::built_in(&folder, &config).expect("it is built in");
-    let model = Model::load(&folder, &config, architecture, Head::CausalLm, Device::Cpu, Precision::F32);
+    let model = Model::load(&folder, &config, architecture, Head::CausalLm, None, Device::Cpu, Precision::F32);
     let model = model.expect("it loads");
     let (mut same, mut all) = (0, 0);
     for prompt in recorded()["prompts"].as_array().expect("a list") {

@@ -28,6 +28,9 @@ const LARGEST: usize = 64 << 20;
 /// Bytes that an item of a list counts as.
 const ITEM: usize = 16;
 
+/// Bytes that a list or a mapping counts as when all that is in it is gone through.
+const CONTAINER: usize = 256;
+
 /// Values within each other, at most.
 const DEEPEST: usize = 150;
 
@@ -96,6 +99,9 @@ fn measure(value: &Value, depth: usize) -> Result<(), Error> {
         return Err(held());
     }
     count(value)?;
+    if matches!(value.kind(), ValueKind::Seq | ValueKind::Map) {
+        spend(CONTAINER)?;
+    }
     match value.kind() {
         ValueKind::Seq => value.try_iter()?.try_for_each(|item| measure(&item, depth + 1)),
         ValueKind::Map => value.try_iter()?.try_for_each(|key| {

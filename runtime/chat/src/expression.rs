@@ -7,8 +7,10 @@ use crate::budget::{MADE, USED};
 use crate::methods::{self, ATTRIBUTE, ITEM, SLICE};
 use crate::tokens::{Kind, Token, literal};
 
-/// Expressions within each other, at most.
+/// Expressions within each other, at most: those that are read, and those that are written, where each link of a chain
+/// is within the next.
 const DEEPEST: usize = 100;
+const HIGHEST: usize = 500;
 
 /// Functions that make nothing of their arguments.
 const SMALL: [&str; 5] = ["raise_exception", "strftime_now", "loop", "cycler", "joiner"];
@@ -17,9 +19,14 @@ const SMALL: [&str; 5] = ["raise_exception", "strftime_now", "loop", "cycler", "
 const CHEAP: [&str; 12] =
     ["default", "d", "tojson", "safe", "attr", "first", "int", "float", "abs", "round", "string", "items"];
 
-/// What is written no further: minijinja is to say what is wrong with it.
-#[derive(Debug)]
-pub(crate) struct Unread;
+/// Why a part of a template is not written anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// It is not as Jinja has it: minijinja is to say what is wrong with it.
+    Syntax,
+    /// Expressions are nested more deeply than the stack allows.
+    Deep,
+}
 
 type Written = Result<Text, Unread>;
 
@@ -30,6 +37,8 @@ pub(crate) struct Text {
     binds: Binds,
     /// Whether it is a literal.
     constant: bool,
+    /// Expressions within each other.
+    height: usize,
 }
 
 /// What may follow it without parentheses.
@@ -41,18 +50,36 @@ enum Binds {
 }
 
 impl Text {
-    fn new(text: String, binds: Binds) -> Self {
-        Self { text, binds, constant: false }
+    fn new(text: String, binds: Binds, height: usize) -> Written {
+        if height > HIGHEST {
+            return Err(Unread::Deep);
+        }
+        Ok(Self { text, binds, constant: false, height })
+    }
+
+    /// Both, with an operator between them.
+    fn joined(self, operator: &str, other: &Self) -> Written {
+        let height = self.height.max(other.height) + 1;
+        Self::new(self.text + operator + &spaced(&other.text), Binds::Nothing, height)
     }
 
     fn at_least(self, binds: Binds) -> String {
         if self.binds >= binds { self.text } else { format!("({})", self.text) }
     }
 
-    pub(crate) fn filtered(self, filter: &str, argument: Option<&str>) -> Self {
-        let this = self.at_least(Binds::Filters);
-        let argument = argument.map(|argument| format!("({argument})")).unwrap_or_default();
-        Self::new(format!("{this}|{filter}{argument}"), Binds::Filters)
+    /// What a filter makes of it; arguments are in parentheses.
+    fn piped(self, filter: &str, arguments: &str, height: usize) -> Written {
+        let height = self.height.max(height) + 1;
+        Self::new(format!("{}|{filter}{arguments}", self.at_least(Binds::Filters)), Binds::Filters, height)
+    }
+
+    pub(crate) fn filtered(self, filter: &str) -> Written {
+        self.piped(filter, "", 0)
+    }
+
+    /// What a filter makes of it and another; both may begin with line breaks.
+    fn combined(self, filter: &str, breaks: &str, other: &Self) -> Written {
+        self.piped(filter, &format!("({breaks}{})", other.text), other.height)
     }
 
     pub(crate) fn into_string(self) -> String {
@@ -92,14 +119,14 @@ impl<'t, 'a> Parser<'t, 'a> {
 
     /// The token with the whitespace before it.
     pub(crate) fn take(&mut self) -> Result<String, Unread> {
-        let token = self.look(0).ok_or(Unread)?;
+        let token = self.look(0).ok_or(Unread::Syntax)?;
         let text = format!("{}{}", token.space, token.text);
         self.at += 1;
         Ok(text)
     }
 
     fn expect(&mut self, sign: &str) -> Result<String, Unread> {
-        if self.is_sign(sign) { self.take() } else { Err(Unread) }
+        if self.is_sign(sign) { self.take() } else { Err(Unread::Syntax) }
     }
 
     /// Expressions with commas between them, which are a tuple.
@@ -108,21 +135,23 @@ impl<'t, 'a> Parser<'t, 'a> {
         if !self.is_sign(",") {
             return Ok(first);
         }
-        let mut out = first.text;
+        let (mut out, mut height) = (first.text, first.height);
         while self.is_sign(",") {
             out.push_str(&self.take()?);
             if self.is_done() || self.is_word("recursive") || self.is_word("if") {
                 break;
             }
-            out.push_str(&self.expression(conditional)?.text);
+            let item = self.expression(conditional)?;
+            height = height.max(item.height);
+            out.push_str(&item.text);
         }
-        Ok(Text::new(format!("({out})"), Binds::All).filtered(MADE, None))
+        Text::new(format!("({out})"), Binds::All, height + 1)?.filtered(MADE)
     }
 
     pub(crate) fn expression(&mut self, conditional: bool) -> Written {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(Unread);
+            return Err(Unread::Deep);
         }
         let written = if conditional { self.condition() } else { self.or() };
         self.depth -= 1;
@@ -132,13 +161,10 @@ impl<'t, 'a> Parser<'t, 'a> {
     fn condition(&mut self) -> Written {
         let mut first = self.or()?;
         while self.is_word("if") {
-            let mut out = first.text + &self.take()?;
-            out.push_str(&spaced(self.or()?));
+            first = first.joined(&self.take()?, &self.or()?)?;
             if self.is_word("else") {
-                out.push_str(&self.take()?);
-                out.push_str(&spaced(self.expression(true)?));
+                first = first.joined(&self.take()?, &self.expression(true)?)?;
             }
-            first = Text::new(out, Binds::Nothing);
         }
         Ok(first)
     }
@@ -146,7 +172,7 @@ impl<'t, 'a> Parser<'t, 'a> {
     fn or(&mut self) -> Written {
         let mut left = self.and()?;
         while self.is_word("or") {
-            left = Text::new(left.text + &self.take()? + &spaced(self.and()?), Binds::Nothing);
+            left = left.joined(&self.take()?, &self.and()?)?;
         }
         Ok(left)
     }
@@ -154,19 +180,23 @@ impl<'t, 'a> Parser<'t, 'a> {
     fn and(&mut self) -> Written {
         let mut left = self.not()?;
         while self.is_word("and") {
-            left = Text::new(left.text + &self.take()? + &spaced(self.not()?), Binds::Nothing);
+            left = left.joined(&self.take()?, &self.not()?)?;
         }
         Ok(left)
     }
 
     fn not(&mut self) -> Written {
-        let mut nots = String::new();
+        let (mut nots, mut many) = (String::new(), 0);
         while self.is_word("not") {
             nots.push_str(&self.take()?);
             nots.push(' ');
+            many += 1;
         }
         let compared = self.compare()?;
-        if nots.is_empty() { Ok(compared) } else { Ok(Text::new(nots + &compared.text, Binds::Nothing)) }
+        if nots.is_empty() {
+            return Ok(compared);
+        }
+        Text::new(nots + &compared.text, Binds::Nothing, compared.height + many)
     }
 
     fn compare(&mut self) -> Written {
@@ -193,18 +223,9 @@ impl<'t, 'a> Parser<'t, 'a> {
         }
         if others.len() == 1 {
             let (operator, filter, right) = others.remove(0);
-            let breaks = breaks(&operator);
-            return Ok(left.filtered(filter, Some(&(breaks + &right.text))));
+            return left.combined(filter, &breaks(&operator), &right);
         }
-        let Some(binds) = others.is_empty().then_some(left.binds) else {
-            let mut out = left.text;
-            for (operator, _, right) in others {
-                out.push_str(&operator);
-                out.push_str(&spaced(right));
-            }
-            return Ok(Text::new(out, Binds::Nothing));
-        };
-        Ok(Text { binds, ..left })
+        others.into_iter().try_fold(left, |left, (operator, _, right)| left.joined(&operator, &right))
     }
 
     fn sum(&mut self) -> Written {
@@ -216,15 +237,16 @@ impl<'t, 'a> Parser<'t, 'a> {
         if !self.is_sign("~") {
             return Ok(first);
         }
-        let mut others = String::new();
+        let (mut others, mut height) = (String::new(), 0);
         while self.is_sign("~") {
-            if !others.is_empty() {
-                others.push(',');
-            }
+            others.push(if others.is_empty() { '(' } else { ',' });
             others.push_str(&breaks(&self.take()?));
-            others.push_str(&self.product()?.text);
+            let other = self.product()?;
+            height = height.max(other.height);
+            others.push_str(&other.text);
         }
-        Ok(first.filtered("__concat__", Some(&others)))
+        others.push(')');
+        first.piped("__concat__", &others, height)
     }
 
     fn product(&mut self) -> Written {
@@ -240,7 +262,7 @@ impl<'t, 'a> Parser<'t, 'a> {
         while let Some((_, filter)) = operators.iter().find(|(sign, _)| self.is_sign(sign)) {
             let breaks = breaks(&self.take()?);
             let right = operand(self)?;
-            left = left.filtered(filter, Some(&(breaks + &right.text)));
+            left = left.combined(filter, &breaks, &right)?;
         }
         Ok(left)
     }
@@ -248,7 +270,7 @@ impl<'t, 'a> Parser<'t, 'a> {
     fn unary(&mut self, filters: bool) -> Written {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(Unread);
+            return Err(Unread::Deep);
         }
         let text = if self.is_sign("-") || self.is_sign("+") {
             let negative = self.is_sign("-");
@@ -258,7 +280,7 @@ impl<'t, 'a> Parser<'t, 'a> {
             match (number, negative) {
                 (true, true) => Text { text: format!("{space}(-{})", operand.text), ..operand },
                 (true, false) => operand,
-                (false, _) => operand.filtered(if negative { "__neg__" } else { "__pos__" }, None),
+                (false, _) => operand.filtered(if negative { "__neg__" } else { "__pos__" })?,
             }
         } else {
             self.primary()?
@@ -270,41 +292,42 @@ impl<'t, 'a> Parser<'t, 'a> {
     }
 
     fn primary(&mut self) -> Written {
-        let token = *self.look(0).ok_or(Unread)?;
+        let token = *self.look(0).ok_or(Unread::Syntax)?;
         match (token.kind, token.text) {
             (Kind::String, _) => {
                 let from = self.at;
                 while self.look(0).is_some_and(|token| token.kind == Kind::String) {
                     self.at += 1;
                 }
-                Ok(Text { text: literal(&self.tokens[from..self.at]), binds: Binds::All, constant: true })
+                Ok(Text { text: literal(&self.tokens[from..self.at]), binds: Binds::All, constant: true, height: 1 })
             }
-            (Kind::Number, _) => Ok(Text { text: self.take()?, binds: Binds::All, constant: true }),
-            (Kind::Name, "not" | "and" | "or" | "is" | "in" | "if" | "else") => Err(Unread),
+            (Kind::Number, _) => Ok(Text { text: self.take()?, binds: Binds::All, constant: true, height: 1 }),
+            (Kind::Name, "not" | "and" | "or" | "is" | "in" | "if" | "else") => Err(Unread::Syntax),
             (Kind::Name, name) => {
                 let constant = matches!(name, "true" | "false" | "none" | "True" | "False" | "None");
-                Ok(Text { text: self.take()?, binds: Binds::All, constant })
+                Ok(Text { text: self.take()?, binds: Binds::All, constant, height: 1 })
             }
             (_, "(") => self.items(")"),
             (_, "[") => self.items("]"),
             (_, "{") => self.items("}"),
-            _ => Err(Unread),
+            _ => Err(Unread::Syntax),
         }
     }
 
     /// What is in parentheses, a list or a mapping.
     fn items(&mut self, close: &str) -> Written {
         let mut out = self.take()?;
-        let mut constant = true;
-        let mut commas = false;
+        let (mut constant, mut commas, mut height) = (true, false, 0);
         while !self.is_sign(close) {
             let item = self.expression(true)?;
             constant &= item.constant;
+            height = height.max(item.height);
             out.push_str(&item.text);
             if close == "}" {
                 out.push_str(&self.expect(":")?);
                 let item = self.expression(true)?;
                 constant &= item.constant;
+                height = height.max(item.height);
                 out.push_str(&item.text);
             }
             if !self.is_sign(",") {
@@ -315,8 +338,8 @@ impl<'t, 'a> Parser<'t, 'a> {
         }
         out.push_str(&self.expect(close)?);
         let parentheses = close == ")" && !commas;
-        let text = Text { text: out, binds: Binds::All, constant };
-        if constant || parentheses { Ok(text) } else { Ok(text.filtered(MADE, None)) }
+        let text = Text { constant, ..Text::new(out, Binds::All, height + 1)? };
+        if constant || parentheses { Ok(text) } else { text.filtered(MADE) }
     }
 
     fn postfix(&mut self, mut text: Text) -> Written {
@@ -327,10 +350,9 @@ impl<'t, 'a> Parser<'t, 'a> {
             } else if self.is_sign("[") {
                 self.subscript(text)?
             } else if self.is_sign("(") {
-                let out = text.at_least(Binds::All) + &self.arguments()?;
-                let call = Text::new(out, Binds::All);
+                let call = self.call(text)?;
                 let small = function.is_empty() || SMALL.contains(&function.as_str());
-                if small || !self.counts_calls { call } else { call.filtered(MADE, None) }
+                if small || !self.counts_calls { call } else { call.filtered(MADE)? }
             } else {
                 return Ok(text);
             };
@@ -338,10 +360,18 @@ impl<'t, 'a> Parser<'t, 'a> {
         }
     }
 
+    fn call(&mut self, text: Text) -> Written {
+        let height = text.height;
+        let out = text.at_least(Binds::All);
+        let (arguments, within) = self.arguments()?;
+        Text::new(out + &arguments, Binds::All, height.max(within) + 1)
+    }
+
     fn attribute(&mut self, text: Text) -> Written {
         let dot = self.take()?;
-        let token = *self.look(0).ok_or(Unread)?;
+        let token = *self.look(0).ok_or(Unread::Syntax)?;
         let name = self.take()?;
+        let height = text.height + 1;
         let out = text.at_least(Binds::All);
         let out = match token.kind {
             Kind::Number => format!("{out}{}.{ITEM}({name})", breaks(&dot)),
@@ -349,9 +379,9 @@ impl<'t, 'a> Parser<'t, 'a> {
                 format!("{out}{}.{ATTRIBUTE}(\"{}\")", breaks(&dot), token.text)
             }
             Kind::Name => format!("{out}{dot}{name}"),
-            _ => return Err(Unread),
+            _ => return Err(Unread::Syntax),
         };
-        Ok(Text::new(out, Binds::All))
+        Text::new(out, Binds::All, height)
     }
 
     fn subscript(&mut self, text: Text) -> Written {
@@ -360,9 +390,10 @@ impl<'t, 'a> Parser<'t, 'a> {
             Kind::String => !key.text.contains('\\') && !methods::is_one(&key.text[1..key.text.len() - 1]),
             _ => false,
         });
+        let mut height = text.height;
         let out = text.at_least(Binds::All);
         if plain.is_some() && self.look(1).is_some_and(|token| token.text == "]") {
-            return Ok(Text::new(out + &open + &self.take()? + &self.take()?, Binds::All));
+            return Text::new(out + &open + &self.take()? + &self.take()?, Binds::All, height + 1);
         }
         let mut parts: Vec<String> = Vec::new();
         let mut empty = true;
@@ -379,26 +410,28 @@ impl<'t, 'a> Parser<'t, 'a> {
                 continue;
             }
             if !empty {
-                return Err(Unread);
+                return Err(Unread::Syntax);
             }
-            let part = self.tuple(true)?.text;
-            parts.last_mut().ok_or(Unread)?.push_str(&part);
+            let part = self.tuple(true)?;
+            height = height.max(part.height);
+            parts.last_mut().ok_or(Unread::Syntax)?.push_str(&part.text);
             empty = false;
         }
         if let (true, Some(part)) = (empty, parts.last_mut()) {
             part.push_str("none");
         }
         if parts.len() > 3 || !sliced && empty {
-            return Err(Unread);
+            return Err(Unread::Syntax);
         }
         let method = if sliced { SLICE } else { ITEM };
         let breaks = breaks(&open) + &breaks(&self.take()?);
-        Ok(Text::new(format!("{out}.{method}({}{breaks})", parts.join(",")), Binds::All))
+        Text::new(format!("{out}.{method}({}{breaks})", parts.join(",")), Binds::All, height + 1)
     }
 
-    /// The arguments of a call, parentheses included.
-    pub(crate) fn arguments(&mut self) -> Result<String, Unread> {
+    /// The arguments of a call, parentheses included, and the expressions within each other in them.
+    pub(crate) fn arguments(&mut self) -> Result<(String, usize), Unread> {
         let mut out = self.expect("(")?;
+        let mut height = 0;
         while !self.is_sign(")") {
             if self.is_sign("*") || self.is_sign("**") {
                 out.push_str(&self.take()?);
@@ -408,14 +441,16 @@ impl<'t, 'a> Parser<'t, 'a> {
                 out.push_str(&self.take()?);
                 out.push_str(&self.take()?);
             }
-            out.push_str(&self.expression(true)?.text);
+            let argument = self.expression(true)?;
+            height = height.max(argument.height);
+            out.push_str(&argument.text);
             if !self.is_sign(",") {
                 break;
             }
             out.push_str(&self.take()?);
         }
         out.push_str(&self.expect(")")?);
-        Ok(out)
+        Ok((out, height))
     }
 
     fn filters(&mut self, mut text: Text) -> Written {
@@ -423,20 +458,19 @@ impl<'t, 'a> Parser<'t, 'a> {
             if self.is_sign("|") {
                 let pipe = self.take()?;
                 if self.look(0).is_none_or(|token| token.kind != Kind::Name) {
-                    return Err(Unread);
+                    return Err(Unread::Syntax);
                 }
                 let cheap = self.look(0).is_some_and(|token| CHEAP.contains(&token.text));
-                let name = self.take()?;
-                let arguments = if self.is_sign("(") { self.arguments()? } else { String::new() };
+                let name = breaks(&pipe) + &self.take()?;
+                let (arguments, height) = if self.is_sign("(") { self.arguments()? } else { (String::new(), 0) };
                 if !cheap {
-                    text = text.filtered(USED, None);
+                    text = text.filtered(USED)?;
                 }
-                let out = text.at_least(Binds::Filters);
-                text = Text::new(format!("{out}{pipe}{name}{arguments}"), Binds::Filters);
+                text = text.piped(&name, &arguments, height)?;
             } else if self.is_word("is") {
                 text = self.test(text)?;
             } else if self.is_sign("(") {
-                text = Text::new(text.at_least(Binds::All) + &self.arguments()?, Binds::All);
+                text = self.call(text)?;
             } else {
                 return Ok(text);
             }
@@ -444,12 +478,13 @@ impl<'t, 'a> Parser<'t, 'a> {
     }
 
     fn test(&mut self, text: Text) -> Written {
-        let mut out = text.at_least(Binds::Filters) + &spaced(Text::new(self.take()?, Binds::All));
+        let mut height = text.height;
+        let mut out = text.at_least(Binds::Filters) + &spaced(&self.take()?);
         if self.is_word("not") {
             out.push_str(&self.take()?);
         }
         if self.look(0).is_none_or(|token| token.kind != Kind::Name) {
-            return Err(Unread);
+            return Err(Unread::Syntax);
         }
         out.push_str(&self.take()?);
         let argument = self.look(0).is_some_and(|token| match token.kind {
@@ -458,12 +493,16 @@ impl<'t, 'a> Parser<'t, 'a> {
             _ => true,
         });
         if self.is_sign("(") {
-            out.push_str(&self.arguments()?);
+            let (arguments, within) = self.arguments()?;
+            height = height.max(within);
+            out.push_str(&arguments);
         } else if argument {
             let operand = self.primary()?;
-            out.push_str(&format!("({})", self.postfix(operand)?.text));
+            let operand = self.postfix(operand)?;
+            height = height.max(operand.height);
+            out.push_str(&format!("({})", operand.text));
         }
-        Ok(Text::new(out, Binds::Nothing))
+        Text::new(out, Binds::Nothing, height + 1)
     }
 }
 
@@ -473,6 +512,6 @@ fn breaks(token: &str) -> String {
 }
 
 /// With whitespace before it, so that it does not run into a word.
-fn spaced(text: Text) -> String {
-    if text.text.starts_with(char::is_whitespace) { text.text } else { format!(" {}", text.text) }
+fn spaced(text: &str) -> String {
+    if text.starts_with(char::is_whitespace) { text.to_owned() } else { format!(" {text}") }
 }

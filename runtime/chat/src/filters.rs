@@ -1,5 +1,7 @@
 //! Filters, tests and functions of Jinja that minijinja has otherwise, or not at all.
 
+#![expect(clippy::needless_pass_by_value, reason = "minijinja hands arguments over by value")]
+
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -229,11 +231,7 @@ fn indent(value: &Value, places: Rest<Value>, names: Kwargs) -> Result<String, E
     // As in Jinja, a line break is added first, so that one at the end is kept.
     let text = python::str(value)? + "\n";
     let mut lines: Vec<&str> = text.split('\n').collect();
-    if blank {
-        lines.pop();
-    } else if lines.len() > 1 {
-        lines.pop();
-    }
+    lines.pop();
     spend(text.len().saturating_add(indentation.len().saturating_mul(lines.len())))?;
     let mut out = String::new();
     for (index, line) in lines.iter().enumerate() {

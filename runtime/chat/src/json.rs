@@ -13,6 +13,7 @@ use crate::python;
 const DEEPEST: usize = 300;
 
 /// The filter: `tojson(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
+#[expect(clippy::needless_pass_by_value, reason = "minijinja hands arguments over by value")]
 pub(crate) fn tojson(value: &Value, places: Rest<Value>, names: Kwargs) -> Result<Value, Error> {
     let argument = |index: usize, name: &str| -> Result<Option<Value>, Error> {
         let named = if names.has(name) { Some(names.get::<Value>(name)?) } else { None };

@@ -436,9 +436,9 @@ fn title(this: &str) -> String {
     let mut out = String::with_capacity(this.len());
     for char in this.chars() {
         if inside {
-            out.extend(char.to_lowercase())
+            out.extend(char.to_lowercase());
         } else {
-            out.extend(char.to_uppercase())
+            out.extend(char.to_uppercase());
         }
         inside = char.is_alphabetic();
     }

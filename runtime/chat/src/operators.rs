@@ -1,5 +1,9 @@
 //! Operators as Python has them, as filters: minijinja's own differ for booleans, mixed types and strings.
 
+#![expect(clippy::needless_pass_by_value, reason = "minijinja hands arguments over by value")]
+
+use std::cmp::Ordering;
+
 use minijinja::value::{Rest, Tuple, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
@@ -21,18 +25,14 @@ pub(crate) fn add(environment: &mut Environment<'_>) {
     environment.add_filter("__concat__", concatenated);
     environment.add_filter("__eq__", |a: Value, b: Value| equal(&a, &b));
     environment.add_filter("__ne__", |a: Value, b: Value| Ok::<_, Error>(!equal(&a, &b)?));
-    environment.add_filter("__lt__", |a: Value, b: Value| {
-        Ok::<_, Error>(ordered("<", &a, &b)?.is_some_and(|order| order.is_lt()))
-    });
-    environment.add_filter("__le__", |a: Value, b: Value| {
-        Ok::<_, Error>(ordered("<=", &a, &b)?.is_some_and(|order| order.is_le()))
-    });
-    environment.add_filter("__gt__", |a: Value, b: Value| {
-        Ok::<_, Error>(ordered(">", &a, &b)?.is_some_and(|order| order.is_gt()))
-    });
-    environment.add_filter("__ge__", |a: Value, b: Value| {
-        Ok::<_, Error>(ordered(">=", &a, &b)?.is_some_and(|order| order.is_ge()))
-    });
+    environment
+        .add_filter("__lt__", |a: Value, b: Value| Ok::<_, Error>(ordered("<", &a, &b)?.is_some_and(Ordering::is_lt)));
+    environment
+        .add_filter("__le__", |a: Value, b: Value| Ok::<_, Error>(ordered("<=", &a, &b)?.is_some_and(Ordering::is_le)));
+    environment
+        .add_filter("__gt__", |a: Value, b: Value| Ok::<_, Error>(ordered(">", &a, &b)?.is_some_and(Ordering::is_gt)));
+    environment
+        .add_filter("__ge__", |a: Value, b: Value| Ok::<_, Error>(ordered(">=", &a, &b)?.is_some_and(Ordering::is_ge)));
     environment.add_filter("__in__", |a: Value, b: Value| contains(&b, &a));
     environment.add_filter("__not_in__", |a: Value, b: Value| Ok::<_, Error>(!contains(&b, &a)?));
 }
@@ -232,7 +232,7 @@ fn has(map: &Value, key: &Value) -> bool {
 }
 
 /// How `a` and `b` are ordered; `None` where one is no number (`nan`).
-fn ordered(sign: &str, a: &Value, b: &Value) -> Result<Option<std::cmp::Ordering>, Error> {
+fn ordered(sign: &str, a: &Value, b: &Value) -> Result<Option<Ordering>, Error> {
     if let Some((a, b)) = Number::of(a).zip(Number::of(b)) {
         return Ok(match (a, b) {
             (Number::Whole(a), Number::Whole(b)) => Some(a.cmp(&b)),

@@ -12,34 +12,44 @@ use crate::tokens::{Token, is_name, tokens};
 pub(crate) const LOOPED: &str = "__looped__";
 
 /// The template as minijinja is to read it.
-pub(crate) fn rewrite(source: &str) -> String {
+///
+/// # Errors
+/// The line of a tag that is not read, and why.
+pub(crate) fn rewrite(source: &str) -> Result<String, (usize, &'static str)> {
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
     let mut out = String::with_capacity(source.len() + source.len() / 4);
     let mut rest = source.as_str();
     while let Some(start) = rest.find('{') {
         let (before, tag) = rest.split_at(start);
         out.push_str(before);
-        rest = if tag.starts_with("{#") {
+        let rewritten = if tag.starts_with("{#") {
             let end = tag.get(2..).and_then(|inner| inner.find("#}")).map_or(tag.len(), |end| end + 4);
-            copied(&mut out, tag, end)
+            Ok(copied(&mut out, tag, end))
         } else if tag.starts_with("{%") {
             match raw_end(tag) {
-                Some(end) => raw(&mut out, tag, end),
+                Some(end) => Ok(raw(&mut out, tag, end)),
                 None => tagged(&mut out, tag, "%}", statement),
             }
         } else if tag.starts_with("{{") {
             tagged(&mut out, tag, "}}", |tokens| {
                 let mut parser = Parser::new(tokens);
                 let written = parser.tuple(true)?.into_string();
-                if parser.is_done() { Ok(written) } else { Err(Unread) }
+                if parser.is_done() { Ok(written) } else { Err(Unread::Syntax) }
             })
         } else {
-            copied(&mut out, tag, 1)
+            Ok(copied(&mut out, tag, 1))
         };
+        let line = || 1 + source[..source.len() - tag.len()].matches('\n').count();
+        rest = rewritten.map_err(|reason| (line(), reason))?;
     }
     out.push_str(rest);
-    out
+    Ok(out)
 }
+
+/// Tokens of a tag that is left to minijinja as it is, at most: it may be nested as deeply as it has tokens.
+const MOST_TOKENS: usize = 500;
+
+const TOO_DEEP: &str = "expressions are nested too deeply";
 
 fn copied<'a>(out: &mut String, text: &'a str, length: usize) -> &'a str {
     let (copied, rest) = text.split_at(length);
@@ -53,18 +63,19 @@ fn tagged<'a>(
     tag: &'a str,
     end: &str,
     write: impl Fn(&[Token<'_>]) -> Result<String, Unread>,
-) -> &'a str {
+) -> Result<&'a str, &'static str> {
     let head = if matches!(tag.as_bytes().get(2), Some(b'-' | b'+')) { 3 } else { 2 };
-    let Some((tokens, length)) = tokens(&tag[head..], end) else { return copied(out, tag, 2) };
+    let Some((tokens, length)) = tokens(&tag[head..], end) else { return Err("the tag has no end") };
     let rest = copied(out, tag, head);
     match write(&tokens) {
         Ok(written) => out.push_str(&written),
-        Err(Unread) => out.push_str(&rest[..length]),
+        Err(Unread::Syntax) if tokens.len() <= MOST_TOKENS => out.push_str(&rest[..length]),
+        Err(_) => return Err(TOO_DEEP),
     }
     // Whitespace that is no part of a token, then the end.
     let rest = &rest[length..];
     let close = rest.find(end).map_or(0, |at| at + end.len());
-    copied(out, rest, close)
+    Ok(copied(out, rest, close))
 }
 
 /// The marker of whitespace control and the name of a tag that begins with `{%`: bytes up to the name, and the name.
@@ -108,7 +119,7 @@ fn raw<'a>(out: &mut String, tag: &'a str, end: usize) -> &'a str {
 
 /// A tag, without its marks.
 fn statement(tokens: &[Token<'_>]) -> Result<String, Unread> {
-    let (name, body) = tokens.split_first().ok_or(Unread)?;
+    let (name, body) = tokens.split_first().ok_or(Unread::Syntax)?;
     let mut parser = Parser::new(body);
     let written = match name.text {
         "generation" => "with".to_owned(),
@@ -117,16 +128,16 @@ fn statement(tokens: &[Token<'_>]) -> Result<String, Unread> {
         "for" => spaced(name.text, &each(&mut parser)?),
         "set" => return set(name, body),
         "with" => spaced(name.text, &with(&mut parser)?),
-        "macro" => spaced(name.text, &(parser.take()? + &parser.arguments()?)),
+        "macro" => spaced(name.text, &(parser.take()? + &parser.arguments()?.0)),
         "call" => {
             parser.counts_calls = false;
-            let signature =
-                if body.first().is_some_and(|token| token.text == "(") { parser.arguments()? } else { String::new() };
+            let signed = body.first().is_some_and(|token| token.text == "(");
+            let signature = if signed { parser.arguments()?.0 } else { String::new() };
             spaced(&(name.text.to_owned() + &signature), &parser.expression(true)?.into_string())
         }
-        _ => return Err(Unread),
+        _ => return Err(Unread::Syntax),
     };
-    if parser.is_done() { Ok(name.space.to_owned() + &written) } else { Err(Unread) }
+    if parser.is_done() { Ok(name.space.to_owned() + &written) } else { Err(Unread::Syntax) }
 }
 
 fn spaced(name: &str, rest: &str) -> String {
@@ -171,15 +182,15 @@ fn set(name: &Token<'_>, body: &[Token<'_>]) -> Result<String, Unread> {
         return Ok(format!("{}set{}|{MADE}", name.space, plain(body)));
     };
     if body[..equals].iter().any(|token| token.text == "|") {
-        return Err(Unread);
+        return Err(Unread::Syntax);
     }
     let mut parser = Parser::new(&body[equals + 1..]);
     let mut value = parser.tuple(true)?;
     if !parser.is_done() {
-        return Err(Unread);
+        return Err(Unread::Syntax);
     }
     if body[..equals].iter().any(|token| token.text == ".") {
-        value = value.filtered(KEPT, None);
+        value = value.filtered(KEPT)?;
     }
     let value = value.into_string();
     Ok(format!("{}set{}{value}", name.space, plain(&body[..=equals])))

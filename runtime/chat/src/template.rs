@@ -44,7 +44,13 @@ impl Source {
         if let Some(parsed) = self.parsed.get() {
             return Ok(parsed);
         }
-        let environment = environment::environment(rewrite(&self.text)).map_err(|error| self.failed(&error))?;
+        let unread = |(line, reason): (usize, &str)| Error::Template {
+            place: self.place.clone(),
+            line,
+            reason: format!("syntax error: {reason}"),
+        };
+        let source = rewrite(&self.text).map_err(unread)?;
+        let environment = environment::environment(source).map_err(|error| self.failed(&error))?;
         Ok(self.parsed.get_or_init(|| environment))
     }
 

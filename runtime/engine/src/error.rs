@@ -163,6 +163,9 @@ pub enum Error {
         /// Tokens.
         limit: usize,
     },
+    /// A constraint cannot be used, or followed.
+    #[error(transparent)]
+    Constraint(#[from] runtime_constraint::Error),
     /// A parameter of a task is wrong.
     #[error(transparent)]
     Param(#[from] runtime_tasks::ParamError),
@@ -222,6 +225,7 @@ impl Explain for Error {
             Self::Plugin(error) => error.exit(),
             Self::Schedule(_) => Exit::Internal,
             Self::Generate(error) => error.exit(),
+            Self::Constraint(error) => error.exit(),
             Self::Busy { .. } | Self::CacheTooSmall { .. } => Exit::Unavailable,
             Self::EmptyPrompt | Self::PromptTooLong { .. } | Self::Prompt { .. } => Exit::Data,
             Self::Param(error) => error.exit(),
@@ -257,6 +261,7 @@ impl Explain for Error {
             Self::Plugin(error) => error.hint(),
             Self::Param(error) => error.hint(),
             Self::Generate(error) => error.hint(),
+            Self::Constraint(error) => error.hint(),
             Self::PromptTooLong { .. } => Some("shorten the prompt".to_owned()),
             Self::CacheTooSmall { .. } => Some("set a lower `max_new_tokens`, or fewer beams or sequences".to_owned()),
             Self::NoLanguage { .. } => Some(

@@ -51,7 +51,8 @@ impl LanguageModel {
         Ok(Self {
             config: Self::defaults(folder)?,
             template: chat_template(folder)?.map(Arc::new),
-            folder: folder.clone(),
+            // Its place alone, without what was read of it.
+            folder: ModelFolder::new(folder.path()),
             loaded,
         })
     }
@@ -61,7 +62,7 @@ impl LanguageModel {
     /// # Errors
     /// Where a file is damaged, or says what is not done here.
     pub fn defaults(folder: &ModelFolder) -> Result<GenerationConfig, Error> {
-        Ok(GenerationConfig::from_file(&defaults(folder)?)?)
+        defaults(folder)
     }
 
     /// What `generation_config.json` says.
@@ -193,7 +194,25 @@ impl LanguageModel {
             false => (None, tokens),
         };
         let decode = self.decoder();
-        Ok(GenerateRequest { source, prompt, config, padding: 0, limit: None, keep: false, decode })
+        let matcher = match &config.constraint {
+            Some(constraint) => {
+                // The decoder of an encoder-decoder gives a text of its own, that of others one behind the prompt.
+                let before = if source.is_some() { &[][..] } else { &prompt };
+                let behind_space = self.drops_space(before)?;
+                Some(self.loaded.vocabulary()?.compile(constraint, behind_space)?)
+            }
+            None => None,
+        };
+        Ok(GenerateRequest { source, prompt, config, padding: 0, limit: None, keep: false, decode, matcher })
+    }
+
+    /// Whether a space with which the text behind these tokens begins is dropped when they are decoded, as SentencePiece
+    /// has it where a text starts.
+    fn drops_space(&self, before: &[u32]) -> Result<bool, Error> {
+        let Some(space) = self.loaded.vocabulary()?.space() else { return Ok(false) };
+        let text = self.decode(before, true)?;
+        let with = self.decode(&[before, &[space]].concat(), true)?;
+        Ok(!with.chars().skip(text.chars().count()).collect::<String>().starts_with(' '))
     }
 
     fn decoder(&self) -> Decode {
@@ -203,13 +222,14 @@ impl LanguageModel {
 }
 
 /// The fields of `generation_config.json`; of a model without it, those of `config.json`, which older models have there.
-fn defaults(folder: &ModelFolder) -> Result<Map<String, Value>, Error> {
-    let fields = match folder.json("generation_config.json")? {
-        None => folder.json("config.json")?,
-        found => found,
+fn defaults(folder: &ModelFolder) -> Result<GenerationConfig, Error> {
+    let fields = |file| match folder.json(file) {
+        Ok(Some(Value::Object(fields))) => Ok(Some(fields)),
+        Ok(_) => Ok(None),
+        Err(error) => Err(error),
     };
-    match fields {
-        Some(Value::Object(fields)) => Ok(fields),
-        _ => Ok(Map::new()),
+    match fields("generation_config.json")? {
+        Some(fields) => Ok(GenerationConfig::from_file(&fields)?),
+        None => Ok(GenerationConfig::from_model_config(&fields("config.json")?.unwrap_or_default())?),
     }
 }

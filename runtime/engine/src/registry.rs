@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use runtime_constraint::Vocabulary;
 use runtime_graph::{Graph, Head};
 use runtime_hub::{Hub, ModelSource, Settings};
 use runtime_models::{Adapter, Model, ModelFolder};
@@ -79,10 +80,16 @@ pub struct LoadedModel {
     pub(crate) model: Model,
     pub(crate) scheduler: Scheduler,
     generator: OnceLock<Generator>,
+    vocabulary: OnceLock<Vocabulary>,
     kv_cache: usize,
 }
 
 impl LoadedModel {
+    /// The model itself.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// The queue of what it is to generate.
     ///
     /// # Errors
@@ -92,6 +99,14 @@ impl LoadedModel {
             let Model { plan, head, width, max_positions, .. } = &self.model;
             Generator::start(Arc::clone(plan), *head, *width, *max_positions, self.kv_cache)
         })
+    }
+
+    /// Its tokens, over which constraints are compiled; made at the first call.
+    ///
+    /// # Errors
+    /// Where its tokenizer does not say what bytes its tokens stand for.
+    pub fn vocabulary(&self) -> Result<&Vocabulary, Error> {
+        once(&self.vocabulary, || Ok(Vocabulary::new(&self.model.tokenizer, self.model.width)?))
     }
 }
 
@@ -182,7 +197,13 @@ impl Registry {
         let memo = Memo::new(self.options.memo);
         let scheduler = Scheduler::start(Arc::clone(&model.plan), model.head, TOKEN_BUDGET, memo);
         let kv_cache = self.options.kv_cache;
-        let loaded = Arc::new(LoadedModel { model, scheduler, generator: OnceLock::new(), kv_cache });
+        let loaded = Arc::new(LoadedModel {
+            model,
+            scheduler,
+            generator: OnceLock::new(),
+            vocabulary: OnceLock::new(),
+            kv_cache,
+        });
         models.retain(|_, model| model.strong_count() > 0);
         models.insert(key, Arc::downgrade(&loaded));
         Ok(loaded)

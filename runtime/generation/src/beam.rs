@@ -4,7 +4,8 @@
 //! among the first `num_beams` become hypotheses, with `sum / new_tokens ^ length_penalty` as their score; the best
 //! `num_beams` of the others go on. Sums are of `f32`, in the order of transformers, so that ties fall alike.
 //!
-//! Before the first token all beams are the same; all but one have a score so low that only the one counts.
+//! Before the first token there is one beam. What is ruled out never goes on, nor does what has ended: where too few
+//! continuations are left, there are fewer beams (transformers fills up with such, which can win nothing).
 
 use crate::beam_draw::Draws;
 use crate::numbers::{count, narrow, token};
@@ -108,12 +109,11 @@ impl BeamSearch {
     /// taken from the best.
     pub fn new(options: BeamOptions, prompt: &[u32], sampler: Option<Sampler>) -> Self {
         let beams = options.num_beams.max(1);
-        let running = |beam| Running { sequence: prompt.to_vec(), score: if beam == 0 { 0.0 } else { FAR } };
         let open = Found { tokens: Vec::new(), score: FAR, taken: false };
         Self {
             options,
             prompt: prompt.len(),
-            running: (0..beams).map(running).collect(),
+            running: vec![Running { sequence: prompt.to_vec(), score: 0.0 }],
             hypotheses: vec![open; beams],
             improvable: true,
             finished: false,
@@ -124,10 +124,9 @@ impl BeamSearch {
         }
     }
 
-    /// How many rows of scores the next step needs: one at first, then one for each beam.
+    /// How many rows of scores the next step needs: one for each beam, of which there is one at first.
     pub fn rows(&self) -> usize {
-        let is_first = self.running.first().is_some_and(|beam| beam.sequence.len() == self.prompt);
-        if is_first { 1 } else { self.running.len() }
+        self.running.len()
     }
 
     /// Prompt and new tokens of a beam that goes on.
@@ -190,12 +189,11 @@ impl BeamSearch {
         rows: &[R],
         ends: &mut impl FnMut(&[u32]) -> bool,
     ) -> Result<Vec<Next>, Error> {
-        let wanted = (1 + self.options.end_tokens).max(2) * self.running.len();
+        let wanted = (1 + self.options.end_tokens).max(2) * self.hypotheses.len();
         let vocabulary = rows.first().map_or(0, |row| row.as_ref().len());
-        let (running, last) = (&self.running, rows.len() - 1);
-        let row = |beam: usize| rows[beam.min(last)].as_ref();
+        let running = &self.running;
         let rows: Vec<(&[f32], f32)> =
-            running.iter().enumerate().map(|(beam, running)| (row(beam), running.score)).collect();
+            rows.iter().zip(running).map(|(row, running)| (row.as_ref(), running.score)).collect();
         let best: Vec<Entry> = match &mut self.sampler {
             None => {
                 self.top.begin(wanted);
@@ -215,18 +213,18 @@ impl BeamSearch {
             let ends = ends(&sequence) || sequence.len() - self.prompt >= self.options.max_new_tokens;
             Next { from, sequence, score: entry.score, ends }
         };
-        let next: Vec<Next> = best.iter().map(next).collect();
-        match next.iter().any(|next| next.score > f32::NEG_INFINITY) {
-            true => Ok(next),
-            false => Err(Error::NothingLeft { vocabulary }),
+        let next: Vec<Next> = best.iter().filter(|entry| entry.score > f32::NEG_INFINITY).map(next).collect();
+        match next.is_empty() {
+            true => Err(Error::NothingLeft { vocabulary }),
+            false => Ok(next),
         }
     }
 
-    /// The best beams that do not end; where too few are left, those that do, far behind.
+    /// The best that do not end.
     fn go_on(&mut self, next: &[Next]) -> Vec<Running> {
-        let score = |next: &Next| if next.ends { next.score + FAR } else { next.score };
-        let scores: Vec<f32> = next.iter().map(score).collect();
-        let best = self.top.of(&scores, self.running.len());
+        let scores: Vec<f32> = next.iter().map(|next| if next.ends { f32::NEG_INFINITY } else { next.score }).collect();
+        let best = self.top.of(&scores, self.hypotheses.len());
+        let best: Vec<Entry> = best.iter().filter(|entry| !next[entry.index].ends).copied().collect();
         self.continuations.clear();
         self.continuations.extend(best.iter().map(|entry| next[entry.index].from));
         best.iter().map(|entry| Running { sequence: next[entry.index].sequence.clone(), score: entry.score }).collect()

@@ -30,10 +30,7 @@ impl<R: Read> Reader<R> {
 
     /// What there is to say where the bytes do not suffice.
     fn short(&self, what: &'static str) -> Error {
-        match self.end == self.limit {
-            true => Error::TooLarge { limit: self.limit },
-            false => Error::Cut { what, at: self.at },
-        }
+        if self.end == self.limit { Error::TooLarge { limit: self.limit } } else { Error::Cut { what, at: self.at } }
     }
 
     fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], Error> {
@@ -69,10 +66,8 @@ impl<R: Read> Reader<R> {
         let count = self.u64(what)?;
         let fits = count.checked_mul(least).is_some_and(|bytes| bytes <= self.left());
         let counted = usize::try_from(count).ok().filter(|_| fits);
-        counted.ok_or_else(|| match self.end == self.limit {
-            true => Error::TooLarge { limit: self.limit },
-            false => Error::Count { what, at, count },
-        })
+        let limited = self.end == self.limit;
+        counted.ok_or(if limited { Error::TooLarge { limit: self.limit } } else { Error::Count { what, at, count } })
     }
 
     pub(crate) fn text(&mut self, what: &'static str) -> Result<String, Error> {

@@ -60,9 +60,9 @@ impl Head {
             ("ForMaskedLM", Self::MaskedLm),
             ("ForCausalLM", Self::CausalLm),
             ("ForConditionalGeneration", Self::Seq2SeqLm),
-            ("MTModel", Self::Seq2SeqLm),
             ("T5WithLMHeadModel", Self::Seq2SeqLm),
             ("LMHeadModel", Self::CausalLm),
+            ("MTModel", Self::Seq2SeqLm),
             ("Model", Self::Base),
         ];
         heads.into_iter().find(|(ending, _)| class.ends_with(ending)).map(|(_, head)| head)

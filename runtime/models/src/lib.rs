@@ -24,6 +24,6 @@ pub use gguf::GgufError;
 pub use merge::{Merged, merge};
 pub use model::{Describe, Model};
 pub use tokenizer::{
-    Arguments, EncodeOptions, Encoding, PadOptions, Padding, Pieces, Sequence, Side, Special, Text, Tokenizer,
-    Truncation, detokenize_call, tokenize_call,
+    Arguments, EncodeOptions, Encoding, PadOptions, Padding, Pieces, Sequence, Side, Special, Text, TokenBytes,
+    Tokenizer, Truncation, detokenize_call, tokenize_call,
 };

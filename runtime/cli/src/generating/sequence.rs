@@ -51,7 +51,7 @@ impl Sequence {
         let GeneratedSequence { tokens, finish_reason, score } = generated;
         self.score = score;
         self.finish = match finish_reason {
-            FinishReason::EndToken | FinishReason::StopString(_) => Finish::Stop,
+            FinishReason::EndToken | FinishReason::StopString(_) | FinishReason::Complete => Finish::Stop,
             FinishReason::Length => Finish::Length,
         };
         self.add(model, tokens.get(self.tokens.len()..).unwrap_or_default())

@@ -8,6 +8,7 @@ mod admission;
 mod job;
 mod request;
 mod retained;
+mod rule;
 mod run;
 mod score;
 mod search;

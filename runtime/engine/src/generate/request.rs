@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use runtime_constraint::Matcher;
 use runtime_generation::{FinishReason, GenerationConfig, TokenLogProb};
 
 use crate::Error;
@@ -29,6 +30,8 @@ pub struct GenerateRequest {
     pub keep: bool,
     /// By which stop strings are found.
     pub decode: Decode,
+    /// What the new tokens' text must be, from its start.
+    pub matcher: Option<Matcher>,
 }
 
 impl fmt::Debug for GenerateRequest {

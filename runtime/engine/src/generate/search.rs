@@ -7,6 +7,7 @@ use runtime_generation::{
 use runtime_tensor::Cached;
 
 use super::request::{Decode, GenerateRequest, GeneratedSequence, NewToken};
+use super::rule::Rule;
 use crate::Error;
 
 /// A sequence that the model goes on with.
@@ -19,6 +20,7 @@ pub(super) struct Branch {
     guesses: Vec<u32>,
     finished: Option<FinishReason>,
     sampler: Option<Sampler>,
+    rule: Rule,
 }
 
 /// What the encoder of an encoder-decoder reads.
@@ -46,6 +48,8 @@ pub(super) struct Search {
     stopping: Stopping,
     lookup: Option<PromptLookup>,
     decode: Decode,
+    /// At the start of the text.
+    rule: Rule,
     pub(super) guessed: usize,
 }
 
@@ -71,10 +75,13 @@ impl Search {
     /// # Errors
     /// Where the parameters name tokens that there are not.
     pub(super) fn new(request: GenerateRequest, lengths: Lengths, vocabulary: usize) -> Result<Self, Error> {
-        let GenerateRequest { source, prompt: tokens, config, padding, decode, .. } = request;
-        let prompt = Prompt { length: tokens.len(), padding, encoder_input: source.as_deref(), lengths };
+        let GenerateRequest { source, prompt: tokens, config, padding, decode, matcher, .. } = request;
+        // To the processors of an encoder's input, a decoder's is its prompt.
+        let encoder_input = Some(source.as_deref().unwrap_or(&tokens));
+        let prompt = Prompt { length: tokens.len(), padding, encoder_input, lengths };
         let processors = Processors::new(&config, prompt, vocabulary)?;
         let sampler = config.do_sample.then(|| Sampler::new(config.seed, 0));
+        let rule = Rule::new(matcher, &config.eos_token_id);
         let max_new_tokens = lengths.max_length - padding - tokens.len();
         let beams = (config.num_beams > 1)
             .then(|| BeamSearch::new(BeamOptions::new(&config, max_new_tokens), &tokens, sampler.clone()));
@@ -88,7 +95,15 @@ impl Search {
             decode,
             guessed: 0,
             source: source.map(|tokens| Source { tokens, cached: Cached::new() }),
-            branches: vec![Branch { tokens, cached: Cached::new(), guesses: Vec::new(), finished: None, sampler }],
+            branches: vec![Branch {
+                tokens,
+                cached: Cached::new(),
+                guesses: Vec::new(),
+                finished: None,
+                sampler,
+                rule: rule.clone(),
+            }],
+            rule,
             config,
         })
     }
@@ -132,6 +147,7 @@ impl Search {
                 guesses: Vec::new(),
                 finished: None,
                 sampler: self.config.do_sample.then(|| Sampler::new(self.config.seed, sequence)),
+                rule: first.rule.clone(),
             });
         }
     }
@@ -143,6 +159,10 @@ impl Search {
         for (place, mut row) in rows.into_iter().enumerate() {
             let model = self.config.logprobs.map(|_| row.clone());
             self.processors.apply(&branch.tokens, &mut row);
+            let forced = self.processors.forces(branch.tokens.len());
+            if !forced {
+                branch.rule.restrict(&mut row)?;
+            }
             let token = match &mut branch.sampler {
                 Some(sampler) => {
                     let vocabulary = row.len();
@@ -152,9 +172,13 @@ impl Search {
                 None => argmax(&row)?,
             };
             branch.tokens.push(token);
+            if !forced {
+                branch.rule.accept(token)?;
+            }
             let log_probs = log_probs(model.as_deref(), token, &self.config);
             tell(NewToken { sequence: index, token, log_probs });
-            branch.finished = self.stopping.check(&branch.tokens, |tokens| (self.decode)(tokens))?;
+            let found = self.stopping.check(&branch.tokens, |tokens| (self.decode)(tokens))?;
+            branch.finished = branch.rule.finish(found);
             let holds = guesses.get(place) == Some(&token);
             self.guessed += usize::from(holds);
             if !holds || branch.finished.is_some() {
@@ -170,16 +194,27 @@ impl Search {
     }
 
     fn search(&mut self, mut beams: BeamSearch, mut rows: Vec<Vec<f32>>) -> Result<(), Error> {
-        for (beam, row) in rows.iter_mut().enumerate() {
+        let forced = self.processors.forces(beams.sequence(0).len());
+        let mut stuck = None;
+        for (branch, row) in self.branches.iter_mut().zip(&mut rows) {
             log_softmax(row);
-            self.processors.apply(beams.sequence(beam), row);
-            if self.config.do_sample {
-                self.warpers.apply(row)?;
+            self.processors.apply(&branch.tokens, row);
+            if !forced && let Err(error) = branch.rule.restrict(row) {
+                // Another beam may still go on.
+                row.fill(f32::NEG_INFINITY);
+                stuck.get_or_insert(error);
+                continue;
             }
+            self.warpers.apply(row)?;
+        }
+        if let Some(error) = stuck
+            && rows.iter().flatten().all(|score| *score == f32::NEG_INFINITY)
+        {
+            return Err(error.into());
         }
         let mut failed = None;
-        let ends = |tokens: &[u32]| match self.stopping.check(tokens, |tokens| (self.decode)(tokens)) {
-            Ok(reason) => reason.is_some(),
+        let ends = |tokens: &[u32]| match self.ends(tokens, forced) {
+            Ok(ends) => ends,
             Err(error) => {
                 failed = Some(error);
                 true
@@ -188,17 +223,35 @@ impl Search {
         let continuations = beams.step(&rows, ends)?.to_vec();
         failed.map_or(Ok(()), Err)?;
         let finished = beams.finished().then_some(FinishReason::Length);
-        let follow = |(beam, from): (usize, &runtime_generation::Continuation)| Branch {
-            tokens: beams.sequence(beam).to_vec(),
+        let follow = |(beam, from): (usize, &runtime_generation::Continuation)| {
             // Before the first token there is one for all beams.
-            cached: self.branches[from.beam.min(self.branches.len() - 1)].cached.clone(),
-            guesses: Vec::new(),
-            finished,
-            sampler: None,
+            let before = &self.branches[from.beam.min(self.branches.len() - 1)];
+            let mut rule = before.rule.clone();
+            if !forced {
+                rule.accept(from.token)?;
+            }
+            let tokens = beams.sequence(beam).to_vec();
+            Ok(Branch { tokens, cached: before.cached.clone(), guesses: Vec::new(), finished, sampler: None, rule })
         };
-        self.branches = continuations.iter().enumerate().map(follow).collect();
+        self.branches = continuations.iter().enumerate().map(follow).collect::<Result<_, Error>>()?;
         self.beams = Some(beams);
         Ok(())
+    }
+
+    /// Whether a beam's sequence ends with its last token.
+    fn ends(&self, tokens: &[u32], forced: bool) -> Result<bool, Error> {
+        if self.stopping.check(tokens, |tokens| (self.decode)(tokens))?.is_some() {
+            return Ok(true);
+        }
+        let Some((last, before)) = tokens.split_last() else { return Ok(false) };
+        match self.branches.iter().find(|branch| branch.rule.acts() && branch.tokens == before) {
+            Some(branch) if !forced => {
+                let mut rule = branch.rule.clone();
+                rule.accept(*last)?;
+                Ok(rule.finish(None).is_some())
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Ends what has not ended.
@@ -210,7 +263,7 @@ impl Search {
 
     /// The sequences, and the first with what is kept of it.
     pub(super) fn into_sequences(mut self) -> (Vec<GeneratedSequence>, Option<(Vec<u32>, Cached)>) {
-        let Some(beams) = self.beams else {
+        let Some(beams) = self.beams.take() else {
             let sequences = self.branches.iter().map(|branch| GeneratedSequence {
                 tokens: branch.tokens[self.prompt..].to_vec(),
                 finish_reason: branch.finished.unwrap_or(FinishReason::Length),
@@ -220,16 +273,22 @@ impl Search {
             let first = self.branches.swap_remove(0);
             return (sequences, Some((first.tokens, first.cached)));
         };
-        let ends = &self.config.eos_token_id;
         let of = |found: runtime_generation::Hypothesis| GeneratedSequence {
-            finish_reason: match found.tokens.last() {
-                Some(last) if ends.contains(last) => FinishReason::EndToken,
-                _ => FinishReason::Length,
-            },
+            finish_reason: self.reason(&found.tokens),
             tokens: found.tokens,
             score: Some(found.score),
         };
         (beams.into_hypotheses().into_iter().map(of).collect(), None)
+    }
+
+    /// Why these new tokens of a beam ended.
+    fn reason(&self, tokens: &[u32]) -> FinishReason {
+        let ends = |last: &&u32| self.config.eos_token_id.contains(last);
+        let found = tokens.last().filter(ends).map(|_| FinishReason::EndToken);
+        let mut rule = self.rule.clone();
+        let written = (self.prompt..).zip(tokens).filter(|(length, _)| !self.processors.forces(*length));
+        let followed = written.into_iter().all(|(_, token)| rule.accept(*token).is_ok());
+        rule.finish(found).filter(|_| followed).unwrap_or(FinishReason::Length)
     }
 }
 

@@ -70,10 +70,7 @@ impl Worker {
                 match message {
                     Message::Generate(job) => self.waiting.push_back(*job),
                     Message::Score(job) => self.scoring.push_back(job),
-                    Message::Forget => {
-                        self.retained.clear();
-                        self.answered(1);
-                    }
+                    Message::Forget => self.retained.clear(),
                 }
             }
             self.drop_cancelled();

@@ -84,9 +84,8 @@ pub(super) async fn next_token_distribution(
         let mut scores = outputs.get(output).ok_or(ScheduleError::NoOutput { output })?.data.clone();
         let padding = padded.longest - prompt.len();
         let lengths = Lengths::new(&config, padded.longest, None)?;
-        let prompt = Prompt { length: prompt.len(), padding, encoder_input: None, lengths };
-        let tokens = &padded.prompts[rows.len()];
-        Processors::new(&config, prompt, scores.len())?.apply(tokens, &mut scores);
+        let start = Prompt { length: prompt.len(), padding, encoder_input: Some(prompt), lengths };
+        Processors::new(&config, start, scores.len())?.apply(prompt, &mut scores);
         let mut warpers = Warpers::new(&config);
         let kept = warpers.distribution(&scores)?;
         let ids: Vec<u32> = kept.iter().map(|candidate| candidate.id).collect();

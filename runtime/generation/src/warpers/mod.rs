@@ -110,15 +110,20 @@ impl Warpers {
         Ok(&self.candidates)
     }
 
-    /// Does the same in place, as a search with beams needs it: what is not kept becomes `-inf`.
+    /// Does the same in place, as a search with beams needs it: what is not kept becomes `-inf`. Of a row that leaves
+    /// nothing all does, since other beams may go on.
     ///
     /// # Errors
-    /// Where no token is left, or a score is no number.
+    /// Where a score is no number.
     pub fn apply(&mut self, scores: &mut [f32]) -> Result<(), Error> {
         if self.is_empty() {
             return Ok(());
         }
-        self.distribution(scores)?;
+        match self.distribution(scores) {
+            Ok(_) => {}
+            Err(Error::NothingLeft { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        }
         scores.fill(f32::NEG_INFINITY);
         for candidate in &self.candidates {
             scores[index(candidate.id)] = candidate.score;

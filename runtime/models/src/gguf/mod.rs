@@ -98,12 +98,13 @@ impl Gguf {
         }
     }
 
-    pub(crate) fn catalog(&self, base_prefix: &str) -> Catalog {
-        self.tensors.catalog(base_prefix)
-    }
-
+    /// The Hugging Face names of the tensors that can be computed with.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.names()
+    }
+
+    pub(crate) fn catalog(&self, base_prefix: &str) -> Catalog {
+        self.tensors.catalog(base_prefix)
     }
 
     pub(crate) fn read(&self, name: &str) -> Result<StoredTensor<'static>, Error> {

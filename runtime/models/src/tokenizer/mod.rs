@@ -5,6 +5,7 @@
 //! it; windows and padding by the options of a call. Ids alone are put together without the library (`pieces`).
 
 mod adapt;
+mod bytes;
 mod call;
 mod class;
 mod decode;
@@ -24,6 +25,7 @@ use serde_json::Value;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{ModelWrapper, PostProcessor, PostProcessorWrapper};
 
+pub use bytes::TokenBytes;
 pub use call::{Arguments, detokenize_call, tokenize_call};
 pub use encode::{EncodeOptions, Side, Text, Truncation};
 pub use encoding::Encoding;
