@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use llguidance::ParserFactory;
 use llguidance::toktrie::{ApproximateTokEnv, INVALID_TOKEN, TokEnv, TokRxInfo, TokTrie};
@@ -63,23 +63,31 @@ impl Vocabulary {
     /// # Errors
     /// Where the constraint is wrong, or no text but the empty one satisfies it.
     pub fn compile(&self, constraint: &Constraint, behind_space: bool) -> Result<Matcher, Error> {
-        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = |(of, behind, _): &(Constraint, bool, Matcher)| of == constraint && *behind == behind_space;
-        if let Some(place) = kept().iter().position(found)
-            && let Some(known) = kept().remove(place)
-        {
-            let matcher = known.2.apart();
-            kept().push_front(known);
+        if let Some(matcher) = self.known(constraint, behind_space) {
             return Ok(matcher);
         }
         check(constraint)?;
         let parser = self.factory.create_parser(grammar(constraint, behind_space));
         let compiled = Matcher::new(llguidance::Matcher::new(parser), constraint.name())?;
         let matcher = compiled.apart();
-        let mut kept = kept();
+        let mut kept = self.kept();
         kept.push_front((constraint.clone(), behind_space, compiled));
         kept.truncate(KEPT);
         Ok(matcher)
+    }
+
+    /// One that was compiled before.
+    fn known(&self, constraint: &Constraint, behind_space: bool) -> Option<Matcher> {
+        let mut kept = self.kept();
+        let place = kept.iter().position(|(of, behind, _)| of == constraint && *behind == behind_space)?;
+        let known = kept.remove(place)?;
+        let matcher = known.2.apart();
+        kept.push_front(known);
+        Some(matcher)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<(Constraint, bool, Matcher)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
