@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::Error;
 
+/// Tokens whose bits share a word of the library's masks.
+const WORD: usize = 32;
+
 /// A text that is being written under a constraint.
 ///
 /// A clone goes its own way from here on, but shares the automaton that grows as it is used: clones are for one thread.
@@ -11,6 +14,8 @@ use crate::Error;
 pub struct Matcher {
     inner: llguidance::Matcher,
     name: &'static str,
+    /// Whether the constraint would let it go on, but the vocabulary cannot.
+    at_end: bool,
 }
 
 impl fmt::Debug for Matcher {
@@ -31,15 +36,15 @@ impl Matcher {
         }
         let may_end = inner.is_accepting().unwrap_or(false);
         match inner.compute_mask() {
-            Ok(_) => Ok(Self { inner, name }),
+            Ok(_) => Ok(Self { inner, name, at_end: false }),
             Err(_) if may_end => Err(Error::Empty { name }),
-            Err(error) => Err(Error::Unsatisfiable { name, reason: why(&inner, &error) }),
+            Err(error) => Err(Error::Unsatisfiable { name, reason: why(&error) }),
         }
     }
 
     /// The same with an automaton of its own, for another thread.
     pub(crate) fn apart(&self) -> Self {
-        Self { inner: self.inner.deep_clone(), name: self.name }
+        Self { inner: self.inner.deep_clone(), ..*self }
     }
 
     /// The parameter that gives the constraint.
@@ -55,27 +60,23 @@ impl Matcher {
     /// parameters have ruled out what the constraint allows.
     pub fn restrict(&mut self, scores: &mut [f32], ends: &[u32]) -> Result<(), Error> {
         let may_end = self.is_satisfied();
-        let ends_at = |scores: &[f32]| -> Vec<(usize, f32)> {
-            let places = ends.iter().filter_map(|end| usize::try_from(*end).ok());
-            places.filter_map(|place| Some((place, *scores.get(place)?))).collect()
-        };
-        let ends = ends_at(scores);
+        let places = ends.iter().filter_map(|end| usize::try_from(*end).ok());
+        let ends: Vec<(usize, f32)> = places.filter_map(|place| Some((place, *scores.get(place)?))).collect();
         if self.is_complete() {
             scores.fill(f32::NEG_INFINITY);
         } else {
             match self.inner.compute_mask() {
                 Ok(mask) => {
                     let words = mask.as_slice();
-                    for (scores, word) in scores.chunks_mut(u32::BITS as usize).zip(words) {
-                        rule_out(scores, *word);
-                    }
-                    let known = (words.len() * u32::BITS as usize).min(scores.len());
+                    scores.chunks_mut(WORD).zip(words).for_each(|(scores, word)| rule_out(scores, *word));
+                    let known = (words.len() * WORD).min(scores.len());
                     scores[known..].fill(f32::NEG_INFINITY);
                 }
-                Err(error) => {
-                    let reason = why(&self.inner, &error);
-                    return Err(Error::Stuck { name: self.name, reason });
+                Err(error) if may_end && cannot_go_on(&error) => {
+                    self.at_end = true;
+                    scores.fill(f32::NEG_INFINITY);
                 }
+                Err(error) => return Err(Error::Stuck { name: self.name, reason: why(&error) }),
             }
         }
         for (place, score) in ends {
@@ -92,9 +93,7 @@ impl Matcher {
     /// # Errors
     /// Where the constraint does not allow it.
     pub fn accept(&mut self, token: u32) -> Result<(), Error> {
-        self.inner
-            .consume_token(token)
-            .map_err(|error| Error::Stuck { name: self.name, reason: tidy(&error.to_string()) })
+        self.inner.consume_token(token).map_err(|error| Error::Stuck { name: self.name, reason: why(&error) })
     }
 
     /// Whether the text may end here.
@@ -104,7 +103,7 @@ impl Matcher {
 
     /// Whether the text can only end here.
     pub fn is_complete(&self) -> bool {
-        self.inner.is_stopped() && !self.inner.is_error()
+        self.at_end || (self.inner.is_stopped() && !self.inner.is_error())
     }
 }
 
@@ -121,17 +120,15 @@ fn rule_out(scores: &mut [f32], word: u32) {
     }
 }
 
-/// Why there is no mask.
-fn why(inner: &llguidance::Matcher, error: &impl ToString) -> String {
-    use llguidance::api::StopReason;
-    match inner.stop_reason() {
-        StopReason::NoExtensionBias | StopReason::NoExtension => {
-            "no token of the model's vocabulary can come next".to_owned()
-        }
-        StopReason::LexerTooComplex | StopReason::ParserTooComplex => {
-            "to find out what can come next takes too long".to_owned()
-        }
-        _ => tidy(&error.to_string()),
+/// Whether no token of the vocabulary can come next. The library says it by the name of a reason alone.
+fn cannot_go_on(error: &impl ToString) -> bool {
+    matches!(tidy(&error.to_string()).as_str(), "NoExtensionBias" | "NoExtension")
+}
+
+fn why(error: &impl ToString) -> String {
+    match cannot_go_on(error) {
+        true => "no token of the model's vocabulary can come next".to_owned(),
+        false => tidy(&error.to_string()),
     }
 }
 

@@ -258,6 +258,13 @@ fn a_vocabulary_that_cannot_write_it_says_so() {
     let error = vocabulary.compile(&Constraint::Choices(vec!["日".to_owned()]), false).expect_err("it is refused");
     let expected = "no text satisfies `choices`: no token of the model's vocabulary can come next";
     assert_eq!(error.to_string(), expected);
+    // Where the text may end before it, it ends there.
+    let mut matcher = vocabulary.compile(&Constraint::Regex("a(日)?".to_owned()), false).expect("`a` can be written");
+    matcher.accept(tokenizer.id("a").expect("it is a token")).expect("it is allowed");
+    let mut scores = vec![0.0; 392];
+    matcher.restrict(&mut scores, &[1]).expect("it may end");
+    assert_eq!(scores.iter().filter(|score| **score == 0.0).count(), 1);
+    assert!(scores[1] == 0.0 && matcher.is_complete() && matcher.is_satisfied());
 }
 
 #[test]
