@@ -107,10 +107,6 @@ impl Gguf {
         self.tensors.catalog(base_prefix)
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.names()
-    }
-
     pub(crate) fn read(&self, name: &str) -> Result<StoredTensor<'static>, Error> {
         self.tensors.read(name)
     }

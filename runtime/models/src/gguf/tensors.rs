@@ -79,10 +79,6 @@ impl Tensors {
     }
 
     /// What an architecture gets to see. Of numbers in blocks it sees a type that holds them, as it is the same to it.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.places.keys().map(String::as_str)
-    }
-
     pub(super) fn catalog(&self, base_prefix: &str) -> Catalog {
         let tensors = self.places.iter().filter_map(|(name, place)| {
             let shape: Result<Vec<u32>, _> = place.shape.iter().map(|size| u32::try_from(*size)).collect();
