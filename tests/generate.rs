@@ -72,7 +72,7 @@ fn a_text_goes_on_as_transformers_has_it() {
     );
     let told = generate(&[PROMPT, "--max-new-tokens", "24", "--stats"]).exits(0);
     let _said =
-        told.says(&["10 prompt tokens in", "24 new tokens in", "tokens/s), the first after", "cut off after 24"]);
+        told.says(&["13 prompt tokens in", "24 new tokens in", "tokens/s), the first after", "cut off after 24"]);
     let all = generate(&[PROMPT, "--format", "jsonl"]).exits(0).records();
     assert_eq!(all[0]["tokens"].as_array().map(|tokens| tokens.len() <= 256), Some(true), "without a length");
 }
@@ -262,7 +262,7 @@ fn ctrl_c_ends_the_text_and_not_in_its_middle() {
     let text = String::from_utf8(text).expect("whole characters");
     assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{:?}", &text[text.len().saturating_sub(20)..]);
     let told = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert!(told.starts_with("10 prompt tokens in") && !told.contains("cut off"), "{told}");
+    assert!(told.starts_with("13 prompt tokens in") && !told.contains("cut off"), "{told}");
 }
 
 /// Runs `runtime chat` on these lines.
@@ -404,5 +404,5 @@ fn an_adapter_acts_in_every_command_as_if_merged() {
     let found = project.run_on(input.as_bytes(), ["run", "p.toml", "--input", "-"]).exits(0);
     assert_eq!(found.field("said"), [json!(adapted.trim_end_matches('\n'))]);
     project.write("p.toml", pipeline.replace("\"adapter\"", "\"nowhere\""));
-    let _missing = project.run(["validate", "p.toml"]).exits(66).says(&["the adapter `nowhere` does not exist"]);
+    let _missing = project.run(["validate", "p.toml"]).exits(66).says(&["the adapter `./nowhere` does not exist"]);
 }

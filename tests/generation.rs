@@ -39,6 +39,7 @@ fn params(index: usize) -> Value {
         1 => json!({"do_sample": false, "max_new_tokens": 12, "num_beams": 3, "num_return_sequences": 2}),
         2 => json!({"do_sample": true, "seed": index, "max_new_tokens": 16, "num_return_sequences": 3}),
         3 => json!({"do_sample": false, "max_new_tokens": 20, "prompt_lookup_num_tokens": 4}),
+        _ if index % 2 == 0 => json!({"do_sample": false, "max_new_tokens": 12, "regex": "[a-z]{2,6}[0-9]"}),
         _ => json!({"do_sample": false, "max_new_tokens": 3, "repetition_penalty": 1.3}),
     }
 }

@@ -155,6 +155,11 @@ impl LanguageModel {
         Ok(self.loaded.model.tokenizer.decode(tokens, skip_special_tokens, Some(false))?)
     }
 
+    /// The tokens that are single bytes, `<0x00>` to `<0xFF>`, of a vocabulary that has them for what it lacks.
+    pub fn byte_tokens(&self) -> Arc<[u32]> {
+        (0..=u8::MAX).filter_map(|byte| self.loaded.model.tokenizer.id(&format!("<0x{byte:02X}>"))).collect()
+    }
+
     /// The text of tokens without special ones; spaces are cleaned up as asked, or as the tokenizer's files say.
     pub(crate) fn decode_as(&self, tokens: &[u32], clean_up: Option<bool>) -> Result<String, Error> {
         Ok(self.loaded.model.tokenizer.decode(tokens, true, clean_up)?)

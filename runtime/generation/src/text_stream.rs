@@ -1,7 +1,11 @@
 //! The text of a sequence while it grows: whole characters, and nothing of a stop string.
 
+use std::sync::Arc;
+
 /// Tokens of what was shown before that the first new text may hang on; a character has four at most.
 const CONTEXT: usize = 16;
+/// Tokens that may wait for those behind them. So many bytes in a row are no character.
+const WAITING: usize = 64;
 
 /// Shows new text as soon as it is sure. One belongs to one sequence.
 ///
@@ -9,6 +13,7 @@ const CONTEXT: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub struct TextStream {
     stops: Vec<String>,
+    bytes: Arc<[u32]>,
     tokens: Vec<u32>,
     /// Tokens before it are there only since the text of those behind may hang on them, as spaces do.
     context: usize,
@@ -31,6 +36,14 @@ impl TextStream {
     pub fn behind(mut self, shown: &[u32]) -> Self {
         self.tokens = shown[shown.len().saturating_sub(CONTEXT)..].to_vec();
         self.read = self.tokens.len();
+        self
+    }
+
+    /// The same, for a vocabulary that has single bytes as tokens for what it lacks, `<0x00>` to `<0xFF>`. A run of them is
+    /// text as a whole or not at all, so it is held back until another token comes.
+    #[must_use]
+    pub fn with_bytes(mut self, bytes: Arc<[u32]>) -> Self {
+        self.bytes = bytes;
         self
     }
 
@@ -76,10 +89,13 @@ impl TextStream {
         let before = decode(&self.tokens[self.context..self.read])?;
         let text = decode(&self.tokens[self.context..])?;
         // Bytes that are no character yet may become one with the next token.
-        if whole && text.ends_with('\u{FFFD}') {
+        let open = || text.ends_with('\u{FFFD}') || self.tokens.last().is_some_and(|last| self.bytes.contains(last));
+        if whole && self.tokens.len() - self.read < WAITING && open() {
             return Ok(String::new());
         }
-        let Some(new) = text.get(before.len()..).filter(|new| !new.is_empty()) else { return Ok(String::new()) };
+        let same = before.char_indices().zip(text.chars()).find(|((_, old), new)| old != new);
+        let end = same.map_or(before.len(), |((place, _), _)| place);
+        let Some(new) = text.get(end..).filter(|new| !new.is_empty()) else { return Ok(String::new()) };
         self.context = self.read;
         self.read = self.tokens.len();
         Ok(new.to_owned())
@@ -133,6 +149,33 @@ mod tests {
         // Of a character that never becomes whole, what the tokenizer makes of it comes at the end.
         assert_eq!(shown(&[], b"a\xf0\x9f").0.concat(), "a\u{FFFD}");
         assert_eq!(shown(&[], b"a\xf0b").0.concat(), "a\u{FFFD}b");
+    }
+
+    #[test]
+    fn a_run_of_bytes_is_shown_once_its_text_is_sure() {
+        // As the decoder `ByteFallback` does it: what is no text as a whole is one replacement a byte.
+        let decode = |tokens: &[u32]| -> Result<String, ()> {
+            let mut text = String::new();
+            for run in tokens.chunk_by(|left, right| (*left < 256) == (*right < 256)) {
+                let bytes: Vec<u8> = run.iter().filter_map(|token| u8::try_from(*token).ok()).collect();
+                text += &match String::from_utf8(bytes) {
+                    Ok(run) if !run.is_empty() => run,
+                    Ok(_) => "w".repeat(run.len()),
+                    Err(_) => "\u{FFFD}".repeat(run.len()),
+                };
+            }
+            Ok(text)
+        };
+        let shown = |tokens: &[u32]| -> Vec<String> {
+            let mut stream = TextStream::new(&[]).with_bytes((0..256).collect());
+            let push = |token: &u32| stream.push(*token, decode).expect("text");
+            let mut shown: Vec<String> = tokens.iter().map(push).collect();
+            shown.push(stream.finish(decode).expect("text"));
+            shown
+        };
+        assert_eq!(shown(&[300, 0x30, 300]), ["w", "", "0w", ""]);
+        assert_eq!(shown(&[0xC3, 0xA9, 300, 0x30, 0xFB, 300]), ["", "", "éw", "", "", "\u{FFFD}\u{FFFD}w", ""]);
+        assert_eq!(shown(&[300, 0x30]), ["w", "", "0"]);
     }
 
     #[test]

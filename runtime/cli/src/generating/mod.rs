@@ -7,6 +7,7 @@ mod voice;
 
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::{Either, select};
@@ -84,8 +85,9 @@ pub(crate) async fn generate(
 ) -> Result<Told, Stop> {
     let Asked { tokens, config, goes_on, keep } = asked;
     let shown = if goes_on { tokens.as_slice() } else { &[] };
+    let (bytes, stops) = (model.byte_tokens(), &config.stop_strings);
     let mut sequences: Vec<Sequence> =
-        (0..config.num_return_sequences).map(|_| Sequence::behind(shown, &config.stop_strings)).collect();
+        (0..config.num_return_sequences).map(|_| Sequence::behind(shown, stops, Arc::clone(&bytes))).collect();
     let mut stats = Stats::new(tokens.len(), config.max_new_tokens);
     let start = Instant::now();
     let mut stream = model.generate(tokens, config, keep)?;

@@ -1,5 +1,7 @@
 //! One sequence, as text and as JSON.
 
+use std::sync::Arc;
+
 use runtime_engine::{Error, GeneratedSequence, LanguageModel, NewToken};
 use runtime_generation::{FinishReason, TextStream, TokenLogProb};
 use serde_json::{Map, Value, json};
@@ -28,10 +30,10 @@ pub(crate) enum Finish {
 }
 
 impl Sequence {
-    /// One that goes on from `shown`, or stands alone where that is empty.
-    pub(crate) fn behind(shown: &[u32], stops: &[String]) -> Self {
+    /// One that goes on from `shown`, or stands alone where that is empty; `bytes` are the tokens that are single bytes.
+    pub(crate) fn behind(shown: &[u32], stops: &[String], bytes: Arc<[u32]>) -> Self {
         Self {
-            stream: TextStream::new(stops).behind(shown),
+            stream: TextStream::new(stops).with_bytes(bytes).behind(shown),
             text: String::new(),
             tokens: Vec::new(),
             finish: Finish::Interrupted,

@@ -98,14 +98,11 @@ impl TextGeneration {
     }
 
     fn result(&self, prompt: Prompt<'_>, tokens: &[u32], new: &[u32]) -> Result<Value, Error> {
-        let whole = [tokens, new].concat();
         if self.options.return_tensors {
-            return Ok(json!({"generated_token_ids": whole}));
+            return Ok(json!({"generated_token_ids": tokens.iter().chain(new).collect::<Vec<_>>()}));
         }
-        let decode = |tokens: &[u32]| self.model.decode_as(tokens, self.options.clean_up_tokenization_spaces);
-        // The text behind that of the prompt: the text of new tokens alone could begin in another way.
-        let before = decode(tokens)?.chars().count();
-        let new: String = decode(&whole)?.chars().skip(before).collect();
+        // Alone, as transformers does it: a space that a decoder drops at the beginning of a text is not there.
+        let new = self.model.decode_as(new, self.options.clean_up_tokenization_spaces)?;
         let full = self.options.return_full_text.unwrap_or(true);
         Ok(match prompt {
             _ if !full => json!({"generated_text": new}),
