@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use crate::pipeline::{Classifier, Labels, Ladder, Pipeline, Reference, RungKind, StepKind};
+use crate::name::Name;
+use crate::pipeline::{Classifier, Endpoint, Labels, Ladder, Pipeline, Reference, RungKind, StepKind};
 
 /// The language of a drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +87,7 @@ fn graph_of(pipeline: &Pipeline) -> Graph {
         let mut group = Group { title: step.name.to_string(), nodes: Vec::new() };
         let first = match &step.kind {
             StepKind::Ladder(ladder) => {
-                rungs(ladder, &id, &mut group, &mut graph);
+                rungs(ladder, &id, &pipeline.endpoints, &mut group, &mut graph);
                 group.nodes.push(node(&id, Shape::Round, labels));
                 format!("{id}rung0")
             }
@@ -96,7 +97,7 @@ fn graph_of(pipeline: &Pipeline) -> Graph {
                 id
             }
             StepKind::Generate(generate) => {
-                let lines = [step.kind.name().to_owned(), format!("model {}", generate.model.value)];
+                let lines = [step.kind.name().to_owned(), model_line(&generate.model, &pipeline.endpoints)];
                 let params = generate.params.iter().map(|(name, value)| format!("{name}: {}", value.value));
                 group.nodes.push(node(&id, Shape::Box, lines.into_iter().chain(params)));
                 id
@@ -128,7 +129,7 @@ fn graph_of(pipeline: &Pipeline) -> Graph {
 }
 
 /// The rungs of the ladder whose answers meet in the node `end`.
-fn rungs(ladder: &Ladder, end: &str, group: &mut Group, graph: &mut Graph) {
+fn rungs(ladder: &Ladder, end: &str, endpoints: &[Endpoint], group: &mut Group, graph: &mut Graph) {
     for (index, rung) in ladder.rungs.iter().enumerate() {
         let id = format!("{end}rung{index}");
         let mut lines = vec![rung.name.to_string(), rung.kind.name().to_owned()];
@@ -138,7 +139,7 @@ fn rungs(ladder: &Ladder, end: &str, group: &mut Group, graph: &mut Graph) {
                 lines.push(format!("accepts {}", rung.accept));
             }
             RungKind::Llm { model, otherwise, .. } => {
-                lines.push(format!("model {}", model.value));
+                lines.push(model_line(model, endpoints));
                 lines.push(format!("otherwise {otherwise}"));
                 if !rung.accept.is_empty() {
                     lines.push(format!("accepts {}", rung.accept));
@@ -147,8 +148,11 @@ fn rungs(ladder: &Ladder, end: &str, group: &mut Group, graph: &mut Graph) {
         }
         group.nodes.push(node(&id, Shape::Box, lines));
         graph.edge(&id, end, "accepted");
-        if !rung.accept.is_empty() {
-            if index + 1 < ladder.rungs.len() {
+        // What an endpoint writes need not be a label; behind the last rung, that is its `otherwise`.
+        let hosted = matches!(&rung.kind, RungKind::Llm { model, .. } if endpoints.iter().any(|known| known.name == **model));
+        let last = index + 1 == ladder.rungs.len();
+        if !rung.accept.is_empty() || (hosted && !last) {
+            if !last {
                 graph.edge(&id, format!("{end}rung{}", index + 1), "unsure");
             } else {
                 let nothing = format!("{end}unsure");
@@ -156,6 +160,14 @@ fn rungs(ladder: &Ladder, end: &str, group: &mut Group, graph: &mut Graph) {
                 group.nodes.push(node(nothing, Shape::Round, ["no label".to_owned()]));
             }
         }
+    }
+}
+
+/// The model, and where it is, unless that is here.
+fn model_line(name: &Name, endpoints: &[Endpoint]) -> String {
+    match endpoints.iter().find(|endpoint| endpoint.name == *name) {
+        Some(endpoint) => format!("model {name}: {} at {}", endpoint.model, endpoint.base_url.value),
+        None => format!("model {name}"),
     }
 }
 

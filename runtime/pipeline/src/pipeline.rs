@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use runtime_diagnostics::{Problem, Source, Span};
 use runtime_tasks::{Dtype, Generation, InputType, OutputType, TaskKind, TaskOptions};
@@ -23,8 +24,10 @@ pub struct Pipeline {
     pub description: Option<String>,
     /// Where records come from.
     pub input: Input,
-    /// The models that steps name, as the file orders them.
+    /// The models that steps name and that run here, as the file orders them.
     pub models: Vec<Model>,
+    /// The models that steps name and that others run, as the file orders them. No model has the name of another.
+    pub endpoints: Vec<Endpoint>,
     /// The steps in the order they run; at least one.
     pub steps: Vec<Step>,
     /// The fields of an output record; without `[output]`, the last step's outputs under their own names.
@@ -81,6 +84,48 @@ pub struct Model {
     pub adapter: Option<Spanned<PathBuf>>,
     /// What its weights are computed in.
     pub dtype: Dtype,
+}
+
+/// `[models.NAME]` with a `provider`: a model behind an endpoint. What is `None` is up to the client.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// What steps call it.
+    pub name: Name,
+    /// How it is spoken to.
+    pub provider: Provider,
+    /// Where it is, as written.
+    pub base_url: Spanned<String>,
+    /// The model's name there.
+    pub model: String,
+    /// The environment variable that holds the key.
+    pub api_key_env: Option<Spanned<String>>,
+    /// How long one attempt may take.
+    pub timeout: Option<Duration>,
+    /// How often what is passing is tried again.
+    pub retries: Option<u32>,
+    /// Requests under way at once.
+    pub concurrency: Option<usize>,
+    /// Whether a key may be sent unencrypted to other machines.
+    pub allow_plain_http: bool,
+}
+
+/// How an endpoint is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// As OpenAI's chat completions are.
+    OpenAi,
+}
+
+impl Provider {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::OpenAi];
+
+    /// As `provider` names it in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+        }
+    }
 }
 
 /// `[[steps]]`.
@@ -293,7 +338,7 @@ pub enum RungKind {
         system: Option<PromptTemplate>,
         /// What it is asked, of `text` and `labels`, instead of the default.
         prompt: Option<PromptTemplate>,
-        /// The label of a record where the model cannot be had.
+        /// The label of a record where the model cannot be had, or is the last one and names none.
         otherwise: String,
     },
 }

@@ -3,13 +3,13 @@
 use runtime_tasks::InputType;
 use serde_json::{Value, json};
 
-use crate::pipeline::{Classifier, Labels, Pipeline, Rung, RungKind, Step, StepKind};
+use crate::pipeline::{Classifier, Endpoint, Labels, Pipeline, Rung, RungKind, Step, StepKind};
 use crate::prompt::PromptTemplate;
 use crate::rules::{Accept, Expectation};
 
 impl Pipeline {
-    /// Every setting with its key, defaults filled in, as the file orders them; but of the parameters of a task only
-    /// those that are written, since some defaults are the model's.
+    /// Every setting with its key, defaults filled in, as the file orders them; but of the parameters of a task and of an
+    /// endpoint only those that are written, since some defaults are the model's or the client's.
     ///
     /// The keys are those that an override takes, such as `steps.triage.rungs.zero-shot.accept.threshold`. `steps` and
     /// `steps.NAME.rungs` hold the names alone: the order in which they are asked.
@@ -25,6 +25,9 @@ impl Pipeline {
             list.set_some(format!("{at}.plugin"), model.plugin.as_deref().map(|path| path.display().to_string()));
             list.set_some(format!("{at}.adapter"), model.adapter.as_deref().map(|path| path.display().to_string()));
             list.set(format!("{at}.dtype"), json!(model.dtype.name()));
+        }
+        for endpoint in &self.endpoints {
+            list.endpoint(endpoint);
         }
         list.set("steps", self.steps.iter().map(|step| step.name.as_str()).collect());
         for step in &self.steps {
@@ -66,6 +69,18 @@ impl List {
         if let Some(value) = value {
             self.set(key, value.into());
         }
+    }
+
+    fn endpoint(&mut self, endpoint: &Endpoint) {
+        let at = format!("models.{}", endpoint.name);
+        self.set(format!("{at}.provider"), json!(endpoint.provider.name()));
+        self.set(format!("{at}.base_url"), json!(*endpoint.base_url));
+        self.set(format!("{at}.model"), json!(endpoint.model));
+        self.set_some(format!("{at}.api_key_env"), endpoint.api_key_env.as_ref().map(|name| name.value.as_str()));
+        self.set_some(format!("{at}.timeout"), endpoint.timeout.map(|timeout| timeout.as_secs_f64()));
+        self.set_some(format!("{at}.retries"), endpoint.retries);
+        self.set_some(format!("{at}.concurrency"), endpoint.concurrency);
+        self.set(format!("{at}.allow_plain_http"), json!(endpoint.allow_plain_http));
     }
 
     fn step(&mut self, step: &Step) {

@@ -40,8 +40,12 @@ fn summary(file: &Path, pipeline: &Pipeline) -> String {
         (pipeline.steps.len(), "step"),
         (rungs, "rung"),
         (pipeline.models.len(), "model"),
+        (pipeline.endpoints.len(), "endpoint"),
         (pipeline.tests.len(), "test"),
     ];
+    // Few pipelines have endpoints.
+    let counts = counts.into_iter().filter(|(count, what)| *count > 0 || *what != "endpoint");
     let counts = counts.map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }));
+    let counts: Vec<String> = counts.collect();
     format!("{}: `{}` is valid ({})\n", file.display(), printable(&pipeline.name), counts.join(", "))
 }

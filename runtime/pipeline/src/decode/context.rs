@@ -12,7 +12,7 @@ pub(super) struct Context {
     pub(super) warnings: Vec<Problem>,
     /// Whether a syntax error hides part of the file, so that nothing can be called absent.
     pub(super) partial: bool,
-    models: Vec<Declared>,
+    models: Vec<DeclaredModel>,
     /// The steps read so far.
     steps: Vec<DeclaredStep>,
     /// The names of all steps, those not yet read included.
@@ -22,6 +22,12 @@ pub(super) struct Context {
 struct Declared {
     name: Spanned<Name>,
     used: bool,
+}
+
+struct DeclaredModel {
+    declared: Declared,
+    /// Whether it is behind an endpoint.
+    hosted: bool,
 }
 
 struct DeclaredStep {
@@ -53,8 +59,13 @@ impl Context {
         }
     }
 
-    pub(super) fn declare_model(&mut self, name: Spanned<Name>) {
-        self.models.push(Declared { name, used: false });
+    pub(super) fn declare_model(&mut self, name: Spanned<Name>, hosted: bool) {
+        self.models.push(DeclaredModel { declared: Declared { name, used: false }, hosted });
+    }
+
+    /// Whether the model `name` is behind an endpoint.
+    pub(super) fn is_hosted(&self, name: &Name) -> bool {
+        self.models.iter().any(|model| model.hosted && *model.declared.name == *name)
     }
 
     /// Tells which steps there will be, so that a reference to a later one is told from a typo.
@@ -72,12 +83,12 @@ impl Context {
 
     /// Marks the model `name` as used, or reports that there is none.
     pub(super) fn use_model(&mut self, name: &Spanned<Name>) {
-        if let Some(model) = self.models.iter_mut().find(|model| *model.name == **name) {
-            model.used = true;
+        if let Some(model) = self.models.iter_mut().find(|model| *model.declared.name == **name) {
+            model.declared.used = true;
             return;
         }
         let problem = name.mistake(format!("no model is named `{}`", name.value), "");
-        let declared = self.models.iter().map(|model| model.name.as_str());
+        let declared = self.models.iter().map(|model| model.declared.name.as_str());
         let hint = did_you_mean(name.as_str(), declared, "the models are")
             .unwrap_or_else(|| format!("declare it: a table `[models.{}]` with its `source`", name.value));
         self.report_if_whole(problem.hint(hint));
@@ -125,8 +136,8 @@ impl Context {
     }
 
     pub(super) fn warn_of_what_is_unused(&mut self) {
-        for model in self.models.iter().filter(|model| !model.used) {
-            let name = &model.name;
+        for model in self.models.iter().filter(|model| !model.declared.used) {
+            let name = &model.declared.name;
             self.warnings.push(name.warning(format!("the model `{}` is not used", name.value)));
         }
         for step in self.steps.iter().filter(|step| !step.declared.used) {

@@ -34,6 +34,11 @@ impl<'a> Fields<'a> {
         self.table.get(key)
     }
 
+    /// The key `key`, where it is written; it does not become one of those that are legal.
+    pub(super) fn key(&self, key: &str) -> Option<&'a Spanned<String>> {
+        self.table.0.iter().map(|entry| &entry.key).find(|written| written.value == key)
+    }
+
     /// The value of `key`, read; `None` where it is absent or wrong.
     pub(super) fn optional<T>(
         &mut self,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use runtime_tasks::{InputType, TaskKind, TaskOptions};
+use serde_json::Value;
 
 use super::context::Context;
 use super::fields::Fields;
@@ -25,6 +26,9 @@ pub(super) fn generate(chat: bool, node: &Node, mut fields: Fields<'_>, cx: &mut
     let params = task::params(names.filter(|name| !matches!(*name, FULL_TEXT | "return_tensors")), &mut fields, cx);
     let options = task::options(TaskKind::TextGeneration, node, &params, cx);
     fields.finish(cx);
+    if model.as_ref().is_some_and(|model| cx.is_hosted(model)) {
+        refuse_unasked(&params, cx);
+    }
     let mut reads = Vec::new();
     let mut known = BTreeSet::new();
     for (written, template) in system.iter().chain(&prompt) {
@@ -35,6 +39,37 @@ pub(super) fn generate(chat: bool, node: &Node, mut fields: Fields<'_>, cx: &mut
     let Some(TaskOptions::Generation(options)) = options else { return None };
     let system = system.map(|(_, template)| template);
     Some(GenerateStep { chat, model: model?, system, prompt: prompt?.1, reads, options, params })
+}
+
+/// What can be asked of an endpoint.
+const ASKED: [&str; 10] = [
+    "max_new_tokens",
+    "temperature",
+    "top_p",
+    "do_sample",
+    "seed",
+    "stop_strings",
+    "presence_penalty",
+    "frequency_penalty",
+    "json_schema",
+    "choices",
+];
+
+/// Stop strings that an endpoint takes, as OpenAI documents it.
+const MOST_STOPS: usize = 4;
+
+/// Reports the parameters that no endpoint has.
+fn refuse_unasked(params: &[(&'static str, Spanned<Value>)], cx: &mut Context) {
+    for (name, value) in params {
+        if !ASKED.contains(name) {
+            let problem = value.mistake(format!("`{name}` cannot be asked of a model behind an endpoint"), "");
+            let asked: Vec<String> = ASKED.iter().map(|name| format!("`{name}`")).collect();
+            cx.report(problem.hint(format!("it takes {}", asked.join(", "))));
+        }
+        if *name == "stop_strings" && value.as_array().is_some_and(|stops| stops.len() > MOST_STOPS) {
+            cx.report(value.mistake(format!("an endpoint takes {MOST_STOPS} of `{name}` at most"), ""));
+        }
+    }
 }
 
 /// A template, with its place.

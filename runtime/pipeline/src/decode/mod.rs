@@ -5,6 +5,7 @@
 //! reference is checked where it stands, with its place at hand.
 
 mod context;
+mod endpoint;
 mod fields;
 mod generate;
 mod output;
@@ -17,7 +18,7 @@ mod values;
 use runtime_diagnostics::Problems;
 
 use crate::name::Name;
-use crate::pipeline::{Input, Model, Pipeline};
+use crate::pipeline::{Endpoint, Input, Model, Pipeline};
 use crate::spanned::Spanned;
 use crate::tree::Node;
 
@@ -54,6 +55,7 @@ fn read(root: &Node, tests: Tests, cx: &mut Context) -> Option<Pipeline> {
     let description = fields.optional("description", cx, values::text);
     let input = fields.optional("input", cx, input);
     let models = fields.optional("models", cx, models);
+    let (models, endpoints) = models.unwrap_or_default();
     let steps = fields.required("steps", cx, steps::steps);
     let read = steps.unwrap_or_default();
     let outputs = output::outputs(fields.get("output"), &read, cx);
@@ -67,7 +69,8 @@ fn read(root: &Node, tests: Tests, cx: &mut Context) -> Option<Pipeline> {
         name: name?.value,
         description: description.map(|text| text.value),
         input: input.unwrap_or_default(),
-        models: models.unwrap_or_default(),
+        models,
+        endpoints,
         steps: read,
         output: outputs.into_iter().filter_map(|target| target.output).collect(),
         tests: tests.unwrap_or_default(),
@@ -83,16 +86,21 @@ fn input(_key: &str, node: &Node, cx: &mut Context) -> Option<Input> {
     Some(Input { file, max_record_bytes: max_record_bytes.unwrap_or(Input::DEFAULT_MAX_RECORD_BYTES) })
 }
 
-fn models(_key: &str, node: &Node, cx: &mut Context) -> Option<Vec<Model>> {
+fn models(_key: &str, node: &Node, cx: &mut Context) -> Option<(Vec<Model>, Vec<Endpoint>)> {
     let table = values::table("models", node, cx, Some("write each model as a table `[models.NAME]`"))?;
-    let models = table.0.iter().filter_map(|entry| {
+    let (mut models, mut endpoints) = (Vec::new(), Vec::new());
+    for entry in &table.0 {
         let name = values::checked_name(&entry.key, cx);
+        let hosted = endpoint::is_endpoint(&entry.node);
         if let Some(name) = &name {
-            cx.declare_model(name.clone());
+            cx.declare_model(name.clone(), hosted);
         }
-        model(name, &entry.node, cx)
-    });
-    Some(models.collect())
+        match hosted {
+            true => endpoints.extend(endpoint::endpoint(name, &entry.node, cx)),
+            false => models.extend(model(name, &entry.node, cx)),
+        }
+    }
+    Some((models, endpoints))
 }
 
 fn model(name: Option<Spanned<Name>>, node: &Node, cx: &mut Context) -> Option<Model> {
@@ -101,6 +109,8 @@ fn model(name: Option<Spanned<Name>>, node: &Node, cx: &mut Context) -> Option<M
     let plugin = fields.optional("plugin", cx, values::path);
     let adapter = fields.optional("adapter", cx, values::path);
     let dtype = fields.optional("dtype", cx, values::dtype);
+    // Whoever has it is read as an endpoint; it is asked for to be told of.
+    let _none = fields.get("provider");
     fields.finish(cx);
     Some(Model { name: name?.value, source: source?, plugin, adapter, dtype: dtype.unwrap_or_default() })
 }

@@ -80,11 +80,17 @@ fn accept(_key: &str, node: &Node, cx: &mut Context) -> Option<Accept> {
     Some(Accept { threshold, margin })
 }
 
+/// Whether its model writes an answer, which need not be a label.
+fn may_name_no_label(rung: &Rung, cx: &Context) -> bool {
+    matches!(&rung.kind, RungKind::Llm { model, .. } if cx.is_hosted(model))
+}
+
 /// Warns of rungs that are never asked, and of a last rung that may leave a record without a label.
 fn warn_of_dead_ends(rungs: &[(&Node, Rung)], cx: &mut Context) {
     for pair in rungs.windows(2) {
         if let [(_, before), (place, after)] = pair
             && before.accept.is_empty()
+            && !may_name_no_label(before, cx)
         {
             let message = format!("the rung `{}` is never asked: `{}` accepts any answer", after.name, before.name);
             cx.warnings.push(place.warning(message));

@@ -80,7 +80,7 @@ fn zero_shot(mut fields: Fields<'_>, cx: &mut Context) -> Option<ZeroShot> {
 
 /// The keys of a classifier, which a step and a rung share.
 pub(super) fn classifier(fields: &mut Fields<'_>, cx: &mut Context) -> Option<Classifier> {
-    let model = fields.required("model", cx, model);
+    let model = fields.required("model", cx, |key, node, cx| local_model(key, node, LLM, cx));
     let hypothesis_template = fields.optional("hypothesis_template", cx, hypothesis_template);
     let multi_label = fields.optional("multi_label", cx, values::boolean);
     Some(Classifier {
@@ -95,6 +95,20 @@ pub(super) fn model(key: &str, node: &Node, cx: &mut Context) -> Option<Spanned<
     let name = values::name(key, node, cx)?;
     cx.use_model(&name);
     Some(name)
+}
+
+/// What asks a model behind an endpoint for labels.
+const LLM: &str = "a rung of kind `llm` asks such a model for one of the labels";
+
+/// A declared model that runs here; `instead` says what a model behind an endpoint is for.
+pub(super) fn local_model(key: &str, node: &Node, instead: &str, cx: &mut Context) -> Option<Spanned<Name>> {
+    let name = model(key, node, cx)?;
+    if !cx.is_hosted(&name) {
+        return Some(name);
+    }
+    let message = format!("`{}` is behind an endpoint, which this kind does not ask", name.value);
+    cx.report(name.mistake(message, "").hint(instead));
+    None
 }
 
 fn hypothesis_template(key: &str, node: &Node, cx: &mut Context) -> Option<Template> {

@@ -5,15 +5,18 @@ use serde_json::{Map, Value};
 
 use super::context::{Context, hinted};
 use super::fields::Fields;
-use super::steps::{model, reference};
+use super::steps::{local_model, reference};
 use super::values;
 use crate::pipeline::{Reference, TaskStep};
 use crate::spanned::Spanned;
 use crate::tree::Node;
 
+/// What asks a model behind an endpoint.
+const CHAT: &str = "a step of kind `chat` asks such a model, with a prompt that says what is wanted";
+
 /// The rest of the step `node`, whose name and kind have been read.
 pub(super) fn task(task: TaskKind, node: &Node, mut fields: Fields<'_>, cx: &mut Context) -> Option<TaskStep> {
-    let model = fields.required("model", cx, model);
+    let model = fields.required("model", cx, |key, node, cx| local_model(key, node, CHAT, cx));
     let params = params(TaskOptions::names(task).into_iter(), &mut fields, cx);
     let options = options(task, node, &params, cx);
     let words = matches!(
