@@ -10,6 +10,31 @@ use crate::scheduler::ScheduleError;
 /// A failure of the engine, most of them another crate's.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// An endpoint cannot be asked as it is named.
+    #[error(transparent)]
+    Provider(#[from] runtime_provider::Error),
+    /// A model behind an endpoint does not answer.
+    #[error("no answer of the hosted model `{model}`")]
+    Hosted {
+        /// Its name there.
+        model: String,
+        /// Why.
+        source: runtime_provider::Error,
+    },
+    /// A model behind an endpoint answers with what it was told not to.
+    #[error("the hosted model `{model}` does not answer as `{name}` says")]
+    Unlike {
+        /// Its name there.
+        model: String,
+        /// The parameter.
+        name: &'static str,
+    },
+    /// There is no key for an endpoint.
+    #[error("the environment variable `{variable}`, which is to hold the key, is not set")]
+    NoKey {
+        /// The variable.
+        variable: String,
+    },
     /// A model's name has no known form.
     #[error(transparent)]
     Source(#[from] runtime_hub::SourceError),
@@ -218,6 +243,9 @@ fn other_tasks(can: &[TaskKind]) -> String {
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
+            Self::Provider(error) | Self::Hosted { source: error, .. } => error.exit(),
+            Self::Unlike { .. } => Exit::Data,
+            Self::NoKey { .. } => Exit::Config,
             Self::Source(error) => error.exit(),
             Self::Hub(error) => error.exit(),
             Self::Model(error) => error.exit(),
@@ -254,6 +282,13 @@ impl Explain for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Provider(error) | Self::Hosted { source: error, .. } => error.hint(),
+            Self::Unlike { .. } => Some(
+                "the endpoint passes over `response_format`: say in the prompt what the answer shall be".to_owned(),
+            ),
+            Self::NoKey { variable } => {
+                Some(format!("`export {variable}=...`, or leave out `api_key_env` where no key is needed"))
+            }
             Self::Source(error) => error.hint(),
             Self::Hub(error) => error.hint(),
             Self::Model(error) => error.hint(),

@@ -2,6 +2,7 @@
 
 mod answer;
 mod build;
+mod endpoints;
 mod files;
 
 use std::path::{Path, PathBuf};

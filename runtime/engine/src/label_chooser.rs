@@ -37,6 +37,19 @@ struct Asked {
     time: Duration,
 }
 
+/// What a model is told and asked: as the pipeline says, else the default. A prompt of one's own is all that it is asked.
+pub(crate) fn prompts(
+    system: Option<PromptTemplate>,
+    prompt: Option<PromptTemplate>,
+) -> Result<(Option<PromptTemplate>, PromptTemplate), Error> {
+    let default = |text: &str| text.parse().map_err(|source| Error::Prompt { what: "prompt", source });
+    let system = match (&system, &prompt) {
+        (None, None) => Some(default(SYSTEM)?),
+        _ => system,
+    };
+    Ok((system, prompt.map_or_else(|| default(PROMPT), Ok)?))
+}
+
 /// A language model with the labels that it may answer.
 pub(crate) struct LabelChooser {
     model: LanguageModel,
@@ -59,13 +72,7 @@ impl LabelChooser {
         if labels.is_empty() {
             return Err(Error::NoLabels);
         }
-        let default = |text: &str| text.parse().map_err(|source| Error::Prompt { what: "prompt", source });
-        // A prompt of one's own is all that the model is asked.
-        let system = match (&system, &prompt) {
-            (None, None) => Some(default(SYSTEM)?),
-            _ => system,
-        };
-        let prompt = prompt.map_or_else(|| default(PROMPT), Ok)?;
+        let (system, prompt) = prompts(system, prompt)?;
         Ok(Self { model, labels, system, prompt, priors: OnceCell::new() })
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use runtime_pipeline::Accept;
 use serde_json::Value;
 
+use crate::hosted::{Choice, HostedChooser};
 use crate::label_chooser::LabelChooser;
 use crate::{Error, ZeroShot};
 
@@ -26,6 +27,12 @@ pub(crate) enum Asks {
     ZeroShot(ZeroShot),
     /// A language model.
     Llm(Box<LabelChooser>),
+    /// A model behind an endpoint.
+    Endpoint {
+        chooser: Box<HostedChooser>,
+        /// The outcome where it is the last, and names no label.
+        otherwise: String,
+    },
     /// A model that cannot be had: every text that comes here has this outcome.
     Nobody {
         /// The outcome.
@@ -57,6 +64,20 @@ impl Ladder {
                     let label = Some(otherwise.clone());
                     return Ok(Verdict { label, score: None, rung: answered, time, truncated });
                 }
+                Asks::Endpoint { chooser, otherwise } => {
+                    let (Choice { label, score }, took) = chooser.choose(text).await?;
+                    time += took;
+                    match label {
+                        Some(label) if accepts_written(rung.accept, score) => {
+                            return Ok(Verdict { label: Some(label), score, rung: answered, time, truncated });
+                        }
+                        None if index + 1 == self.rungs.len() => {
+                            let label = Some(otherwise.clone());
+                            return Ok(Verdict { label, score: None, rung: answered, time, truncated });
+                        }
+                        _ => continue,
+                    }
+                }
                 Asks::ZeroShot(classifier) => classifier.classify(text).await?,
                 Asks::Llm(chooser) => chooser.choose(text).await?,
             };
@@ -70,6 +91,12 @@ impl Ladder {
         }
         Ok(Verdict { time, truncated, ..Verdict::default() })
     }
+}
+
+/// Whether an answer that a model wrote is final: one whose probability is not told only where no rule asks for it. The
+/// second label has at most what the first has left.
+fn accepts_written(accept: Accept, score: Option<f32>) -> bool {
+    accept.is_empty() || score.is_some_and(|score| accept.accepts(decimal(score), Some(decimal(1.0 - score))))
 }
 
 /// A score as the number that it is printed as, the shortest that stands for it in single precision, so that a

@@ -8,6 +8,7 @@ mod chat_template;
 mod error;
 mod generate;
 mod generation;
+mod hosted;
 mod label_chooser;
 mod ladder;
 mod language_model;

@@ -10,10 +10,12 @@ use runtime_graph::{Graph, Head};
 use runtime_hub::{Hub, ModelSource, Settings};
 use runtime_models::{Adapter, Model, ModelFolder};
 use runtime_plugin_host::{Limits, Plugin, PluginHost};
+use runtime_provider::Endpoint;
 use runtime_tasks::Dtype;
 use runtime_tensor::{Device, Precision};
 
 use crate::generate::Generator;
+use crate::hosted::Hosted;
 use crate::memo::Memo;
 use crate::scheduler::{Scheduler, TOKEN_BUDGET};
 use crate::{Architecture, Error, Stamp};
@@ -46,6 +48,7 @@ pub struct Registry {
     plugins: OnceLock<PluginHost>,
     loaded_plugins: Mutex<HashMap<PathBuf, (Option<Stamp>, Plugin)>>,
     models: Mutex<HashMap<Key, Weak<LoadedModel>>>,
+    hosted: Mutex<Vec<Weak<Hosted>>>,
     loads: AtomicUsize,
 }
 
@@ -119,6 +122,7 @@ impl Registry {
             plugins: OnceLock::new(),
             loaded_plugins: Mutex::default(),
             models: Mutex::default(),
+            hosted: Mutex::default(),
             loads: AtomicUsize::new(0),
         }
     }
@@ -207,6 +211,21 @@ impl Registry {
         models.retain(|_, model| model.strong_count() > 0);
         models.insert(key, Arc::downgrade(&loaded));
         Ok(loaded)
+    }
+
+    /// The model behind an endpoint; the same one for all that name it alike.
+    ///
+    /// # Errors
+    /// Where its address or its key is unfit, or the environment variable that is to hold the key is not set.
+    pub(crate) fn hosted(&self, endpoint: Endpoint) -> Result<Arc<Hosted>, Error> {
+        let mut all = self.hosted.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|hosted| hosted.strong_count() > 0);
+        if let Some(known) = all.iter().filter_map(Weak::upgrade).find(|hosted| *hosted.endpoint() == endpoint) {
+            return Ok(known);
+        }
+        let hosted = Arc::new(Hosted::new(endpoint, self.options.memo)?);
+        all.push(Arc::downgrade(&hosted));
+        Ok(hosted)
     }
 
     /// The plugin in a file, loaded once while the file stays as it is.

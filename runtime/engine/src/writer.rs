@@ -7,15 +7,27 @@ use runtime_pipeline::PromptTemplate;
 use runtime_tasks::Generation;
 use serde_json::{Map, Value, json};
 
+use crate::hosted::HostedWriter;
 use crate::task::text_generation::{conversation, with_length};
 use crate::{Error, LanguageModel};
 
 /// A model with the prompts of a step.
 pub(crate) struct Writer {
-    model: LanguageModel,
-    chat: bool,
     system: Option<PromptTemplate>,
     prompt: PromptTemplate,
+    by: By,
+}
+
+/// Who writes.
+enum By {
+    Model(Box<Local>),
+    Endpoint(Box<HostedWriter>),
+}
+
+/// A model that runs here.
+struct Local {
+    model: LanguageModel,
+    chat: bool,
     config: GenerationConfig,
     clean_up: Option<bool>,
 }
@@ -24,8 +36,9 @@ pub(crate) struct Writer {
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) text: String,
-    pub(crate) tokens: usize,
-    pub(crate) finish_reason: &'static str,
+    /// `None` where an endpoint does not say.
+    pub(crate) tokens: Option<usize>,
+    pub(crate) finish_reason: String,
     pub(crate) time: Duration,
 }
 
@@ -44,17 +57,32 @@ impl Writer {
             // Told before the first record is read.
             model.template()?;
         }
-        Ok(Self { model, chat, system, prompt, config, clean_up: options.clean_up_tokenization_spaces })
+        let local = Local { model, chat, config, clean_up: options.clean_up_tokenization_spaces };
+        Ok(Self { system, prompt, by: By::Model(Box::new(local)) })
+    }
+
+    /// One that asks an endpoint, in a conversation in any case.
+    pub(crate) fn hosted(writer: HostedWriter, system: Option<PromptTemplate>, prompt: PromptTemplate) -> Self {
+        Self { system, prompt, by: By::Endpoint(Box::new(writer)) }
     }
 
     /// # Errors
     /// Where the record lacks what a template needs, the prompt is too long, or the model fails.
     pub(crate) async fn write(&self, fields: &Map<String, Value>) -> Result<Written, Error> {
         let prompt = render("prompt", &self.prompt, fields)?;
-        let tokens = match self.chat {
-            false => self.model.tokens(&prompt)?,
-            true => self.model.chat_tokens(&conversation(&messages(self.system.as_ref(), prompt, fields)?))?,
-        };
+        match &self.by {
+            By::Endpoint(writer) => writer.write(messages(self.system.as_ref(), prompt, fields)?).await,
+            By::Model(local) if local.chat => {
+                let messages = messages(self.system.as_ref(), prompt, fields)?;
+                local.write(local.model.chat_tokens(&conversation(&messages))?).await
+            }
+            By::Model(local) => local.write(local.model.tokens(&prompt)?).await,
+        }
+    }
+}
+
+impl Local {
+    async fn write(&self, tokens: Vec<u32>) -> Result<Written, Error> {
         // The prompts of a step begin alike, which need not be read again for each record.
         let generated = self.model.generate(tokens, self.config.clone(), true)?.finish().await?;
         let first = generated.sequences.into_iter().next();
@@ -62,8 +90,8 @@ impl Writer {
         let text = self.model.decode_as(&first.tokens, self.clean_up)?;
         Ok(Written {
             text: before_stop(text, &self.config.stop_strings),
-            tokens: first.tokens.len(),
-            finish_reason: if first.finish_reason == FinishReason::Length { "length" } else { "stop" },
+            tokens: Some(first.tokens.len()),
+            finish_reason: if first.finish_reason == FinishReason::Length { "length" } else { "stop" }.to_owned(),
             time: generated.time,
         })
     }
@@ -90,7 +118,7 @@ pub(crate) fn messages(
 }
 
 /// A text up to the first of `stops`, which is none of it.
-fn before_stop(mut text: String, stops: &[String]) -> String {
+pub(crate) fn before_stop(mut text: String, stops: &[String]) -> String {
     let end = stops.iter().filter_map(|stop| text.find(stop.as_str())).min();
     text.truncate(end.unwrap_or(text.len()));
     text

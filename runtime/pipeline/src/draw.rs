@@ -149,7 +149,8 @@ fn rungs(ladder: &Ladder, end: &str, endpoints: &[Endpoint], group: &mut Group, 
         group.nodes.push(node(&id, Shape::Box, lines));
         graph.edge(&id, end, "accepted");
         // What an endpoint writes need not be a label; behind the last rung, that is its `otherwise`.
-        let hosted = matches!(&rung.kind, RungKind::Llm { model, .. } if endpoints.iter().any(|known| known.name == **model));
+        let hosted =
+            matches!(&rung.kind, RungKind::Llm { model, .. } if endpoints.iter().any(|known| known.name == **model));
         let last = index + 1 == ladder.rungs.len();
         if !rung.accept.is_empty() || (hosted && !last) {
             if !last {
@@ -166,9 +167,16 @@ fn rungs(ladder: &Ladder, end: &str, endpoints: &[Endpoint], group: &mut Group, 
 /// The model, and where it is, unless that is here.
 fn model_line(name: &Name, endpoints: &[Endpoint]) -> String {
     match endpoints.iter().find(|endpoint| endpoint.name == *name) {
-        Some(endpoint) => format!("model {name}: {} at {}", endpoint.model, endpoint.base_url.value),
+        Some(endpoint) => format!("model {name}: {} at {}", endpoint.model, host(&endpoint.base_url)),
         None => format!("model {name}"),
     }
+}
+
+/// The host of an address, without what may be a password.
+fn host(address: &str) -> &str {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit('@').next().unwrap_or_default()
 }
 
 fn classifier_lines(classifier: &Classifier) -> Vec<String> {

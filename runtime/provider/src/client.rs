@@ -11,7 +11,7 @@ use ureq::Agent;
 use ureq::http::Uri;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE};
 
-use crate::endpoint::{is_openai, is_private};
+use crate::endpoint::is_openai;
 use crate::error::{is_passing, short};
 use crate::key::Key;
 use crate::reply::{Said, read};
@@ -54,8 +54,7 @@ impl ChatClient {
         let address = endpoint.address()?;
         let key = endpoint.api_key_env.as_deref().map(Key::from_env).transpose()?.flatten();
         if let (Some(_), Some(variable)) = (&key, &endpoint.api_key_env)
-            && !is_private(&address)
-            && !endpoint.allow_plain_http
+            && !endpoint.may_send_key(&address)
         {
             let host = address.host().unwrap_or_default().to_owned();
             return Err(Error::Plain { variable: variable.clone(), host });
@@ -76,6 +75,11 @@ impl ChatClient {
     /// The endpoint.
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
+    }
+
+    /// Whether there is a key in the environment variable that the endpoint names.
+    pub fn has_key(&self) -> bool {
+        self.0.key.is_some()
     }
 
     /// Asks, and blocks the thread until there is an answer or none will come: no longer than the time limit for each

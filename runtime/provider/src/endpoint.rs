@@ -49,6 +49,26 @@ impl Endpoint {
         }
     }
 
+    /// Whether it can be asked at all, which needs neither network nor key.
+    ///
+    /// # Errors
+    /// Where the address is none, or a key would be sent unencrypted to another machine.
+    pub fn check(&self) -> Result<(), Error> {
+        let address = self.address()?;
+        match &self.api_key_env {
+            Some(variable) if !self.may_send_key(&address) => {
+                let host = address.host().unwrap_or_default().to_owned();
+                Err(Error::Plain { variable: variable.clone(), host })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a key may be sent to this address.
+    pub(crate) fn may_send_key(&self, address: &Uri) -> bool {
+        self.allow_plain_http || is_private(address)
+    }
+
     /// Where chats are completed.
     ///
     /// # Errors
@@ -77,7 +97,7 @@ pub(crate) fn is_openai(address: &Uri) -> bool {
 }
 
 /// Whether what is sent there stays on this machine or is encrypted.
-pub(crate) fn is_private(address: &Uri) -> bool {
+fn is_private(address: &Uri) -> bool {
     let host = address.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     address.scheme_str() == Some("https")
         || host.eq_ignore_ascii_case("localhost")
@@ -100,6 +120,23 @@ mod tests {
             let error = Endpoint::new(base, "m").address().expect_err("it is none").to_string();
             assert!(!error.contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_key_is_named_for_what_may_see_it() {
+        let with = |base: &str, allow_plain_http| {
+            let named = Endpoint { api_key_env: Some("KEY".to_owned()), allow_plain_http, ..Endpoint::new(base, "m") };
+            named.check().map_err(|error| error.to_string())
+        };
+        let refused = "the key in `KEY` would be sent to `example.org` unencrypted";
+        assert_eq!(with("http://example.org/v1", false), Err(refused.to_owned()));
+        for (base, allow) in
+            [("http://example.org/v1", true), ("https://example.org/v1", false), ("http://[::1]/", false)]
+        {
+            assert_eq!(with(base, allow), Ok(()), "{base}");
+        }
+        assert!(Endpoint::new("http://example.org/v1", "m").check().is_ok(), "there is no key to send");
+        assert!(Endpoint::new("example.org", "m").check().is_err());
     }
 
     #[test]

@@ -113,8 +113,11 @@ impl Explain for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Plain { .. } => Some("use `https://`, or allow it where the network is yours alone".to_owned()),
-            Self::TimedOut { .. } => Some("raise the time limit, or ask for fewer tokens".to_owned()),
+            Self::Plain { .. } => {
+                Some("use `https://`, or set `allow_plain_http = true` where the network is yours alone".to_owned())
+            }
+            Self::TimedOut { .. } => Some("raise `timeout`, or ask for fewer tokens".to_owned()),
+            Self::Network { .. } => Some("check `base_url`, and that the endpoint is up".to_owned()),
             Self::Denied { variable: Some(variable), sent: false, .. } => {
                 Some(format!("the environment variable `{variable}`, which the key is taken from, is empty"))
             }
@@ -126,6 +129,10 @@ impl Explain for Error {
             }
             Self::Status { wait: Some(wait), .. } => Some(format!("it asks to wait for {}", seconds(*wait))),
             Self::Status { status: 404, .. } => Some("check `base_url` and the model's name".to_owned()),
+            Self::Status { status, .. } if is_passing(*status) => {
+                Some("it has too much to do, or fails: try again later".to_owned())
+            }
+            Self::Malformed { .. } => Some("check `base_url`: most end in `/v1`".to_owned()),
             _ => None,
         }
     }

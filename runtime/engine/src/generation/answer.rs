@@ -137,7 +137,7 @@ impl Step {
         if let Does::Generate(writer) = &self.does {
             let written = writer.write(&read(record, outputs)).await?;
             outputs.insert((&self.name, "text"), Value::from(written.text));
-            outputs.insert((&self.name, "tokens"), Value::from(written.tokens));
+            outputs.insert((&self.name, "tokens"), written.tokens.map_or(Value::Null, Value::from));
             outputs.insert((&self.name, "finish_reason"), Value::from(written.finish_reason));
             cost.time += written.time;
             return Ok(());

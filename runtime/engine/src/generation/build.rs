@@ -12,7 +12,8 @@ use runtime_pipeline::{self as pipeline, Labels, Pipeline, RungKind, StepKind};
 use runtime_tasks::Dtype;
 use runtime_tasks::InputType;
 
-use super::{Does, Generation, RungNote, Step, beside};
+use super::{Does, Generation, RungNote, Step, beside, endpoints};
+use crate::hosted::{Hosted, HostedChooser, HostedWriter, endpoint_of};
 use crate::label_chooser::LabelChooser;
 use crate::ladder::{Asks, Ladder, Rung};
 use crate::writer::Writer;
@@ -33,6 +34,7 @@ impl Generation {
             notes: Vec::new(),
             warnings: Vec::new(),
             models: HashMap::new(),
+            hosted: HashMap::new(),
             failed: HashSet::new(),
         };
         let steps: Vec<Step> = pipeline.steps.iter().filter_map(|step| builder.step(step)).collect();
@@ -50,6 +52,8 @@ struct Builder<'a> {
     warnings: Vec<Problem>,
     /// By name; `None` for one that failed, so that it is complained about once.
     models: HashMap<String, Option<Arc<LoadedModel>>>,
+    /// Models behind endpoints, in the same way.
+    hosted: HashMap<String, Option<Arc<Hosted>>>,
     /// Models that could not be loaded for a task, by name and head.
     failed: HashSet<(String, Head)>,
 }
@@ -108,6 +112,12 @@ impl<'a> Builder<'a> {
     fn rung(&mut self, step: &pipeline::Name, rung: &pipeline::Rung, labels: Option<&[String]>) -> Option<Rung> {
         let asks = match &rung.kind {
             RungKind::ZeroShot(classifier) => Asks::ZeroShot(self.classifier(classifier, labels?)?),
+            RungKind::Llm { model, system, prompt, otherwise } if self.endpoint(model).is_some() => {
+                let hosted = self.hosted(self.endpoint(model)?)?;
+                let chooser = HostedChooser::new(hosted, labels?.to_vec(), system.clone(), prompt.clone());
+                let chooser = Box::new(self.keep(chooser, model)?);
+                Asks::Endpoint { chooser, otherwise: otherwise.clone() }
+            }
             RungKind::Llm { model, system, prompt, otherwise } => match self.at_hand(model)? {
                 Ok(folder) => {
                     let declared = self.declared(model)?;
@@ -214,12 +224,34 @@ impl<'a> Builder<'a> {
     }
 
     fn writer(&mut self, step: &pipeline::GenerateStep) -> Option<Writer> {
+        let (system, prompt) = (step.system.clone(), step.prompt.clone());
+        if let Some(endpoint) = self.endpoint(&step.model) {
+            let hosted = self.hosted(endpoint)?;
+            let writer = HostedWriter::new(hosted, &step.options);
+            return self.keep(writer.map(|writer| Writer::hosted(writer, system, prompt)), &step.model);
+        }
         let model = self.declared(&step.model)?;
         let written = self.found(model).and_then(|(folder, _)| {
             let language_model = self.language_model(model, &folder)?;
-            Writer::new(language_model, step.chat, step.system.clone(), step.prompt.clone(), &step.options)
+            Writer::new(language_model, step.chat, system, prompt, &step.options)
         });
         self.placed(written, model)
+    }
+
+    /// The endpoint that a model is behind, if it is behind one.
+    fn endpoint(&self, name: &pipeline::Name) -> Option<&'a pipeline::Endpoint> {
+        self.pipeline.endpoints.iter().find(|endpoint| endpoint.name == *name)
+    }
+
+    /// The model behind an endpoint. It is not asked anything yet, but its key is there.
+    fn hosted(&mut self, endpoint: &pipeline::Endpoint) -> Option<Arc<Hosted>> {
+        if let Some(known) = self.hosted.get(endpoint.name.as_str()) {
+            return known.clone();
+        }
+        let hosted = self.registry.hosted(endpoint_of(endpoint));
+        let hosted = hosted.map_err(|error| self.problems.push(endpoints::placed(&error, endpoint))).ok();
+        self.hosted.insert(endpoint.name.to_string(), hosted.clone());
+        hosted
     }
 
     fn declared(&self, name: &pipeline::Spanned<pipeline::Name>) -> Option<&'a pipeline::Model> {

@@ -6,7 +6,7 @@ use runtime_diagnostics::{Exit, Problem, Problems};
 use runtime_hub::ModelSource;
 use runtime_pipeline::{Labels, Pipeline, Spanned};
 
-use super::beside;
+use super::{beside, endpoints};
 
 /// Files and model folders whose change makes the pipeline answer otherwise. What the hub's cache holds is left out:
 /// it is never changed, only added to.
@@ -14,7 +14,8 @@ pub fn dependencies(pipeline: &Pipeline, base: &Path) -> Vec<PathBuf> {
     named(pipeline, base).into_iter().map(|named| named.path).collect()
 }
 
-/// What of these files is not there, and which sources of models are none, each at the place that names it.
+/// What of these files is not there, and which sources of models and endpoints are none, each at the place that names it.
+/// Neither the network nor a key is needed.
 pub fn check_files(pipeline: &Pipeline, base: &Path) -> Problems {
     let mut problems: Problems = pipeline
         .models
@@ -23,6 +24,7 @@ pub fn check_files(pipeline: &Pipeline, base: &Path) -> Problems {
             let error = ModelSource::parse(&model.source).err()?;
             Some(Problem::of(&error).at(&model.source.source, model.source.span.clone(), ""))
         })
+        .chain(pipeline.endpoints.iter().filter_map(endpoints::check))
         .collect();
     let named = named(pipeline, base).into_iter();
     named.filter(|named| !named.path.exists()).for_each(|named| problems.push(named.missing()));

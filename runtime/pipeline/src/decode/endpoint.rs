@@ -23,7 +23,7 @@ pub(super) fn is_endpoint(node: &Node) -> bool {
 }
 
 pub(super) fn endpoint(name: Option<Spanned<Name>>, node: &Node, cx: &mut Context) -> Option<Endpoint> {
-    let mut fields = Fields::of(node, "a model with a `provider`", cx)?;
+    let mut fields = Fields::of(node, "an endpoint", cx)?;
     let written = fields.required("provider", cx, values::text);
     let provider = written.and_then(|written| provider(&written, cx));
     let base_url = fields.required("base_url", cx, values::text);
@@ -76,6 +76,10 @@ fn variable(key: &str, node: &Node, cx: &mut Context) -> Option<Spanned<String>>
 
 /// Seconds, fractions included.
 fn timeout(key: &str, node: &Node, cx: &mut Context) -> Option<Duration> {
+    if matches!(node.value, Value::String(_)) {
+        cx.wrong_type(key, node, "a number of seconds", Some("write `timeout = 30`"));
+        return None;
+    }
     let seconds = values::number(key, node, cx)?;
     if seconds > 0.0 && seconds <= LONGEST {
         return Duration::try_from_secs_f64(seconds).ok();
