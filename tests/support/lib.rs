@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: where things are, how a guest or the binary is found, folders to work in, the
 //! program as a process, and model folders made by hand.
 
+mod endpoint;
 mod following;
 mod model;
 mod process;
@@ -9,6 +10,7 @@ mod wheel;
 
 use std::path::{Path, PathBuf};
 
+pub use endpoint::{Asked, Endpoint, Reply};
 pub use following::Following;
 pub use model::{Floats, Tensors, copy_folder, golden_model};
 pub use process::Finished;
