@@ -38,6 +38,17 @@ DECODER = {name: value for name, value in SMALL.items() if name != "num_labels"}
 )
 
 
+SEQ2SEQ = dict(
+    vocab_size=VOCABULARY, d_model=16, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
+    decoder_attention_heads=4, encoder_ffn_dim=24, decoder_ffn_dim=20, max_position_embeddings=48, init_std=0.5,
+)
+GENERATION = ["Model", "ForConditionalGeneration"]
+T5 = dict(
+    vocab_size=VOCABULARY, d_model=16, d_kv=6, d_ff=24, num_layers=2, num_decoder_layers=3, num_heads=2,
+    relative_attention_num_buckets=8, relative_attention_max_distance=20,
+)
+
+
 def llama(**rope):
     """Llama with a scaling of its positions."""
     return hf.LlamaConfig(**DECODER, rope_parameters={"rope_theta": 100.0} | rope)
@@ -110,7 +121,7 @@ FAMILIES = [
             scale_embedding=True, init_std=0.5,
         ),
         "Bart",
-        HEADS[:1],
+        GENERATION,
     ),
     (
         "t5-gated",
@@ -189,19 +200,44 @@ FAMILIES = [
     ),
 ]
 
+FAMILIES += [
+    ("mbart", hf.MBartConfig(**SEQ2SEQ, scale_embedding=True), "MBart", GENERATION),
+    (
+        "marian",
+        hf.MarianConfig(**SEQ2SEQ, pad_token_id=0, activation_function="swish", scale_embedding=True),
+        "Marian",
+        ["Model", "MTModel"],
+    ),
+    (
+        "marian-apart",
+        hf.MarianConfig(**SEQ2SEQ, pad_token_id=0, decoder_vocab_size=30, share_encoder_decoder_embeddings=False),
+        "Marian",
+        ["MTModel"],
+    ),
+    ("pegasus", hf.PegasusConfig(**SEQ2SEQ), "Pegasus", GENERATION),
+    ("t5", hf.T5Config(**T5), "T5", GENERATION[1:]),
+    ("t5-untied", hf.T5Config(**T5, feed_forward_proj="gated-gelu", tie_word_embeddings=False), "T5", GENERATION[1:]),
+    ("mt5", hf.MT5Config(**T5), "MT5", GENERATION[1:]),
+]
+
 # Ids 0 and 1 are the padding tokens of most families: RoBERTa counts positions without them.
 SEQUENCES = [
     [7, 3, 1, 11, 0, 39, 2],
     [(5 * i * i + 3 * i + 2) % VOCABULARY for i in range(40)],
 ]
+TARGETS = [[2, 5, 17, 1, 29, 0, 3, 8], [(7 * i * i + i + 3) % 30 for i in range(43)]]
 
 
-def output(model, head, ids):
-    """What the head gives for one sequence alone: rows of numbers, to 7 digits."""
-    return [[float(f"{x:.7g}") for x in row] for row in rows(model, head, ids)]
+def output(model, head, ids, target):
+    """What the head gives for one sequence alone, or for one behind its source: rows of numbers, to 7 digits."""
+    return [[float(f"{x:.7g}") for x in row] for row in rows(model, head, ids, target)]
 
 
-def rows(model, head, ids):
+def rows(model, head, ids, target):
+    if target is not None:
+        with torch.no_grad():
+            found = model(input_ids=torch.tensor([ids]), decoder_input_ids=torch.tensor([target]))
+        return found.logits[0, [1, len(target) - 2]].tolist()
     encode = model.get_encoder() if model.config.is_encoder_decoder else model
     with torch.no_grad():
         found = encode(input_ids=torch.tensor([ids]))
@@ -212,6 +248,18 @@ def rows(model, head, ids):
     if head in ("ForMaskedLM", "ForCausalLM", "LMHeadModel"):
         return found.logits[0, [1, len(ids) - 2]].tolist()
     return found.logits.reshape(-1, found.logits.shape[-1]).tolist()
+
+
+def scatter(model, untied):
+    """Makes the weights differ that all begin as 0 or 1, and the output layer from the embeddings where asked."""
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() == 1:
+                weight.add_(torch.randn_like(weight) * 0.3)
+        if hasattr(model, "final_logits_bias"):
+            model.final_logits_bias.normal_()
+        if untied:
+            model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
 
 
 def main():
@@ -225,10 +273,17 @@ def main():
             of_class = getattr(hf, prefix + head)
             folder = HERE / f"{name}-{head.removeprefix('For').lower()}"
             shutil.rmtree(folder, ignore_errors=True)
-            of_class(config).bfloat16().save_pretrained(folder)
+            model = of_class(config)
+            generates = head in ("ForConditionalGeneration", "MTModel")
+            if generates:
+                scatter(model, untied=name.endswith("untied"))
+            model.bfloat16().save_pretrained(folder)
             model = of_class.from_pretrained(folder, dtype=torch.float32).eval()
             (folder / "generation_config.json").unlink(missing_ok=True)
-            cases = [{"input_ids": ids, "output": output(model, head, ids)} for ids in SEQUENCES]
+            cases = []
+            for ids, target in zip(SEQUENCES, TARGETS if generates else [None, None]):
+                case = {"input_ids": ids} | ({"decoder_input_ids": target} if generates else {})
+                cases.append(case | {"output": output(model, head, ids, target)})
             (folder / "case.json").write_text(json.dumps(cases, separators=(",", ":")))
 
 

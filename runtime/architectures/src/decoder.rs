@@ -16,7 +16,8 @@ pub(crate) struct Decoder {
     pub(crate) epsilon: f64,
     /// Added to the weights of norms.
     pub(crate) norm_offset: f64,
-    pub(crate) max_positions: u32,
+    /// The longest text, where frequencies are for no longer one.
+    pub(crate) limit: Option<u32>,
     pub(crate) rotary: Rotary,
     /// The rotary embedding of layers with a window, where it is another.
     pub(crate) local_rotary: Option<Rotary>,
@@ -66,7 +67,7 @@ impl Decoder {
             activation: config.activation_or("hidden_act", Activation::Silu)?,
             epsilon: config.number_or("rms_norm_eps", 1e-6)?,
             norm_offset: 0.0,
-            max_positions: rope.limit.map_or(max_positions, |limit| limit.min(max_positions)),
+            limit: rope.limit,
             rotary: rope.rotary,
             local_rotary: None,
             windows: vec![None; layers as usize],
@@ -86,7 +87,9 @@ impl Decoder {
 
     /// Records the graph.
     pub(crate) fn build(&self, graph: &Builder, head: Head) {
-        graph.max_sequence(self.max_positions);
+        if let Some(limit) = self.limit {
+            graph.max_sequence(limit);
+        }
         let table = graph.tensor("model.embed_tokens.weight");
         let mut x = table.rows(&graph.token_ids());
         if let Some(scale) = self.embedding_scale {

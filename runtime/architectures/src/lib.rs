@@ -12,9 +12,12 @@ pub mod electra;
 pub mod gemma;
 pub mod gpt2;
 pub mod llama;
+pub mod marian;
+pub mod mbart;
 pub mod mistral;
 pub mod modernbert;
 pub mod mpnet;
+pub mod pegasus;
 pub mod phi3;
 pub mod qwen2;
 pub mod qwen3;
@@ -25,6 +28,7 @@ mod decoder;
 mod encoder;
 mod heads;
 mod rope;
+mod seq2seq;
 
 use runtime_graph::Architecture;
 
@@ -39,9 +43,12 @@ pub const BUILT_IN: &[Architecture] = &[
     gemma::ARCHITECTURE,
     gpt2::ARCHITECTURE,
     llama::ARCHITECTURE,
+    marian::ARCHITECTURE,
+    mbart::ARCHITECTURE,
     mistral::ARCHITECTURE,
     modernbert::ARCHITECTURE,
     mpnet::ARCHITECTURE,
+    pegasus::ARCHITECTURE,
     phi3::ARCHITECTURE,
     qwen2::ARCHITECTURE,
     qwen3::ARCHITECTURE,

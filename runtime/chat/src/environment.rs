@@ -6,10 +6,13 @@ use std::fmt;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
-use crate::{date, filters, json, methods, python};
+use crate::{budget, date, filters, json, methods, operators, python, tests};
 
 /// Steps of one rendering, at most. A message takes some hundred.
-const MOST_STEPS: u64 = 50_000_000;
+const MOST_STEPS: u64 = 20_000_000;
+
+/// Calls of macros and loops within each other, at most.
+const DEEPEST: usize = 150;
 
 /// The name that the template has in its environment.
 pub(crate) const NAME: &str = "chat_template";
@@ -34,7 +37,16 @@ pub(crate) fn environment(source: String) -> Result<Environment<'static>, Error>
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_fuel(Some(MOST_STEPS));
     environment.set_unknown_method_callback(methods::call);
-    environment.set_formatter(|out, _, value| out.write_str(&python::str(value)).map_err(Error::from));
+    environment.set_recursion_limit(DEEPEST);
+    environment.set_formatter(|out, _, value| match value.as_str() {
+        Some(text) => budget::spend(text.len()).and_then(|()| out.write_str(text).map_err(Error::from)),
+        None => out.write_str(&python::str(value)?).map_err(Error::from),
+    });
+    environment.add_filter(budget::MADE, budget::made);
+    environment.add_filter(budget::USED, budget::used);
+    environment.add_filter(budget::KEPT, budget::kept);
+    operators::add(&mut environment);
+    tests::add(&mut environment);
     environment.add_filter("tojson", json::tojson);
     filters::add(&mut environment);
     environment.add_function("raise_exception", raise_exception);
@@ -44,5 +56,5 @@ pub(crate) fn environment(source: String) -> Result<Environment<'static>, Error>
 }
 
 fn raise_exception(message: &Value) -> Result<Value, Error> {
-    Err(Error::from(ErrorKind::InvalidOperation).with_source(Raised(python::str(message))))
+    Err(Error::from(ErrorKind::InvalidOperation).with_source(Raised(python::str(message)?)))
 }

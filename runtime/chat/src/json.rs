@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use minijinja::value::{Kwargs, Rest, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
 
+use crate::budget::spend;
+use crate::objects::{Range, View};
 use crate::python;
 
 /// Values within each other, at most: Python's own limit is its recursion limit of 1,000 calls.
 const DEEPEST: usize = 300;
 
 /// The filter: `tojson(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
+#[expect(clippy::needless_pass_by_value, reason = "minijinja hands arguments over by value")]
 pub(crate) fn tojson(value: &Value, places: Rest<Value>, names: Kwargs) -> Result<Value, Error> {
     let argument = |index: usize, name: &str| -> Result<Option<Value>, Error> {
         let named = if names.has(name) { Some(names.get::<Value>(name)?) } else { None };
@@ -28,7 +31,7 @@ pub(crate) fn tojson(value: &Value, places: Rest<Value>, names: Kwargs) -> Resul
         Some(pair) => {
             let parts: Vec<Value> = pair.try_iter()?.collect();
             match parts.as_slice() {
-                [between, after] => (python::str(between), python::str(after)),
+                [between, after] => (python::str(between)?, python::str(after)?),
                 _ => return Err(invalid("`separators` are two strings")),
             }
         }
@@ -75,10 +78,18 @@ impl Writer {
             return Err(invalid("the value is nested too deeply for JSON"));
         }
         if let Some(text) = value.as_str() {
+            spend(text.len())?;
             self.text(text);
             return Ok(());
         }
+        let indent = self.indent.as_ref().map_or(0, String::len);
+        spend(4 + self.between.len() + self.after_key.len() + indent * depth)?;
         match value.kind() {
+            ValueKind::Iterable
+                if value.downcast_object_ref::<Range>().is_some() || value.downcast_object_ref::<View>().is_some() =>
+            {
+                return Err(invalid("a range or a view of a mapping cannot be written as JSON"));
+            }
             ValueKind::None => self.out.push_str("null"),
             ValueKind::Bool => self.out.push_str(if value.is_true() { "true" } else { "false" }),
             ValueKind::Number => self.out.push_str(&number(value)),

@@ -11,18 +11,25 @@
 //! A template is untrusted: its steps, its recursion and the length of its text are bounded. What is not bounded is the
 //! size of a single value that `~` and `+` make of large ones.
 
+mod budget;
 mod chat;
 mod date;
 mod environment;
 mod error;
+mod expression;
 mod filters;
 mod folder;
 mod json;
 mod methods;
+mod objects;
+mod operators;
+mod printf;
 mod python;
 mod resume;
 mod rewrite;
 mod template;
+mod tests;
+mod tokens;
 
 pub use chat::Chat;
 pub use error::Error;

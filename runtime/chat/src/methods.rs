@@ -5,13 +5,88 @@ use minijinja::formatting::{FormatStyle, format};
 use minijinja::value::{Kwargs, Tuple, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
 
+use crate::budget::{count, spend, spend_items};
+use crate::objects::{Method, View, is_namespace};
+use crate::operators::equal;
 use crate::python::{self, is_space};
-use crate::rewrite::SLICE;
+
+/// The method that stands for a slice.
+pub(crate) const SLICE: &str = "__slice__";
+
+/// The method that stands for an item that is not looked up by a plain name.
+pub(crate) const ITEM: &str = "__item__";
+
+/// The method that stands for an attribute that has the name of a method.
+pub(crate) const ATTRIBUTE: &str = "__attribute__";
+
+/// Methods of Python's mappings, lists and strings, by what has them; the sandbox refuses those that are marked.
+const MAPPINGS: &str = " items keys values get copy fromkeys update! pop! popitem! clear! setdefault! ";
+const LISTS: &str = " index count copy append! extend! insert! remove! pop! clear! sort! reverse! ";
+const STRINGS: &str = " capitalize casefold center count encode endswith expandtabs find format format_map index \
+                       isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace \
+                       istitle isupper join ljust lower lstrip maketrans partition removeprefix removesuffix replace \
+                       rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title \
+                       translate upper zfill ";
+
+/// Whether the name is of a method.
+pub(crate) fn is_one(name: &str) -> bool {
+    [MAPPINGS, LISTS, STRINGS].iter().any(|names| has(names, name).is_some())
+}
+
+/// Whether the name is among them, and then whether it may be used.
+fn has(names: &str, name: &str) -> Option<bool> {
+    names.split_ascii_whitespace().find(|other| other.trim_end_matches('!') == name).map(|other| !other.ends_with('!'))
+}
+
+/// The method of a value; undefined where the sandbox refuses it.
+fn method(value: &Value, name: &str) -> Option<Value> {
+    let names = match value.kind() {
+        ValueKind::String => STRINGS,
+        ValueKind::Seq => LISTS,
+        ValueKind::Map if !is_namespace(value) => MAPPINGS,
+        _ => return None,
+    };
+    let method = || Value::from_object(Method { of: value.clone(), name: name.to_owned() });
+    has(names, name).map(|allowed| if allowed { method() } else { Value::UNDEFINED })
+}
+
+/// `value.name`, which is the method before an item of that name.
+pub(crate) fn attribute(value: &Value, name: &Value) -> Result<Value, Error> {
+    match name.as_str().and_then(|name| method(value, name)) {
+        Some(method) => Ok(method),
+        None => value.get_item(name),
+    }
+}
+
+/// The filter `attr`: the method and nothing else, since values here have no other attributes.
+pub(crate) fn attribute_only(value: &Value, name: &Value) -> Result<Value, Error> {
+    Ok(name.as_str().and_then(|name| method(value, name)).unwrap_or(Value::UNDEFINED))
+}
+
+/// `value[key]`, which is an item before the method of that name.
+fn item(value: &Value, key: &Value) -> Result<Value, Error> {
+    if value.kind() == ValueKind::String {
+        count(value)?;
+    }
+    let whole = key.kind() != ValueKind::Number || key.is_integer();
+    if value.downcast_object_ref::<View>().is_some() || !whole && value.kind() != ValueKind::Map {
+        return Ok(Value::UNDEFINED);
+    }
+    let found = value.get_item(key)?;
+    Ok(match key.as_str().filter(|_| found.is_undefined()) {
+        Some(name) => method(value, name).unwrap_or(found),
+        None => found,
+    })
+}
 
 /// What minijinja asks for a method that it has not itself.
 pub(crate) fn call(_: &mut State<'_, '_>, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
-    if method == SLICE {
-        return slice(value, args);
+    match (method, args) {
+        (SLICE, _) => return slice(value, args),
+        (ITEM, [key]) => return item(value, key),
+        (ATTRIBUTE, [name]) => return attribute(value, name),
+        ("get", _) => {}
+        _ => count(value)?,
     }
     match (value.as_str(), value.kind()) {
         (Some(text), _) => string(text, method, args),
@@ -29,7 +104,7 @@ fn unknown() -> Error {
     ErrorKind::UnknownMethod.into()
 }
 
-fn invalid(reason: impl Into<String>) -> Error {
+pub(crate) fn invalid(reason: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, reason.into())
 }
 
@@ -86,7 +161,10 @@ fn integer(value: &Value) -> Result<i64, Error> {
 fn slice(value: &Value, args: &[Value]) -> Result<Value, Error> {
     let arguments = Arguments::new(args, 3)?;
     let bound = |index| arguments.integer(index, "");
-    let (start, stop, step) = (bound(0)?, bound(1)?, bound(2)?.unwrap_or(1));
+    count(value)?;
+    let bounds = (bound(0), bound(1), bound(2));
+    let (Ok(start), Ok(stop), Ok(step)) = bounds else { return Ok(Value::UNDEFINED) };
+    let step = step.unwrap_or(1);
     if let Some(text) = value.as_str() {
         let chars: Vec<char> = text.chars().collect();
         let places = places(chars.len(), start, stop, step)?;
@@ -132,31 +210,44 @@ fn mapping(map: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
             let found = map.get_item(key).ok().filter(|value| !value.is_undefined());
             Ok(found.unwrap_or_else(|| default.unwrap_or_else(|| Value::from(()))))
         }
-        "keys" => from_args::<()>(args).and_then(|()| Ok(Value::from(keys()?))),
+        "keys" => from_args::<()>(args).and_then(|()| Ok(view("dict_keys", keys()?))),
         "values" => {
             let () = from_args(args)?;
-            keys()?.iter().map(|key| map.get_item(key)).collect::<Result<Vec<_>, _>>().map(Value::from)
+            keys()?
+                .iter()
+                .map(|key| map.get_item(key))
+                .collect::<Result<Vec<_>, _>>()
+                .map(|items| view("dict_values", items))
         }
         "items" => {
             let () = from_args(args)?;
             let pair = |key: Value| Ok(Value::from(Tuple::from([key.clone(), map.get_item(&key)?])));
-            keys()?.into_iter().map(pair).collect::<Result<Vec<_>, Error>>().map(Value::from)
+            keys()?.into_iter().map(pair).collect::<Result<Vec<_>, Error>>().map(|items| view("dict_items", items))
         }
         "copy" => from_args::<()>(args).map(|()| map.clone()),
         _ => Err(unknown()),
     }
 }
 
+fn view(name: &'static str, items: Vec<Value>) -> Value {
+    Value::from_object(View { name, items })
+}
+
 fn list(list: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
     match method {
         "count" => {
             let (what,): (&Value,) = from_args(args)?;
-            Ok(Value::from(list.try_iter()?.filter(|item| item == what).count()))
+            let same = list.try_iter()?.map(|item| equal(&item, what)).collect::<Result<Vec<bool>, _>>()?;
+            Ok(Value::from(same.into_iter().filter(|same| *same).count()))
         }
         "index" => {
             let (what,): (&Value,) = from_args(args)?;
-            let place = list.try_iter()?.position(|item| item == *what);
-            place.map(Value::from).ok_or_else(|| invalid(format!("{} is not in list", python::repr(what))))
+            for (place, item) in list.try_iter()?.enumerate() {
+                if equal(&item, what)? {
+                    return Ok(Value::from(place));
+                }
+            }
+            Err(invalid(format!("{} is not in list", python::repr(what)?)))
         }
         "copy" => from_args::<()>(args).map(|()| list.clone()),
         _ => Err(unknown()),
@@ -164,12 +255,19 @@ fn list(list: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
 }
 
 fn string(this: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
+    if method == "format" {
+        args.iter().try_for_each(count)?;
+    }
     if let Some(answer) = plain(this, method) {
         let () = from_args(args)?;
         return Ok(answer);
     }
-    let most = if method == "format" { usize::MAX } else { 3 };
+    let most = if method == "format" { usize::MAX } else { 4 };
     let arguments = Arguments::new(args, most)?;
+    let takes_names = ["split", "rsplit", "splitlines", "expandtabs", "format"].contains(&method);
+    if arguments.names.is_some() && !takes_names {
+        return Err(invalid(format!("`{method}` takes no arguments by name")));
+    }
     let needed = |index: usize| arguments.text(index, "")?.ok_or_else(|| Error::from(ErrorKind::MissingArgument));
     Ok(match method {
         "strip" | "lstrip" | "rstrip" => {
@@ -183,9 +281,12 @@ fn string(this: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
         }
         "startswith" | "endswith" => {
             let parts = arguments.optional(0, "")?.ok_or_else(|| Error::from(ErrorKind::MissingArgument))?;
+            let (_, within) = within(this, &arguments)?;
             let is = |part: &Value| {
                 let part = text(part)?;
-                Ok(if method == "startswith" { this.starts_with(&part) } else { this.ends_with(&part) })
+                Ok(within.is_some_and(|within| {
+                    if method == "startswith" { within.starts_with(&part) } else { within.ends_with(&part) }
+                }))
             };
             if parts.is_tuple() {
                 let any = parts.try_iter()?.map(|part| is(&part)).collect::<Result<Vec<bool>, Error>>()?;
@@ -209,6 +310,8 @@ fn string(this: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
         }
         "replace" => {
             let (old, new) = (needed(0)?, needed(1)?);
+            let many = if old.is_empty() { this.len() + 1 } else { this.len() / old.len() };
+            spend(this.len().saturating_add(many.saturating_mul(new.len())))?;
             match arguments.integer(2, "count")?.and_then(|count| usize::try_from(count).ok()) {
                 Some(count) => Value::from(this.replacen(&old, &new, count)),
                 None => Value::from(this.replace(&old, &new)),
@@ -218,21 +321,23 @@ fn string(this: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
         "removesuffix" => Value::from(this.strip_suffix(needed(0)?.as_str()).unwrap_or(this)),
         "count" => {
             let part = needed(0)?;
-            Value::from(this.matches(part.as_str()).count())
+            let (_, within) = within(this, &arguments)?;
+            Value::from(within.map_or(0, |within| within.matches(part.as_str()).count()))
         }
         "find" | "rfind" | "index" | "rindex" => {
             let part = needed(0)?;
-            let at = if method.starts_with('r') { this.rfind(&part) } else { this.find(&part) };
-            match at {
-                Some(at) => Value::from(this[..at].chars().count()),
+            let (before, within) = within(this, &arguments)?;
+            let find = |within: &str| if method.starts_with('r') { within.rfind(&part) } else { within.find(&part) };
+            match within.and_then(|within| Some(before + within[..find(within)?].chars().count())) {
+                Some(at) => Value::from(at),
                 None if method.ends_with("find") => Value::from(-1),
                 None => return Err(invalid("substring not found")),
             }
         }
         "join" => {
             let parts = arguments.optional(0, "")?.ok_or_else(|| Error::from(ErrorKind::MissingArgument))?;
-            let parts: Vec<String> = parts.try_iter()?.map(|part| text(&part)).collect::<Result<_, _>>()?;
-            Value::from(parts.join(this))
+            count(&parts)?;
+            Value::from(joined(this, parts.try_iter()?.map(|part| text(&part)))?)
         }
         "splitlines" => {
             let keep = arguments.optional(0, "keepends")?.is_some_and(|keep| keep.is_true());
@@ -242,9 +347,43 @@ fn string(this: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
             let width = arguments.integer(0, "")?.ok_or_else(|| Error::from(ErrorKind::MissingArgument))?;
             Value::from(filled(this, method, width, arguments.text(1, "")?.as_deref().unwrap_or(" "))?)
         }
+        "expandtabs" => {
+            let size = arguments.integer(0, "tabsize")?.map_or(8, |size| usize::try_from(size).unwrap_or_default());
+            spend(this.matches('\t').count().saturating_mul(size))?;
+            Value::from(untabbed(this, size))
+        }
         "format" => Value::from(format(FormatStyle::StrFormat, this, args)?),
         _ => return Err(unknown()),
     })
+}
+
+/// Texts with one between them.
+pub(crate) fn joined(between: &str, parts: impl Iterator<Item = Result<String, Error>>) -> Result<String, Error> {
+    let mut out = String::new();
+    for (index, part) in parts.enumerate() {
+        let part = part?;
+        let between = if index == 0 { "" } else { between };
+        spend(between.len() + part.len())?;
+        out.push_str(between);
+        out.push_str(&part);
+    }
+    Ok(out)
+}
+
+/// The part of a text between the bounds that are the second and third argument, and the characters before it; `None`
+/// where they are beyond it.
+fn within<'a>(this: &'a str, arguments: &Arguments<'_>) -> Result<(usize, Option<&'a str>), Error> {
+    let (start, stop) = (arguments.integer(1, "")?, arguments.integer(2, "")?);
+    if start.is_none() && stop.is_none() {
+        return Ok((0, Some(this)));
+    }
+    let length = i64::try_from(this.chars().count()).unwrap_or(i64::MAX);
+    let bound = |bound: i64| if bound < 0 { (bound + length).max(0) } else { bound };
+    let (start, stop) = (start.map_or(0, bound), stop.map_or(length, bound).min(length));
+    let (Ok(from), Ok(many)) = (usize::try_from(start), usize::try_from(stop - start)) else { return Ok((0, None)) };
+    let byte = |text: &str, place: usize| text.char_indices().nth(place).map_or(text.len(), |(at, _)| at);
+    let rest = &this[byte(this, from)..];
+    Ok((from, Some(&rest[..byte(rest, many)])))
 }
 
 /// Methods without arguments.
@@ -254,19 +393,37 @@ fn plain(this: &str, method: &str) -> Option<Value> {
         |is: fn(char) -> bool, is_not: fn(char) -> bool| Value::from(this.chars().any(is) && !this.chars().any(is_not));
     Some(match method {
         "upper" => Value::from(this.to_uppercase()),
-        "lower" | "casefold" => Value::from(this.to_lowercase()),
+        "lower" => Value::from(this.to_lowercase()),
+        "casefold" => Value::from(this.to_lowercase().replace('ß', "ss").replace('ς', "σ")),
         "title" => Value::from(title(this)),
         "capitalize" => Value::from(capitalized(this)),
         "swapcase" => Value::from(this.chars().map(swapped).collect::<String>()),
         "islower" => cased(char::is_lowercase, char::is_uppercase),
         "isupper" => cased(char::is_uppercase, char::is_lowercase),
         "isspace" => all(is_space),
-        "isdigit" | "isdecimal" | "isnumeric" => all(char::is_numeric),
+        "isnumeric" => all(char::is_numeric),
+        "isdigit" => {
+            all(|char| is_decimal(char) || matches!(char, '²' | '³' | '¹' | '⁰'..='⁹' | '₀'..='₉' | '①'..='⑨'))
+        }
+        "isdecimal" => all(is_decimal),
+        "istitle" => Value::from(this.chars().any(char::is_alphabetic) && title(this) == this),
+        "isprintable" => Value::from(this.chars().all(python::is_printable)),
+        "isidentifier" => {
+            let starts = this.starts_with(|char: char| char.is_alphabetic() || char == '_');
+            Value::from(starts && this.chars().all(|char| char.is_alphanumeric() || char == '_'))
+        }
         "isalpha" => all(char::is_alphabetic),
         "isalnum" => all(char::is_alphanumeric),
         "isascii" => Value::from(this.is_ascii()),
         _ => return None,
     })
+}
+
+/// Whether a character is a digit from 0 to 9 of some script: these stand in rows of ten.
+fn is_decimal(char: char) -> bool {
+    const ZEROS: [char; 20] =
+        ['0', '٠', '۰', '߀', '०', '০', '੦', '૦', '୦', '௦', '౦', '೦', '൦', '๐', '໐', '༠', '၀', '០', '᠐', '０'];
+    ZEROS.iter().any(|zero| (*zero..=char::from_u32(u32::from(*zero) + 9).unwrap_or(*zero)).contains(&char))
 }
 
 fn swapped(char: char) -> String {
@@ -279,9 +436,9 @@ fn title(this: &str) -> String {
     let mut out = String::with_capacity(this.len());
     for char in this.chars() {
         if inside {
-            out.extend(char.to_lowercase())
+            out.extend(char.to_lowercase());
         } else {
-            out.extend(char.to_uppercase())
+            out.extend(char.to_uppercase());
         }
         inside = char.is_alphabetic();
     }
@@ -304,6 +461,7 @@ pub(crate) fn split(this: &str, separator: Option<&str>, limit: usize, from_end:
         (Some(separator), true) => this.rsplitn(limit, separator).collect(),
         (None, _) => words(this, limit, from_end),
     };
+    spend_items(parts.len())?;
     let values = parts.into_iter().map(Value::from);
     Ok(Value::from(if from_end { values.rev().collect::<Vec<_>>() } else { values.collect() }))
 }
@@ -349,10 +507,26 @@ fn lines(this: &str, keep: bool) -> Vec<Value> {
     lines
 }
 
+/// `str.expandtabs`.
+fn untabbed(this: &str, size: usize) -> String {
+    let (mut out, mut column) = (String::new(), 0);
+    for char in this.chars() {
+        if char == '\t' {
+            let missing = if size == 0 { 0 } else { size - column % size };
+            out.extend(std::iter::repeat_n(' ', missing));
+            column += missing;
+        } else {
+            out.push(char);
+            column = if matches!(char, '\n' | '\r') { 0 } else { column + 1 };
+        }
+    }
+    out
+}
+
 /// Characters that a text is filled up to, at most.
 const WIDEST: usize = 100_000;
 
-fn filled(this: &str, method: &str, width: i64, with: &str) -> Result<String, Error> {
+pub(crate) fn filled(this: &str, method: &str, width: i64, with: &str) -> Result<String, Error> {
     let width = usize::try_from(width).unwrap_or_default();
     if width > WIDEST {
         return Err(invalid(format!("a width above {WIDEST}")));

@@ -2,34 +2,54 @@
 
 use std::fmt::Write as _;
 
-use minijinja::Value;
 use minijinja::value::ValueKind;
+use minijinja::{Error, Value};
+
+use crate::budget::spend;
+use crate::objects::{Method, Range, View, is_namespace};
 
 /// Values within each other that are written, at most.
 const DEEPEST: usize = 200;
 
 /// `str(value)`.
-pub(crate) fn str(value: &Value) -> String {
+pub(crate) fn str(value: &Value) -> Result<String, Error> {
     match value.as_str() {
-        Some(text) => text.to_owned(),
-        None => match value.kind() {
-            ValueKind::Undefined => String::new(),
-            _ => repr(value),
-        },
+        Some(text) => Ok(text.to_owned()),
+        None if value.is_undefined() => Ok(String::new()),
+        None => repr(value),
+    }
+}
+
+/// The type, for messages.
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value.kind() {
+        ValueKind::Undefined => "an undefined value",
+        ValueKind::None => "none",
+        ValueKind::Bool => "a boolean",
+        ValueKind::Number if value.is_integer() => "a whole number",
+        ValueKind::Number => "a number",
+        ValueKind::String => "a string",
+        ValueKind::Seq if value.is_tuple() => "a tuple",
+        ValueKind::Seq => "a list",
+        ValueKind::Map => "a mapping",
+        _ => "an object",
     }
 }
 
 /// `repr(value)`.
-pub(crate) fn repr(value: &Value) -> String {
+pub(crate) fn repr(value: &Value) -> Result<String, Error> {
     let mut out = String::new();
-    write_repr(&mut out, value, 0);
-    out
+    write_repr(&mut out, value, 0)?;
+    Ok(out)
 }
 
-fn write_repr(out: &mut String, value: &Value, depth: usize) {
+fn write_repr(out: &mut String, value: &Value, depth: usize) -> Result<(), Error> {
+    let before = out.len();
     if let Some(text) = value.as_str() {
-        return write_quoted(out, text);
+        write_quoted(out, text);
+        return spend(out.len() - before);
     }
+    spend(4)?;
     match value.kind() {
         ValueKind::Number if !value.is_integer() => match f64::try_from(value.clone()) {
             Ok(number) => out.push_str(&float(number)),
@@ -38,31 +58,50 @@ fn write_repr(out: &mut String, value: &Value, depth: usize) {
         ValueKind::Undefined => out.push_str("Undefined"),
         ValueKind::Seq | ValueKind::Map | ValueKind::Iterable if depth >= DEEPEST => out.push_str("..."),
         ValueKind::Map => {
+            let name = if is_namespace(value) { "<Namespace " } else { "" };
+            out.push_str(name);
             out.push('{');
-            for (index, key) in value.try_iter().into_iter().flatten().enumerate() {
+            for (index, key) in value.try_iter()?.enumerate() {
                 separate(out, index);
-                write_repr(out, &key, depth + 1);
+                write_repr(out, &key, depth + 1)?;
                 out.push_str(": ");
-                write_repr(out, &value.get_item(&key).unwrap_or_default(), depth + 1);
+                write_repr(out, &value.get_item(&key)?, depth + 1)?;
             }
-            out.push('}');
+            out.push_str(if name.is_empty() { "}" } else { "}>" });
         }
-        ValueKind::Seq | ValueKind::Iterable => {
-            let tuple = value.is_tuple();
-            out.push(if tuple { '(' } else { '[' });
-            let mut length = 0;
-            for (index, item) in value.try_iter().into_iter().flatten().enumerate() {
-                separate(out, index);
-                write_repr(out, &item, depth + 1);
-                length += 1;
-            }
-            if tuple && length == 1 {
-                out.push(',');
-            }
-            out.push(if tuple { ')' } else { ']' });
-        }
-        _ => push(out, value),
+        ValueKind::Seq | ValueKind::Iterable => write_list(out, value, depth)?,
+        _ => match value.downcast_object_ref::<Method>() {
+            Some(method) => push(out, &Value::from(format!("<method {}>", method.name))),
+            None => push(out, value),
+        },
     }
+    Ok(())
+}
+
+fn write_list(out: &mut String, value: &Value, depth: usize) -> Result<(), Error> {
+    if let Some(range) = value.downcast_object_ref::<Range>() {
+        let step = if range.step == 1 { String::new() } else { format!(", {}", range.step) };
+        out.push_str(&format!("range({}, {}{step})", range.start, range.stop));
+        return Ok(());
+    }
+    let view = value.downcast_object_ref::<View>().map(|view| format!("{}([", view.name));
+    let (open, close) = match &view {
+        Some(open) => (open.as_str(), "])"),
+        None if value.is_tuple() => ("(", ")"),
+        None => ("[", "]"),
+    };
+    out.push_str(open);
+    let mut length = 0;
+    for (index, item) in value.try_iter()?.enumerate() {
+        separate(out, index);
+        write_repr(out, &item, depth + 1)?;
+        length += 1;
+    }
+    if value.is_tuple() && length == 1 {
+        out.push(',');
+    }
+    out.push_str(close);
+    Ok(())
 }
 
 fn separate(out: &mut String, index: usize) {
@@ -100,7 +139,7 @@ fn write_quoted(out: &mut String, text: &str) {
 
 /// `str.isprintable` of one character. Rust writes a character that is not printable as an escape in its own `Debug`,
 /// but for combining marks, which Python prints.
-fn is_printable(char: char) -> bool {
+pub(crate) fn is_printable(char: char) -> bool {
     match char {
         ' '..='~' => true,
         _ if char.is_control() || char.is_whitespace() => false,
@@ -162,7 +201,7 @@ mod tests {
             ("a\nb\\\u{1b}\u{a0}é\u{200b}", "'a\\nb\\\\\\x1b\\xa0é\\u200b'"),
         ];
         for (text, written) in texts {
-            assert_eq!(repr(&Value::from(text)), written);
+            assert_eq!(repr(&Value::from(text)).expect("short"), written);
         }
     }
 }

@@ -1,47 +1,81 @@
 //! Rewrites what minijinja reads differently, before it parses a template. No line is moved.
 //!
+//! - Expressions are written anew by `expression`.
 //! - `{% generation %}` marks what the model wrote; its body is rendered in a scope of its own, as `{% with %}` does.
-//! - What a `for` goes through is filtered, since minijinja goes through `none` as through an empty list.
 //! - A line break behind `{% raw %}` stays, and all line breaks are `\n`.
-//! - Slices, `x[a:b:c]`, become a call of a method of ours: minijinja's differ from Python's where the step is negative.
 
-/// The method that stands for a slice.
-pub(crate) const SLICE: &str = "__slice__";
+use crate::budget::{KEPT, MADE};
+use crate::expression::{Parser, Unread};
+use crate::tokens::{Token, is_name, tokens};
 
 /// The filter of what a `for` goes through.
 pub(crate) const LOOPED: &str = "__looped__";
 
 /// The template as minijinja is to read it.
-pub(crate) fn rewrite(source: &str) -> String {
+///
+/// # Errors
+/// The line of a tag that is not read, and why.
+pub(crate) fn rewrite(source: &str) -> Result<String, (usize, &'static str)> {
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
-    let mut out = String::with_capacity(source.len() + source.len() / 8);
+    let mut out = String::with_capacity(source.len() + source.len() / 4);
     let mut rest = source.as_str();
     while let Some(start) = rest.find('{') {
         let (before, tag) = rest.split_at(start);
         out.push_str(before);
-        rest = if tag.starts_with("{#") {
+        let rewritten = if tag.starts_with("{#") {
             let end = tag.get(2..).and_then(|inner| inner.find("#}")).map_or(tag.len(), |end| end + 4);
-            copied(&mut out, tag, end)
+            Ok(copied(&mut out, tag, end))
         } else if tag.starts_with("{%") {
             match raw_end(tag) {
-                Some(end) => raw(&mut out, tag, end),
-                None => block(&mut out, tag),
+                Some(end) => Ok(raw(&mut out, tag, end)),
+                None => tagged(&mut out, tag, "%}", statement),
             }
         } else if tag.starts_with("{{") {
-            out.push_str("{{");
-            expression(&mut out, &tag[2..], "}}")
+            tagged(&mut out, tag, "}}", |tokens| {
+                let mut parser = Parser::new(tokens);
+                let written = parser.tuple(true)?.into_string();
+                if parser.is_done() { Ok(written) } else { Err(Unread::Syntax) }
+            })
         } else {
-            copied(&mut out, tag, 1)
+            Ok(copied(&mut out, tag, 1))
         };
+        let line = || 1 + source[..source.len() - tag.len()].matches('\n').count();
+        rest = rewritten.map_err(|reason| (line(), reason))?;
     }
     out.push_str(rest);
-    out
+    Ok(out)
 }
+
+/// Tokens of a tag that is left to minijinja as it is, at most: it may be nested as deeply as it has tokens.
+const MOST_TOKENS: usize = 500;
+
+const TOO_DEEP: &str = "expressions are nested too deeply";
 
 fn copied<'a>(out: &mut String, text: &'a str, length: usize) -> &'a str {
     let (copied, rest) = text.split_at(length);
     out.push_str(copied);
     rest
+}
+
+/// Writes what is in a tag anew, or as it is where it cannot be read, and returns what follows.
+fn tagged<'a>(
+    out: &mut String,
+    tag: &'a str,
+    end: &str,
+    write: impl Fn(&[Token<'_>]) -> Result<String, Unread>,
+) -> Result<&'a str, &'static str> {
+    let head = if matches!(tag.as_bytes().get(2), Some(b'-' | b'+')) { 3 } else { 2 };
+    let Some((tokens, length)) = tokens(&tag[head..], end) else { return Err("the tag has no end") };
+    let rest = copied(out, tag, head);
+    match write(&tokens) {
+        Ok(written) => out.push_str(&written),
+        Err(Unread::Syntax) if tokens.len() <= MOST_TOKENS => out.push_str(&rest[..length]),
+        Err(_) => return Err(TOO_DEEP),
+    }
+    // Whitespace that is no part of a token, then the end.
+    let rest = &rest[length..];
+    let close = rest.find(end).map_or(0, |at| at + end.len());
+    Ok(copied(out, rest, close))
 }
 
 /// The marker of whitespace control and the name of a tag that begins with `{%`: bytes up to the name, and the name.
@@ -51,10 +85,6 @@ fn tag_name(tag: &str) -> (usize, &str) {
     let name = marked.trim_start();
     let length = name.find(|char: char| !is_name(char)).unwrap_or(name.len());
     (tag.len() - name.len(), &name[..length])
-}
-
-fn is_name(char: char) -> bool {
-    char.is_alphanumeric() || char == '_'
 }
 
 /// Where a `{% raw %}` ends, with its end tag; `None` where the tag is another.
@@ -87,180 +117,81 @@ fn raw<'a>(out: &mut String, tag: &'a str, end: usize) -> &'a str {
     copied(out, rest, end - before_mark)
 }
 
-/// Rewrites a tag and returns what follows it.
-fn block<'a>(out: &mut String, tag: &'a str) -> &'a str {
-    let (start, name) = tag_name(tag);
-    let rest = copied(out, tag, start);
-    out.push_str(match name {
-        "generation" => "with",
-        "endgeneration" => "endwith",
-        _ => name,
-    });
-    let written = out.len();
-    let rest = expression(out, &rest[name.len()..], "%}");
-    if name == "for" {
-        filter_items(out, written);
-    }
-    rest
+/// A tag, without its marks.
+fn statement(tokens: &[Token<'_>]) -> Result<String, Unread> {
+    let (name, body) = tokens.split_first().ok_or(Unread::Syntax)?;
+    let mut parser = Parser::new(body);
+    let written = match name.text {
+        "generation" => "with".to_owned(),
+        "endgeneration" => "endwith".to_owned(),
+        "if" | "elif" => spaced(name.text, &parser.tuple(false)?.into_string()),
+        "for" => spaced(name.text, &each(&mut parser)?),
+        "set" => return set(name, body),
+        "with" => spaced(name.text, &with(&mut parser)?),
+        "macro" => spaced(name.text, &(parser.take()? + &parser.arguments()?.0)),
+        "call" => {
+            parser.counts_calls = false;
+            let signed = body.first().is_some_and(|token| token.text == "(");
+            let signature = if signed { parser.arguments()?.0 } else { String::new() };
+            spaced(&(name.text.to_owned() + &signature), &parser.expression(true)?.into_string())
+        }
+        _ => return Err(Unread::Syntax),
+    };
+    if parser.is_done() { Ok(name.space.to_owned() + &written) } else { Err(Unread::Syntax) }
 }
 
-/// Puts what is behind `in` in the tag that begins at `from` through the filter.
-fn filter_items(out: &mut String, from: usize) {
-    let tag = out.split_off(from);
-    let mut depth = 0_usize;
-    let (mut start, mut end) = (None, tag.trim_end_matches(['-', '+', ' ', '\t', '\n']).len());
-    let mut at = 0;
-    while let Some(char) = tag[at..].chars().next() {
-        let length = token_length(&tag[at..], char);
-        match (&tag[at..at + length], start) {
-            ("(" | "[" | "{", _) => depth += 1,
-            (")" | "]" | "}", _) => depth = depth.saturating_sub(1),
-            ("in", None) if depth == 0 => start = Some(at + length),
-            ("if" | "recursive", Some(start)) if depth == 0 && at > start => {
-                end = at;
-                break;
-            }
-            _ => {}
-        }
-        at += length;
-    }
-    match start.filter(|start| *start < end) {
-        Some(start) => {
-            let (before, items, after) = (&tag[..start], &tag[start..end], &tag[end..]);
-            out.extend([before, " (", items, ")|", LOOPED, " ", after]);
-        }
-        None => out.push_str(&tag),
-    }
+fn spaced(name: &str, rest: &str) -> String {
+    if rest.starts_with(char::is_whitespace) { name.to_owned() + rest } else { format!("{name} {rest}") }
 }
 
-/// A bracket that is open in an expression.
-struct Open {
-    /// Where it is in the text written.
-    at: usize,
-    /// Whether it takes items of what is before it.
-    subscript: bool,
-    /// Where its colons are in the text written.
-    colons: Vec<usize>,
+fn each(parser: &mut Parser<'_, '_>) -> Result<String, Unread> {
+    let mut out = String::new();
+    while !parser.is_word("in") {
+        out.push_str(&parser.take()?);
+    }
+    out.push_str(&parser.take()?);
+    let items = parser.tuple(false)?.into_string();
+    out.push_str(&format!(" ({items})|{LOOPED}"));
+    if parser.is_word("if") {
+        out.push_str(&spaced(&parser.take()?, &parser.expression(true)?.into_string()));
+    }
+    if parser.is_word("recursive") {
+        out.push_str(&parser.take()?);
+    }
+    Ok(out)
 }
 
-/// Words behind which a bracket begins a list.
-const OPERATORS: [&str; 9] = ["and", "or", "not", "in", "is", "if", "elif", "else", "recursive"];
-
-/// Rewrites an expression up to `end` and returns what follows.
-fn expression<'a>(out: &mut String, text: &'a str, end: &str) -> &'a str {
-    let mut rest = text;
-    let mut open: Vec<Open> = Vec::new();
-    // Whether what is before is a value, which a bracket then takes items of.
-    let mut value = false;
-    while let Some(char) = rest.chars().next() {
-        if open.is_empty() && rest.starts_with(end) {
-            break;
+fn with(parser: &mut Parser<'_, '_>) -> Result<String, Unread> {
+    let mut out = String::new();
+    while !parser.is_done() {
+        while !out.trim_end().ends_with('=') {
+            out.push_str(&parser.take()?);
         }
-        let length = token_length(rest, char);
-        let token = &rest[..length];
-        match char {
-            '[' | '(' | '{' => {
-                open.push(Open { at: out.len(), subscript: char == '[' && value, colons: Vec::new() });
-                out.push(char);
-                value = false;
-            }
-            ']' | ')' | '}' => {
-                out.push(char);
-                if let Some(bracket) = open.pop().filter(|bracket| bracket.subscript && !bracket.colons.is_empty()) {
-                    slice(out, &bracket);
-                }
-                value = true;
-            }
-            ':' => {
-                if let Some(bracket) = open.last_mut() {
-                    bracket.colons.push(out.len());
-                }
-                out.push(char);
-                value = false;
-            }
-            _ => {
-                out.push_str(token);
-                if !char.is_whitespace() {
-                    value = matches!(char, '\'' | '"') || is_name(char) && !OPERATORS.contains(&token);
-                }
-            }
+        out.push_str(&parser.expression(true)?.into_string());
+        if !parser.is_done() {
+            out.push_str(&parser.take()?);
         }
-        rest = &rest[length..];
     }
-    rest
+    Ok(out)
 }
 
-/// The length of the token that begins with the character.
-fn token_length(text: &str, char: char) -> usize {
-    match char {
-        '\'' | '"' => string_length(text, char),
-        _ if is_name(char) => text.find(|char| !is_name(char)).unwrap_or(text.len()),
-        _ => char.len_utf8(),
+/// `set` of a value, or of the text up to its end.
+fn set(name: &Token<'_>, body: &[Token<'_>]) -> Result<String, Unread> {
+    let plain = |tokens: &[Token<'_>]| tokens.iter().flat_map(|token| [token.space, token.text]).collect::<String>();
+    let Some(equals) = body.iter().position(|token| token.text == "=") else {
+        return Ok(format!("{}set{}|{MADE}", name.space, plain(body)));
+    };
+    if body[..equals].iter().any(|token| token.text == "|") {
+        return Err(Unread::Syntax);
     }
-}
-
-/// The length of a string literal, quotes included.
-fn string_length(text: &str, quote: char) -> usize {
-    let mut escaped = false;
-    for (at, char) in text.char_indices().skip(1) {
-        match char {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            _ if char == quote => return at + 1,
-            _ => {}
-        }
+    let mut parser = Parser::new(&body[equals + 1..]);
+    let mut value = parser.tuple(true)?;
+    if !parser.is_done() {
+        return Err(Unread::Syntax);
     }
-    text.len()
-}
-
-/// Makes the bracket at the end of the text, `[a:b:c]`, a call: `.__slice__(a,b,c)`.
-fn slice(out: &mut String, bracket: &Open) {
-    let written = out.split_off(bracket.at);
-    let mut from = bracket.at + 1;
-    out.push('.');
-    out.push_str(SLICE);
-    out.push('(');
-    let ends = bracket.colons.iter().copied().chain([bracket.at + written.len() - 1]);
-    for (index, end) in ends.enumerate() {
-        let part = &written[from - bracket.at..end - bracket.at];
-        if index > 0 {
-            out.push(',');
-        }
-        if part.trim().is_empty() {
-            out.push_str("none");
-        }
-        out.push_str(part);
-        from = end + 1;
+    if body[..equals].iter().any(|token| token.text == ".") {
+        value = value.filtered(KEPT)?;
     }
-    out.push(')');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::rewrite;
-
-    #[test]
-    fn slices_and_generation_are_rewritten_and_nothing_else() {
-        let pairs = [
-            ("{% generation %}a{% endgeneration %}", "{% with %}a{% endwith %}"),
-            ("{%- generation -%}a{%+ endgeneration +%}", "{%- with -%}a{%+ endwith +%}"),
-            ("{{ x[1:] }}", "{{ x.__slice__(1,none) }}"),
-            ("{{ x[::-1][0].y }}", "{{ x.__slice__(none,none,-1)[0].y }}"),
-            ("{{ f(a)[x[:n]\n:] }}", "{{ f(a).__slice__(x.__slice__(none,n)\n,none) }}"),
-            ("{% if x in [{'a': b}] %}{{ y[{'a':1}['a']] }}", "{% if x in [{'a': b}] %}{{ y[{'a':1}['a']] }}"),
-            (
-                "{% raw %}{{ x[1:] }}{% generation %}{% endraw %}{{ x[:1] }}",
-                "{% raw +%}{{ x[1:] }}{% generation %}{% endraw %}{{ x.__slice__(none,1) }}",
-            ),
-            ("{# x[1:] {{ #}{{ 'x[1:] }}\\'' }}", "{# x[1:] {{ #}{{ 'x[1:] }}\\'' }}"),
-            ("{% for a, b in x[1:] if a in b -%}", "{% for a, b in ( x.__slice__(1,none) )|__looped__ if a in b -%}"),
-            ("{% for a in f('in', [if]) %}", "{% for a in ( f('in', [if]))|__looped__  %}"),
-            ("{%- raw -%}\r\n{%- endraw %}", "{%- raw -%}\n{%- endraw %}"),
-            ("a { b {c", "a { b {c"),
-            ("{{ {'a': {}} }}[1:]", "{{ {'a': {}} }}[1:]"),
-        ];
-        for (source, written) in pairs {
-            assert_eq!(rewrite(source), written);
-        }
-    }
+    let value = value.into_string();
+    Ok(format!("{}set{}{value}", name.space, plain(&body[..=equals])))
 }

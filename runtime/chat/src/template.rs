@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use minijinja::{Environment, ErrorKind};
 use serde_json::{Map, Value};
 
+use crate::budget;
 use crate::chat::{self, Chat};
 use crate::environment::{self, NAME, Raised};
 use crate::rewrite::rewrite;
@@ -43,7 +44,13 @@ impl Source {
         if let Some(parsed) = self.parsed.get() {
             return Ok(parsed);
         }
-        let environment = environment::environment(rewrite(&self.text)).map_err(|error| self.failed(&error))?;
+        let unread = |(line, reason): (usize, &str)| Error::Template {
+            place: self.place.clone(),
+            line,
+            reason: format!("syntax error: {reason}"),
+        };
+        let source = rewrite(&self.text).map_err(unread)?;
+        let environment = environment::environment(source).map_err(|error| self.failed(&error))?;
         Ok(self.parsed.get_or_init(|| environment))
     }
 
@@ -70,7 +77,8 @@ impl Source {
 /// What minijinja says, without the place.
 fn told(error: &minijinja::Error) -> String {
     match (error.kind(), error.detail()) {
-        (ErrorKind::OutOfFuel, _) => "the template takes too many steps".to_owned(),
+        (ErrorKind::OutOfFuel, None) => "the template takes too many steps".to_owned(),
+        (ErrorKind::OutOfFuel, Some(detail)) => detail.to_owned(),
         (kind, Some(detail)) => format!("{kind}: {detail}"),
         (kind, None) => kind.to_string(),
     }
@@ -110,6 +118,7 @@ impl ChatTemplate {
             None => None,
         };
         let variables = self.variables(chat, messages)?;
+        budget::refill();
         let mut text = Bounded(Vec::new());
         let template = environment.get_template(NAME).map_err(|error| source.failed(&error))?;
         let rendered = template.render_captured_to(value(&Value::Object(variables)), &mut text);

@@ -1,6 +1,7 @@
 //! The greedy choice.
 
 use crate::Error;
+use crate::passes::highest_number;
 
 /// The token with the highest score, of several the one with the lowest id, as `torch.argmax` on a CPU.
 ///
@@ -11,33 +12,12 @@ use crate::Error;
 /// assert_eq!(runtime_generation::argmax(&[0.5, 2.0, -1.0, 2.0]), Ok(1));
 /// ```
 pub fn argmax(scores: &[f32]) -> Result<u32, Error> {
-    // In lanes, so that the search for the highest score is a few vector instructions; NaN poisons the sum.
-    const LANES: usize = 16;
-    let (chunks, rest) = scores.as_chunks::<LANES>();
-    let mut best = [f32::NEG_INFINITY; LANES];
-    let mut poison = [0.0_f32; LANES];
-    for chunk in chunks {
-        for lane in 0..LANES {
-            best[lane] = if chunk[lane] > best[lane] { chunk[lane] } else { best[lane] };
-            poison[lane] += chunk[lane] * 0.0;
-        }
-    }
-    let highest = best.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max);
-    // An infinite score poisons too, which the exact search tells from NaN.
-    if poison.iter().any(|sum| sum.is_nan()) || rest.iter().any(|score| score.is_nan()) {
-        no_nan(scores)?;
-    }
+    let highest = highest_number(scores)?;
     if highest == f32::NEG_INFINITY {
         return Err(Error::NothingLeft { vocabulary: scores.len() });
     }
     let found = (0_u32..).zip(scores).find(|(_, score)| **score == highest);
     found.map(|(token, _)| token).ok_or(Error::NothingLeft { vocabulary: scores.len() })
-}
-
-/// Refuses scores that are no numbers.
-pub(crate) fn no_nan(scores: &[f32]) -> Result<(), Error> {
-    let nan = scores.iter().position(|score| score.is_nan());
-    nan.map_or(Ok(()), |token| Err(Error::NoNumber { token }))
 }
 
 #[cfg(test)]

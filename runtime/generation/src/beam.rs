@@ -4,10 +4,12 @@
 //! among the first `num_beams` become hypotheses, with `sum / new_tokens ^ length_penalty` as their score; the best
 //! `num_beams` of the others go on. Sums are of `f32`, in the order of transformers, so that ties fall alike.
 //!
-//! Before the first token all beams are the same; all but one have a score so low that only the one counts.
+//! Before the first token there is one beam. What is ruled out never goes on, nor does what has ended: where too few
+//! continuations are left, there are fewer beams (transformers fills up with such, which can win nothing).
 
-use crate::argmax::no_nan;
+use crate::beam_draw::Draws;
 use crate::numbers::{count, narrow, token};
+use crate::passes::highest_number;
 use crate::top::{Entry, Top};
 use crate::{EarlyStopping, Error, GenerationConfig, Sampler};
 
@@ -76,6 +78,7 @@ pub struct BeamSearch {
     finished: bool,
     continuations: Vec<Continuation>,
     sampler: Option<Sampler>,
+    draws: Draws,
     top: Top,
 }
 
@@ -106,25 +109,24 @@ impl BeamSearch {
     /// taken from the best.
     pub fn new(options: BeamOptions, prompt: &[u32], sampler: Option<Sampler>) -> Self {
         let beams = options.num_beams.max(1);
-        let running = |beam| Running { sequence: prompt.to_vec(), score: if beam == 0 { 0.0 } else { FAR } };
         let open = Found { tokens: Vec::new(), score: FAR, taken: false };
         Self {
             options,
             prompt: prompt.len(),
-            running: (0..beams).map(running).collect(),
+            running: vec![Running { sequence: prompt.to_vec(), score: 0.0 }],
             hypotheses: vec![open; beams],
             improvable: true,
             finished: false,
             continuations: Vec::new(),
             sampler,
+            draws: Draws::default(),
             top: Top::default(),
         }
     }
 
-    /// How many rows of scores the next step needs: one at first, then one for each beam.
+    /// How many rows of scores the next step needs: one for each beam, of which there is one at first.
     pub fn rows(&self) -> usize {
-        let is_first = self.running.first().is_some_and(|beam| beam.sequence.len() == self.prompt);
-        if is_first { 1 } else { self.running.len() }
+        self.running.len()
     }
 
     /// Prompt and new tokens of a beam that goes on.
@@ -152,7 +154,7 @@ impl BeamSearch {
         mut ends: impl FnMut(&[u32]) -> bool,
     ) -> Result<&[Continuation], Error> {
         assert_eq!(rows.len(), self.rows(), "there is a row of scores for each beam");
-        rows.iter().try_for_each(|row| no_nan(row.as_ref()))?;
+        rows.iter().try_for_each(|row| highest_number(row.as_ref()).map(drop))?;
         let next = self.continuations(rows, &mut ends)?;
         let new_tokens = self.sequence(0).len() + 1 - self.prompt;
         let running = self.go_on(&next);
@@ -187,24 +189,20 @@ impl BeamSearch {
         rows: &[R],
         ends: &mut impl FnMut(&[u32]) -> bool,
     ) -> Result<Vec<Next>, Error> {
-        let wanted = (1 + self.options.end_tokens).max(2) * self.running.len();
+        let wanted = (1 + self.options.end_tokens).max(2) * self.hypotheses.len();
         let vocabulary = rows.first().map_or(0, |row| row.as_ref().len());
-        let (running, last) = (&self.running, rows.len() - 1);
-        let row = |beam: usize| rows[beam.min(last)].as_ref();
-        let scores = running
-            .iter()
-            .enumerate()
-            .flat_map(|(beam, running)| row(beam).iter().map(move |score| score + running.score));
+        let running = &self.running;
+        let rows: Vec<(&[f32], f32)> =
+            rows.iter().zip(running).map(|(row, running)| (row.as_ref(), running.score)).collect();
         let best: Vec<Entry> = match &mut self.sampler {
-            None => self.top.of(scores, wanted).to_vec(),
-            // The highest of scores with Gumbel noise are draws without replacement (https://arxiv.org/abs/1903.06059).
-            Some(sampler) => {
-                let noisy = scores.map(|score| {
-                    let noise = if score > f32::NEG_INFINITY { -(-(1.0 - sampler.uniform()).ln()).ln() } else { 0.0 };
-                    score + narrow(noise)
-                });
-                self.top.of(noisy, wanted).to_vec()
+            None => {
+                self.top.begin(wanted);
+                for (beam, (row, score)) in rows.iter().enumerate() {
+                    self.top.offer(row, *score, beam * vocabulary);
+                }
+                self.top.sorted().to_vec()
             }
+            Some(sampler) => self.draws.draw(&rows, wanted, sampler, &mut self.top),
         };
         let next = |entry: &Entry| {
             let from = Continuation { beam: entry.index / vocabulary, token: token(entry.index % vocabulary) };
@@ -213,19 +211,20 @@ impl BeamSearch {
             sequence.extend_from_slice(&parent.sequence);
             sequence.push(from.token);
             let ends = ends(&sequence) || sequence.len() - self.prompt >= self.options.max_new_tokens;
-            Next { from, sequence, score: row(from.beam)[entry.index % vocabulary] + parent.score, ends }
+            Next { from, sequence, score: entry.score, ends }
         };
-        let next: Vec<Next> = best.iter().map(next).collect();
-        match next.iter().any(|next| next.score > f32::NEG_INFINITY) {
-            true => Ok(next),
-            false => Err(Error::NothingLeft { vocabulary }),
+        let next: Vec<Next> = best.iter().filter(|entry| entry.score > f32::NEG_INFINITY).map(next).collect();
+        match next.is_empty() {
+            true => Err(Error::NothingLeft { vocabulary }),
+            false => Ok(next),
         }
     }
 
-    /// The best beams that do not end; where too few are left, those that do, far behind.
+    /// The best that do not end.
     fn go_on(&mut self, next: &[Next]) -> Vec<Running> {
-        let scores = next.iter().map(|next| if next.ends { next.score + FAR } else { next.score });
-        let best = self.top.of(scores, self.running.len());
+        let scores: Vec<f32> = next.iter().map(|next| if next.ends { f32::NEG_INFINITY } else { next.score }).collect();
+        let best = self.top.of(&scores, self.hypotheses.len());
+        let best: Vec<Entry> = best.iter().filter(|entry| !next[entry.index].ends).copied().collect();
         self.continuations.clear();
         self.continuations.extend(best.iter().map(|entry| next[entry.index].from));
         best.iter().map(|entry| Running { sequence: next[entry.index].sequence.clone(), score: entry.score }).collect()
@@ -243,8 +242,8 @@ impl BeamSearch {
             .iter()
             .enumerate()
             .map(|(place, next)| next.score / penalty + off(closed) + off(!self.improvable) + off(!ended(place, next)));
-        let merged = self.hypotheses.iter().map(|found| found.score).chain(scored);
-        let best = self.top.of(merged, beams).to_vec();
+        let merged: Vec<f32> = self.hypotheses.iter().map(|found| found.score).chain(scored).collect();
+        let best = self.top.of(&merged, beams).to_vec();
         let kept = best.iter().map(|entry| match entry.index.checked_sub(beams) {
             None => self.hypotheses[entry.index].clone(),
             Some(place) => Found {

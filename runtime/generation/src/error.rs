@@ -15,9 +15,11 @@ pub enum Error {
         /// What to do about it.
         hint: Option<String>,
     },
-    /// A value of `generation_config.json` cannot be used.
-    #[error("in `generation_config.json`, {message}")]
+    /// A value of the model's `generation_config.json` or `config.json` cannot be used.
+    #[error("in `{file}`, {message}")]
     File {
+        /// The file.
+        file: &'static str,
         /// What is wrong, naming the value.
         message: String,
         /// What to do about it.
@@ -65,9 +67,9 @@ impl Error {
     }
 
     /// The same, of the model's own file instead of a call.
-    pub(crate) fn of_file(self) -> Self {
+    pub(crate) fn of_file(self, file: &'static str) -> Self {
         match self {
-            Self::Param { message, hint, .. } => Self::File { message, hint },
+            Self::Param { message, hint, .. } => Self::File { file, message, hint },
             other => other,
         }
     }

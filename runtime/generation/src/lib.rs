@@ -14,11 +14,14 @@
 
 mod argmax;
 mod beam;
+mod beam_draw;
 mod config;
+mod constraint;
 mod error;
 mod lengths;
 mod logprobs;
 mod numbers;
+mod passes;
 mod processors;
 mod prompt_lookup;
 mod sampler;
@@ -30,6 +33,7 @@ mod warpers;
 pub use argmax::argmax;
 pub use beam::{BeamOptions, BeamSearch, Continuation, Hypothesis};
 pub use config::{EarlyStopping, GenerationConfig, Mode, SequenceBias};
+pub use constraint::Constraint;
 pub use error::Error;
 pub use lengths::Lengths;
 pub use logprobs::{TokenLogProb, log_softmax, token_log_probs};

@@ -1,21 +1,21 @@
 //! Logarithms of probabilities.
 
 use crate::numbers::{index, narrow, token};
+use crate::passes::{highest, sum_exp};
 use crate::top::Top;
 
 /// `ln(sum(exp(scores)))`, summed in double precision.
-pub(crate) fn log_sum_exp(scores: impl Iterator<Item = f32> + Clone) -> f64 {
-    let highest = scores.clone().fold(f32::NEG_INFINITY, f32::max);
+pub(crate) fn log_sum_exp(scores: &[f32]) -> f64 {
+    let highest = highest(scores);
     if highest == f32::NEG_INFINITY {
         return f64::NEG_INFINITY;
     }
-    let sum: f64 = scores.map(|score| f64::from((score - highest).exp())).sum();
-    f64::from(highest) + sum.ln()
+    f64::from(highest) + sum_exp(scores, highest).ln()
 }
 
 /// Turns scores into logarithms of probabilities, in place.
 pub fn log_softmax(scores: &mut [f32]) {
-    let total = log_sum_exp(scores.iter().copied());
+    let total = log_sum_exp(scores);
     for score in scores {
         *score = narrow(f64::from(*score) - total);
     }
@@ -34,14 +34,14 @@ pub struct TokenLogProb {
 ///
 /// `scores` are what the logarithms shall be of: the model's logits, or what the processors made of them.
 pub fn token_log_probs(scores: &[f32], chosen: u32, alternatives: usize) -> (TokenLogProb, Vec<TokenLogProb>) {
-    let total = log_sum_exp(scores.iter().copied());
+    let total = log_sum_exp(scores);
     let of = |token: u32, score: f32| TokenLogProb { token, log_prob: narrow(f64::from(score) - total) };
     let chosen = of(chosen, scores.get(index(chosen)).copied().unwrap_or(f32::NEG_INFINITY));
     if alternatives == 0 {
         return (chosen, Vec::new());
     }
     let mut top = Top::default();
-    let best = top.of(scores.iter().copied(), alternatives);
+    let best = top.of(scores, alternatives);
     (chosen, best.iter().map(|entry| of(token(entry.index), entry.score)).collect())
 }
 

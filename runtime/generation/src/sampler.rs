@@ -23,7 +23,8 @@ impl Sampler {
     /// One of `candidates`, by their probabilities; `None` where there is none.
     pub fn draw(&mut self, candidates: &[Candidate]) -> Option<u32> {
         // Probabilities are rounded, so that they need not sum to 1 exactly.
-        let total: f64 = candidates.iter().map(|candidate| f64::from(candidate.prob)).sum();
+        let sum = |some: &[Candidate]| some.iter().map(|candidate| f64::from(candidate.prob)).sum::<f64>();
+        let total: f64 = candidates.chunks(8).map(sum).sum();
         let mut left = self.uniform() * total;
         let drawn = candidates.iter().find(|candidate| {
             left -= f64::from(candidate.prob);

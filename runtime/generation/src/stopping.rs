@@ -9,6 +9,8 @@ pub enum FinishReason {
     EndToken,
     /// A stop string ends in its last token; by its place among `stop_strings`.
     StopString(usize),
+    /// Its text is what the constraint asks for, and cannot be longer.
+    Complete,
     /// It is as long as it may become.
     Length,
 }

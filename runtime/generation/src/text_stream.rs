@@ -1,5 +1,8 @@
 //! The text of a sequence while it grows: whole characters, and nothing of a stop string.
 
+/// Tokens of what was shown before that the first new text may hang on; a character has four at most.
+const CONTEXT: usize = 16;
+
 /// Shows new text as soon as it is sure. One belongs to one sequence.
 ///
 /// What it has shown, with what [`TextStream::finish`] gives, is the text of the tokens, up to the first stop string.
@@ -20,6 +23,15 @@ impl TextStream {
     /// A stream that ends before the first of `stops`.
     pub fn new(stops: &[String]) -> Self {
         Self { stops: stops.iter().filter(|stop| !stop.is_empty()).cloned().collect(), ..Self::default() }
+    }
+
+    /// The same, behind tokens that were shown already: with them, the first new text has the space that it would lack
+    /// alone.
+    #[must_use]
+    pub fn behind(mut self, shown: &[u32]) -> Self {
+        self.tokens = shown[shown.len().saturating_sub(CONTEXT)..].to_vec();
+        self.read = self.tokens.len();
+        self
     }
 
     /// Whether a stop string has come. Nothing is shown any more.
@@ -148,5 +160,8 @@ mod tests {
         let mut stream = TextStream::new(&[]);
         let text: String = [0, 1, 2, 3, 4].iter().map(|token| stream.push(*token, decode).expect("text")).collect();
         assert_eq!(text, "Hello world  !");
+        let mut stream = TextStream::new(&[]).behind(&[0]);
+        let text: String = [1, 2].iter().map(|token| stream.push(*token, decode).expect("text")).collect();
+        assert_eq!(text, " world", "alone it would begin without the space");
     }
 }

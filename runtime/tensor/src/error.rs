@@ -19,6 +19,25 @@ pub enum Error {
         /// All of them.
         sequences: usize,
     },
+    /// The model reads sources, and some sequences have none that was read.
+    #[error("the model reads a source for each text, and {with} of {sequences} sequences have one that was read")]
+    NeedsSources {
+        /// Sequences with a source.
+        with: usize,
+        /// All of them.
+        sequences: usize,
+    },
+    /// The model reads no sources.
+    #[error("the model reads no sources")]
+    NoSources,
+    /// A source that goes on where another run has ended.
+    #[error("sequence {sequence} of the batch follows {tokens} tokens, but a source is read in one run")]
+    SourceInParts {
+        /// Which sequence, from 0.
+        sequence: usize,
+        /// Tokens before it.
+        tokens: usize,
+    },
     /// A weight that the graph names cannot be read.
     #[error("cannot read the weight `{name}`")]
     Weight {

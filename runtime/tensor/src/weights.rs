@@ -110,7 +110,7 @@ impl StoredTensor<'_> {
     }
 
     /// The numbers in single precision, which holds each of the stored types exactly.
-    pub(crate) fn to_f32(&self) -> Vec<f32> {
+    pub fn to_f32(&self) -> Vec<f32> {
         let mut numbers = vec![0.0; self.elements()];
         let (together, bytes) = self.dtype.unit();
         let chunks = self.bytes.par_chunks(CHUNK / together * bytes);

@@ -31,6 +31,9 @@ const WITHOUT_EFFECT: &[&str] = &[
     "is_assistant",
 ];
 
+/// What transformers does not have.
+pub(super) const OURS: &[&str] = &["seed", "logit_bias", "presence_penalty", "frequency_penalty", "logprobs"];
+
 /// What would change the tokens and is not done here, with the values at which it is off besides `null`.
 const UNSUPPORTED: &[(&str, &[f64])] = &[
     ("guidance_scale", &[1.0]),
@@ -63,6 +66,15 @@ impl<'a> Keys<'a> {
 
     pub(super) fn of_call(given: &'a Map<String, Value>) -> Self {
         Self { given, asked: Vec::new(), of_file: false }
+    }
+
+    pub(super) fn is_of_file(&self) -> bool {
+        self.of_file
+    }
+
+    /// Whether a value other than `null` is given.
+    pub(super) fn gives(&self, key: &str) -> bool {
+        self.given.get(key).is_some_and(|value| !value.is_null())
     }
 
     pub(super) fn asked(&self) -> &[&'static str] {

@@ -5,12 +5,13 @@
 //! unknown there is passed over, and limits of sampling are checked when they act. Calls are read strictly.
 
 mod check;
+mod constraint;
 mod keys;
 mod reader;
 
 use serde_json::{Map, Value};
 
-use crate::Error;
+use crate::{Constraint, Error};
 use keys::Keys;
 
 /// A request's parameters. Tokens are ids; numbers that are off are those of [`GenerationConfig::default`].
@@ -28,6 +29,8 @@ pub struct GenerationConfig {
     pub max_time: Option<f64>,
     /// Texts with which a sequence ends.
     pub stop_strings: Vec<String>,
+    /// What the text must be.
+    pub constraint: Option<Constraint>,
 
     /// Whether tokens are drawn instead of chosen.
     pub do_sample: bool,
@@ -152,6 +155,7 @@ impl Default for GenerationConfig {
             min_length: 0,
             max_time: None,
             stop_strings: Vec::new(),
+            constraint: None,
             do_sample: false,
             seed: None,
             temperature: 1.0,
@@ -199,11 +203,28 @@ impl GenerationConfig {
     /// # Errors
     /// Where a value has the wrong type, is out of range, or asks for what is not done here.
     pub fn from_file(fields: &Map<String, Value>) -> Result<Self, Error> {
+        Self::of_file("generation_config.json", fields)
+    }
+
+    fn of_file(file: &'static str, fields: &Map<String, Value>) -> Result<Self, Error> {
         let mut config = Self::default();
         let mut keys = Keys::of_file(fields);
-        config.read(&mut keys).and_then(|()| keys.unsupported()).map_err(Error::of_file)?;
-        config.check(|_| false).map_err(Error::of_file)?;
+        let read = config.read(&mut keys).and_then(|()| keys.unsupported()).and_then(|()| config.check(|_| false));
+        read.map_err(|error| error.of_file(file))?;
         Ok(config)
+    }
+
+    /// That of a model without `generation_config.json`: older ones have these fields in `config.json`, or in its part for
+    /// the decoder (`GenerationConfig.from_model_config`). What only this program knows is passed over there.
+    ///
+    /// # Errors
+    /// Where a value has the wrong type, is out of range, or asks for what is not done here.
+    pub fn from_model_config(fields: &Map<String, Value>) -> Result<Self, Error> {
+        let decoder = ["decoder", "generator", "text_config"].iter().find_map(|part| fields.get(*part)?.as_object());
+        let given = decoder.into_iter().chain([fields]).flatten();
+        let given = given.filter(|(key, value)| !value.is_null() && !keys::OURS.contains(&key.as_str()));
+        let fields: Map<String, Value> = given.map(|(key, value)| (key.clone(), value.clone())).collect();
+        Self::of_file("config.json", &fields)
     }
 
     /// These, and over them what a call gives. `null` turns a parameter off.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::constraint;
 use super::keys::Keys;
 use super::{EarlyStopping, GenerationConfig, SequenceBias};
 use crate::Error;
@@ -32,6 +33,7 @@ impl GenerationConfig {
         keys.set("max_time", &mut self.max_time, None, NUMBER, some(number))?;
         let texts_expected = "a text or a list of texts";
         keys.set("stop_strings", &mut self.stop_strings, off.stop_strings, texts_expected, texts)?;
+        constraint::read(keys, &mut self.constraint)?;
 
         keys.set("do_sample", &mut self.do_sample, false, YES_NO, Value::as_bool)?;
         keys.set("seed", &mut self.seed, None, COUNT, some(Value::as_u64))?;
@@ -120,7 +122,7 @@ fn maybe_tokens(value: &Value) -> Option<Vec<u32>> {
     tokens.map(|tokens| tokens.into_iter().flatten().collect())
 }
 
-fn texts(value: &Value) -> Option<Vec<String>> {
+pub(super) fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(vec![text.clone()]),
         Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),

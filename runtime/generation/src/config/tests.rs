@@ -1,3 +1,5 @@
+//! What is read of files and calls, what is refused, and in which words.
+
 use serde_json::json;
 
 use super::*;
@@ -24,6 +26,18 @@ fn a_call_goes_over_the_file_and_the_file_over_the_defaults() {
     assert_eq!((config.top_k, config.eos_token_id.len()), (0, 0));
     let config = read(&json!({"eos_token_id": 7, "pad_token_id": 0}), &json!({"num_beams": 2})).expect("right");
     assert_eq!((config.fill_token(), config.mode()), (Some(7), Mode::Beam));
+}
+
+#[test]
+fn older_models_have_the_fields_in_their_own_configuration() {
+    let read = |value: &Value| GenerationConfig::from_model_config(&fields(value));
+    let bart = json!({"num_beams": 4, "no_repeat_ngram_size": 3, "forced_bos_token_id": null, "vocab_size": 50264,
+        "decoder": {"num_beams": 2, "max_length": 62, "forced_bos_token_id": 0}, "seed": "none", "logprobs": -1});
+    let config = read(&bart).expect("right");
+    assert_eq!((config.num_beams, config.max_length, config.no_repeat_ngram_size), (4, Some(62), 3));
+    assert_eq!((config.forced_bos_token_id, config.seed, config.logprobs), (Some(0), None, None));
+    let error = read(&json!({"num_beams": "many"})).expect_err("no number");
+    assert_eq!(error.to_string(), "in `config.json`, `num_beams` must be a whole number of at least 0, not `\"many\"`");
 }
 
 #[test]

@@ -134,6 +134,12 @@ impl Processors {
         self.steps.is_empty()
     }
 
+    /// Whether the token that follows a sequence of `tokens` is forced, whatever the text is.
+    pub fn forces(&self, tokens: usize) -> bool {
+        let length = tokens + self.padding;
+        self.steps.iter().any(|step| matches!(step, Step::Force { length: at, .. } if *at == length))
+    }
+
     /// Changes the scores of the token that follows `sequence`: prompt and new tokens, without padding. For beams the
     /// scores are log-probabilities.
     pub fn apply(&mut self, sequence: &[u32], scores: &mut [f32]) {

@@ -1,33 +1,41 @@
 //! Warpers that keep what is at or above a score or a probability.
 
-use super::{Candidate, Scratch, softmax};
+use super::left::Left;
+use crate::top::Top;
 
 /// The `kept` highest scores, and all that tie with the last of them (`TopKLogitsWarper`).
-pub(super) fn top_k(candidates: &mut Vec<Candidate>, kept: usize, scratch: &mut Scratch) {
-    let floor = floor(candidates, kept, scratch);
-    candidates.retain(|candidate| candidate.score >= floor);
+pub(super) fn top_k(left: &mut Left, kept: usize, top: &mut Top) {
+    let floor = floor(left, kept, top);
+    left.retain(|left, place| left.scores[place] >= floor);
 }
 
 /// Probabilities of at least `share` of the highest (`MinPLogitsWarper`, <https://arxiv.org/abs/2407.01082>).
-pub(super) fn min_p(candidates: &mut Vec<Candidate>, share: f32, least: usize, scratch: &mut Scratch) {
-    softmax(candidates);
-    let highest = candidates.iter().map(|candidate| candidate.prob).fold(0.0, f32::max);
-    keep(candidates, share * highest, least, scratch);
+pub(super) fn min_p(left: &mut Left, share: f32, least: usize, top: &mut Top) {
+    left.weigh();
+    let floor = floor(left, least, top);
+    // The highest has the weight 1.
+    left.retain(|left, place| left.weights[place] >= share || left.scores[place] >= floor);
 }
 
 /// Probabilities of at least `epsilon` (`EpsilonLogitsWarper`, <https://arxiv.org/abs/2210.15191>).
-pub(super) fn epsilon(candidates: &mut Vec<Candidate>, epsilon: f32, least: usize, scratch: &mut Scratch) {
-    softmax(candidates);
-    keep(candidates, epsilon, least, scratch);
+pub(super) fn epsilon(left: &mut Left, epsilon: f32, least: usize, top: &mut Top) {
+    left.weigh();
+    keep(left, epsilon, least, top);
 }
 
-/// Keeps probabilities of at least `bound`, and the `least` highest scores.
-fn keep(candidates: &mut Vec<Candidate>, bound: f32, least: usize, scratch: &mut Scratch) {
-    let floor = floor(candidates, least, scratch);
-    candidates.retain(|candidate| candidate.prob >= bound || candidate.score >= floor);
+/// Probabilities of at least `min(epsilon, sqrt(epsilon) * exp(-entropy))` (`EtaLogitsWarper`, of the same authors).
+pub(super) fn eta(left: &mut Left, epsilon: f32, least: usize, top: &mut Top) {
+    left.weigh();
+    let width = crate::numbers::narrow(-left.entropy()).exp();
+    keep(left, epsilon.min(epsilon.sqrt() * width), least, top);
 }
 
-fn floor(candidates: &[Candidate], kept: usize, scratch: &mut Scratch) -> f32 {
-    let scores = candidates.iter().map(|candidate| candidate.score);
-    scratch.top.threshold(scores, kept).unwrap_or(f32::NEG_INFINITY)
+fn keep(left: &mut Left, bound: f32, least: usize, top: &mut Top) {
+    let floor = floor(left, least, top);
+    left.retain(|left, place| left.prob(place) >= bound || left.scores[place] >= floor);
+}
+
+/// The lowest of the `kept` highest scores.
+fn floor(left: &Left, kept: usize, top: &mut Top) -> f32 {
+    top.threshold(&left.scores, kept).unwrap_or(f32::NEG_INFINITY)
 }

@@ -1,29 +1,22 @@
 //! Warpers that measure what they keep by the entropy of the distribution.
 
-use super::{Candidate, Scratch, softmax};
+use super::Scratch;
+use super::histogram::Histogram;
+use super::left::Left;
 use crate::numbers::narrow;
-use crate::top::{Entry, descending};
+use crate::top::{Entry, Top, descending};
 
 /// Tokens that top-h looks at, as in transformers.
 const TOP_H_TOKENS: usize = 100;
 
-/// In nats, of candidates whose probabilities are set.
-pub(super) fn entropy(candidates: &[Candidate]) -> f64 {
-    candidates.iter().map(|candidate| information(f64::from(candidate.prob))).sum()
-}
-
-fn information(probability: f64) -> f64 {
-    if probability > 0.0 { -probability * probability.ln() } else { 0.0 }
-}
-
 /// Of the 100 likeliest, those whose cumulative entropy, the likeliest first, is at most `share` of that of all 100
 /// (`TopHLogitsWarper`, <https://arxiv.org/abs/2509.02510>).
-pub(super) fn top_h(candidates: &mut Vec<Candidate>, share: f64, scratch: &mut Scratch) {
-    let scores = candidates.iter().map(|candidate| candidate.score);
-    let head = scratch.top.of(scores, TOP_H_TOKENS);
+pub(super) fn top_h(left: &mut Left, share: f64, top: &mut Top) {
+    let head = top.of(&left.scores, TOP_H_TOKENS);
     let highest = head.first().map_or(0.0, |entry| entry.score);
     let weight = |entry: &Entry| f64::from(if entry.score == highest { 1.0 } else { (entry.score - highest).exp() });
     let total: f64 = head.iter().map(weight).sum();
+    let information = |prob: f64| if prob > 0.0 { -prob * prob.ln() } else { 0.0 };
     let terms = head.iter().map(|entry| information(weight(entry) / total));
     let bound = narrow(terms.clone().sum::<f64>() * share);
     let mut sum = 0.0;
@@ -33,37 +26,33 @@ pub(super) fn top_h(candidates: &mut Vec<Candidate>, share: f64, scratch: &mut S
     });
     let kept = fits.count().clamp(1, head.len().max(1));
     let Some(last) = head.get(kept - 1).copied() else { return };
-    let mut place = 0;
-    candidates.retain(|candidate| {
-        let entry = Entry { score: candidate.score, index: place };
-        place += 1;
-        descending(&entry, &last).is_le()
-    });
+    left.retain(|left, index| descending(&Entry { score: left.scores[index], index }, &last).is_le());
 }
 
 /// The tokens whose information is nearest to the entropy and that make up `mass`, with all as near as the last of them
 /// (`TypicalLogitsWarper`, <https://arxiv.org/abs/2202.00666>).
-pub(super) fn typical_p(candidates: &mut Vec<Candidate>, mass: f32, least: usize, scratch: &mut Scratch) {
-    softmax(candidates);
-    let entropy = narrow(entropy(candidates));
-    let highest = candidates.iter().map(|candidate| candidate.score).fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = candidates.iter().map(|candidate| f64::from((candidate.score - highest).exp())).sum();
-    let total = f64::from(highest) + sum.ln();
-    let distance = |candidate: &Candidate| (narrow(total - f64::from(candidate.score)) - entropy).abs();
-    let entries = &mut scratch.entries;
+pub(super) fn typical_p(left: &mut Left, mass: f32, least: usize, scratch: &mut Scratch) {
+    left.weigh();
+    let Scratch { entries, histogram, top } = scratch;
+    let (entropy, total) = (narrow(left.entropy()), left.log_total());
+    let distance = |score: f32| (narrow(total - f64::from(score)) - entropy).abs();
+    let crossed = |sum: f64| narrow(sum / left.total) >= mass;
+
+    histogram.fill(left.scores.iter().map(|score| distance(*score)).zip(left.weights.iter().copied()));
+    let (crossing, mut sum) = histogram.up(crossed);
     entries.clear();
+    let places = (0..left.len()).filter(|place| Histogram::bucket(distance(left.scores[*place])) == crossing);
     // The nearest have the highest negative distance.
-    let negative = |(index, candidate): (usize, &Candidate)| Entry { score: -distance(candidate), index };
-    entries.extend(candidates.iter().enumerate().map(negative));
+    entries.extend(places.map(|index| Entry { score: -distance(left.scores[index]), index }));
     entries.sort_unstable_by(descending);
-    let mut cumulative = 0.0_f64;
-    let below = entries.iter().take_while(|entry| {
-        cumulative += f64::from(candidates[entry.index].prob);
-        narrow(cumulative) < mass
+    let last = entries.iter().find(|entry| {
+        sum += f64::from(left.weights[entry.index]);
+        crossed(sum)
     });
-    let last = below.count().min(entries.len().saturating_sub(1));
-    // The `least` first in order stay; then all that are no further than the last.
-    let last = last.max(least.saturating_sub(1)).min(entries.len().saturating_sub(1));
-    let Some(floor) = entries.get(last).copied() else { return };
-    candidates.retain(|candidate| -distance(candidate) >= floor.score);
+    let mut floor = last.or(entries.last()).map_or(f32::NEG_INFINITY, |last| last.score);
+    if least > 1 {
+        let negative: Vec<f32> = left.scores.iter().map(|score| -distance(*score)).collect();
+        floor = top.threshold(&negative, least).map_or(floor, |least| floor.min(least));
+    }
+    left.retain(|left, place| -distance(left.scores[place]) >= floor);
 }

@@ -1,18 +1,20 @@
 //! What sampling leaves of a distribution, in the order of transformers: temperature, top-h, top-k, top-p, min-p,
 //! typical-p, epsilon, eta, and then renormalization.
 //!
-//! Each keeps a part of the candidates that the one before has left. They are held as a list of candidates, which is as
-//! short as `top_k` from the start in most requests, and no more than one pass over the vocabulary looks at all scores.
+//! Each keeps a part of what the one before has left, which is as little as `top_k` from the start in most requests.
 
 mod cutoff;
 mod entropy;
+mod histogram;
+mod left;
 mod nucleus;
 
-use crate::argmax::no_nan;
-use crate::logprobs::log_sum_exp;
-use crate::numbers::{index, narrow, token};
+use crate::numbers::{index, narrow};
+use crate::passes::highest_number;
 use crate::top::{Entry, Top};
 use crate::{Error, GenerationConfig};
+use histogram::Histogram;
+use left::Left;
 
 /// A token that may be drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +35,7 @@ pub struct Warpers {
     renormalize: bool,
     /// Candidates that every filter keeps.
     least: usize,
+    left: Left,
     candidates: Vec<Candidate>,
     scratch: Scratch,
 }
@@ -42,6 +45,7 @@ pub struct Warpers {
 struct Scratch {
     top: Top,
     entries: Vec<Entry>,
+    histogram: Histogram,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,7 +79,8 @@ impl Warpers {
         add(config.eta_cutoff > 0.0, Filter::Eta(narrow(config.eta_cutoff)));
         let temperature = if config.do_sample { narrow(config.temperature) } else { 1.0 };
         let renormalize = config.renormalize_logits;
-        Self { temperature, filters, renormalize, least, candidates: Vec::new(), scratch: Scratch::default() }
+        let (left, candidates, scratch) = (Left::default(), Vec::new(), Scratch::default());
+        Self { temperature, filters, renormalize, least, left, candidates, scratch }
     }
 
     /// The tokens that may be drawn, by id, with scores and probabilities. A row of scores is one of [`Processors`]'.
@@ -85,49 +90,40 @@ impl Warpers {
     ///
     /// [`Processors`]: crate::Processors
     pub fn distribution(&mut self, scores: &[f32]) -> Result<&[Candidate], Error> {
-        let (mut filters, vocabulary) = (self.filters.as_slice(), scores.len());
-        no_nan(scores)?;
-        self.candidates.clear();
+        highest_number(scores)?;
+        let (left, scratch) = (&mut self.left, &mut self.scratch);
         // Top-k in first place can pass over most scores at once.
-        let floor = match filters {
-            [Filter::TopK(kept), rest @ ..] => {
-                filters = rest;
-                self.scratch.top.threshold(scores.iter().copied(), *kept).map(|score| score / self.temperature)
-            }
-            _ => None,
+        let filters = if let [Filter::TopK(kept), rest @ ..] = self.filters.as_slice() {
+            left.fill_top(scores, self.temperature, *kept, &mut scratch.top);
+            rest
+        } else {
+            left.fill(scores, self.temperature);
+            &self.filters
         };
-        let floor = floor.unwrap_or(f32::NEG_INFINITY);
-        for (place, score) in scores.iter().enumerate() {
-            let score = score / self.temperature;
-            if score >= floor && score > f32::NEG_INFINITY {
-                self.candidates.push(Candidate { id: token(place), score, prob: 0.0 });
-            }
-        }
-        if self.candidates.is_empty() {
-            return Err(Error::NothingLeft { vocabulary });
+        if left.len() == 0 {
+            return Err(Error::NothingLeft { vocabulary: scores.len() });
         }
         for filter in filters {
-            filter.apply(&mut self.candidates, self.least, &mut self.scratch);
+            filter.apply(left, self.least, scratch);
         }
-        softmax(&mut self.candidates);
-        if self.renormalize {
-            let total = log_sum_exp(self.candidates.iter().map(|candidate| candidate.score));
-            for candidate in &mut self.candidates {
-                candidate.score = narrow(f64::from(candidate.score) - total);
-            }
-        }
+        left.list(self.renormalize, &mut self.candidates);
         Ok(&self.candidates)
     }
 
-    /// Does the same in place, as a search with beams needs it: what is not kept becomes `-inf`.
+    /// Does the same in place, as a search with beams needs it: what is not kept becomes `-inf`. Of a row that leaves
+    /// nothing all does, since other beams may go on.
     ///
     /// # Errors
-    /// Where no token is left, or a score is no number.
+    /// Where a score is no number.
     pub fn apply(&mut self, scores: &mut [f32]) -> Result<(), Error> {
         if self.is_empty() {
             return Ok(());
         }
-        self.distribution(scores)?;
+        match self.distribution(scores) {
+            Ok(_) => {}
+            Err(Error::NothingLeft { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        }
         scores.fill(f32::NEG_INFINITY);
         for candidate in &self.candidates {
             scores[index(candidate.id)] = candidate.score;
@@ -142,34 +138,16 @@ impl Warpers {
 }
 
 impl Filter {
-    /// Keeps a part of `candidates`, in their order.
-    fn apply(self, candidates: &mut Vec<Candidate>, least: usize, scratch: &mut Scratch) {
+    /// Keeps a part of what is left.
+    fn apply(self, left: &mut Left, least: usize, scratch: &mut Scratch) {
         match self {
-            Self::TopK(kept) => cutoff::top_k(candidates, kept, scratch),
-            Self::MinP(share) => cutoff::min_p(candidates, share, least, scratch),
-            Self::Epsilon(epsilon) => cutoff::epsilon(candidates, epsilon, least, scratch),
-            Self::Eta(epsilon) => {
-                softmax(candidates);
-                let width = narrow(-entropy::entropy(candidates)).exp();
-                cutoff::epsilon(candidates, epsilon.min(epsilon.sqrt() * width), least, scratch);
-            }
-            Self::TopP(mass) => nucleus::top_p(candidates, mass, least, scratch),
-            Self::TypicalP(mass) => entropy::typical_p(candidates, mass, least, scratch),
-            Self::TopH(share) => entropy::top_h(candidates, share, scratch),
+            Self::TopH(share) => entropy::top_h(left, share, &mut scratch.top),
+            Self::TopK(kept) => cutoff::top_k(left, kept, &mut scratch.top),
+            Self::TopP(mass) => nucleus::top_p(left, mass, least, scratch),
+            Self::MinP(share) => cutoff::min_p(left, share, least, &mut scratch.top),
+            Self::TypicalP(mass) => entropy::typical_p(left, mass, least, scratch),
+            Self::Epsilon(epsilon) => cutoff::epsilon(left, epsilon, least, &mut scratch.top),
+            Self::Eta(epsilon) => cutoff::eta(left, epsilon, least, &mut scratch.top),
         }
-    }
-}
-
-/// Sets the probabilities of candidates: `exp(score) / sum(exp(score))`.
-fn softmax(candidates: &mut [Candidate]) {
-    let highest = candidates.iter().map(|candidate| candidate.score).fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0_f64;
-    for candidate in candidates.iter_mut() {
-        // Several infinite scores would be NaN; they share.
-        candidate.prob = if candidate.score == highest { 1.0 } else { (candidate.score - highest).exp() };
-        sum += f64::from(candidate.prob);
-    }
-    for candidate in candidates {
-        candidate.prob = narrow(f64::from(candidate.prob) / sum);
     }
 }

@@ -180,6 +180,15 @@ impl<'g> Values<'g> {
                     }
                 }
             }
+            Op::Sinusoids { rows, frequencies } => {
+                for (row, to) in (0..*rows).zip(to.chunks_exact_mut(2 * frequencies.len())) {
+                    let (sines, cosines) = to.split_at_mut(frequencies.len());
+                    for ((sine, cosine), frequency) in sines.iter_mut().zip(cosines).zip(frequencies) {
+                        let (s, c) = (f64::from(row) * frequency).sin_cos();
+                        (*sine, *cosine) = (s as f32, c as f32);
+                    }
+                }
+            }
             // All others have results with a row for each token, sequence or row asked for.
             other => unreachable!("`{}` gives no constant", other.name()),
         }
