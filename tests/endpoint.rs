@@ -22,7 +22,7 @@ fn triage(endpoint: &Endpoint) -> Project {
 fn model(endpoint: &Endpoint, name: &str) -> String {
     let base_url = endpoint.base_url();
     format!(
-        "[models.{name}]\nprovider = \"openai\"\nbase_url = \"{base_url}\"\nmodel = \"some-model\"\ntimeout = 1.5\nretries = 2\n"
+        "[models.{name}]\nprovider = \"openai\"\nbase_url = \"{base_url}\"\nmodel = \"some-model\"\ntimeout = 3\nretries = 2\n"
     )
 }
 
@@ -201,7 +201,7 @@ fn an_endpoint_that_hangs_is_the_error_of_its_record() {
     assert!(begin.elapsed() < Duration::from_secs(6), "both wait at once, and neither is asked again");
     assert_eq!(found.field("answer"), ["Say: a", "Say: b", "Say: c"]);
     let told =
-        format!("no answer of the hosted model `some-model`: `{}` did not answer within 1.5 s", endpoint.base_url());
+        format!("no answer of the hosted model `some-model`: `{}` did not answer within 3 s", endpoint.base_url());
     for line in [2, 4] {
         let line = format!("r.jsonl:{line}: {told} (raise `timeout`, or ask for fewer tokens)\n");
         assert_eq!(found.stderr.matches(&line).count(), 1, "{}", found.stderr);
@@ -313,11 +313,11 @@ fn an_edit_loads_nothing_and_asks_only_what_is_new() {
     process.said("4 records in");
     let first = process.lines(4);
     assert_eq!((endpoint.asked().len(), first.matches("\"rung\":\"llm\"").count()), (4, 4));
-    project.edit(PIPELINE, "threshold = 1.0", "threshold = 0.999");
+    project.replace(PIPELINE, project.edited(PIPELINE, "threshold = 1.0", "threshold = 0.999"));
     assert!(process.said("watch: ").contains("0 models loaded"));
     assert_eq!(process.lines(4), first);
     assert_eq!(endpoint.asked().len(), 4, "all of it has been answered before");
-    project.edit(PIPELINE, "model = \"some-model\"", "model = \"other-model\"");
+    project.replace(PIPELINE, project.edited(PIPELINE, "model = \"some-model\"", "model = \"other-model\""));
     let swapped = process.said("other-model");
     assert!(swapped.contains("models.llm.model: \"some-model\" -> \"other-model\""), "{swapped}");
     assert_eq!(process.lines(4), first);
