@@ -156,7 +156,7 @@ fn an_endpoint_without_forms_is_asked_in_words() {
     });
     // So long that few are under way at once.
     let long = "x".repeat(9000);
-    let project = ladder(&endpoint, "prompt = \"Text: {{ text }}\"\n", &[&long; 12]);
+    let project = ladder(&endpoint, "prompt = \"Text: {{ text }}\"\n", &[long.as_str(); 12]);
     assert_eq!(run(&project, &[]).exits(0).field("label"), ["other"; 12]);
     let asked = endpoint.asked();
     let in_words: Vec<&Asked> = asked.iter().filter(|asked| asked.body.get("response_format").is_none()).collect();
