@@ -71,9 +71,9 @@ impl Writer {
     pub(crate) async fn write(&self, fields: &Map<String, Value>) -> Result<Written, Error> {
         let prompt = render("prompt", &self.prompt, fields)?;
         match &self.by {
-            By::Endpoint(writer) => writer.write(messages(self.system.as_ref(), prompt, fields)?).await,
+            By::Endpoint(writer) => writer.write(messages(self.system.as_ref(), &prompt, fields)?).await,
             By::Model(local) if local.chat => {
-                let messages = messages(self.system.as_ref(), prompt, fields)?;
+                let messages = messages(self.system.as_ref(), &prompt, fields)?;
                 local.write(local.model.chat_tokens(&conversation(&messages))?).await
             }
             By::Model(local) => local.write(local.model.tokens(&prompt)?).await,
@@ -109,7 +109,7 @@ pub(crate) fn render(
 /// The conversation that begins with what the model is told and asked.
 pub(crate) fn messages(
     system: Option<&PromptTemplate>,
-    prompt: String,
+    prompt: &str,
     fields: &Map<String, Value>,
 ) -> Result<Vec<Value>, Error> {
     let system = system.map(|system| render("system prompt", system, fields)).transpose()?;

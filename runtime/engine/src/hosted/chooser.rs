@@ -78,7 +78,7 @@ impl HostedChooser {
             prompt += &format!("\n\nAnswer with one of these labels: {}", self.labels.join(", "));
         }
         Ok(ChatRequest {
-            messages: messages(self.system.as_ref(), prompt, &fields)?,
+            messages: messages(self.system.as_ref(), &prompt, &fields)?,
             temperature: Some(0.0),
             json_schema: Some(schema(&self.labels)),
             logprobs: Some(0),
