@@ -40,7 +40,7 @@ enum Does {
     Ladder(Ladder),
     ZeroShot(ZeroShot),
     Generate(Writer),
-    Task(TaskKind, Task),
+    Task(TaskKind, Box<Task>),
 }
 
 /// A rung whose model cannot be had, so that its `otherwise` is what it answers.

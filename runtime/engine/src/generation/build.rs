@@ -64,7 +64,7 @@ impl<'a> Builder<'a> {
         let labels = step.kind.labels().and_then(|labels| self.labels(labels));
         let does = match &step.kind {
             StepKind::Generate(step) => Does::Generate(self.writer(step)?),
-            StepKind::Task(step) => Does::Task(step.task, self.task(step)?),
+            StepKind::Task(step) => Does::Task(step.task, Box::new(self.task(step)?)),
             StepKind::ZeroShot(step) => Does::ZeroShot(self.classifier(&step.classifier, labels?.as_slice())?),
             StepKind::Ladder(ladder) => {
                 let rungs: Vec<Option<Rung>> =
