@@ -5,8 +5,9 @@
 //! - A line break behind `{% raw %}` stays, and all line breaks are `\n`.
 
 use crate::budget::{KEPT, MADE};
-use crate::expression::{Parser, Unread};
+use crate::expression::Parser;
 use crate::tokens::{Token, is_name, tokens};
+use crate::written::Unread;
 
 /// The filter of what a `for` goes through.
 pub(crate) const LOOPED: &str = "__looped__";
