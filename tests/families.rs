@@ -1,4 +1,4 @@
-//! Every encoder family with every head, in both of its forms, against what transformers computes.
+//! Every family with every head, in both of its forms, against what transformers computes.
 //!
 //! `families/` holds a tiny model in each folder, recorded by `families/record.py`.
 
@@ -10,7 +10,7 @@ use runtime_architectures::BUILT_IN;
 use runtime_engine::{Options, Registry};
 use runtime_graph::Head;
 use runtime_models::ModelFolder;
-use runtime_tensor::{Batch, Device, Matrix, Plan, Precision, compile};
+use runtime_tensor::{Batch, Cached, Device, Matrix, Plan, Precision, compile};
 use runtime_tests::{guest, root};
 use serde_json::Value;
 
@@ -20,6 +20,8 @@ const RELATIVE: f64 = 1e-4;
 
 struct Recorded {
     ids: Vec<u32>,
+    /// The tokens behind the source, where `ids` are that.
+    target: Option<Vec<u32>>,
     output: Vec<Vec<f64>>,
 }
 
@@ -36,6 +38,7 @@ fn recorded(folder: &ModelFolder) -> Vec<Recorded> {
     let cases: Vec<Value> = serde_json::from_str(&text).expect("the case is JSON");
     let parse = |case: &Value| Recorded {
         ids: serde_json::from_value(case["input_ids"].clone()).expect("ids"),
+        target: case.get("decoder_input_ids").map(|ids| serde_json::from_value(ids.clone()).expect("ids")),
         output: serde_json::from_value(case["output"].clone()).expect("rows of numbers"),
     };
     cases.iter().map(parse).collect()
@@ -46,16 +49,55 @@ fn registry() -> Registry {
 }
 
 fn run(plan: &dyn Plan, head: Head, sequences: &[&Recorded]) -> Matrix {
+    if head == Head::Seq2SeqLm {
+        return run_behind_sources(plan, sequences);
+    }
     let mut batch = Batch::new();
     for sequence in sequences {
         let first = u32::try_from(batch.tokens()).expect("few tokens");
         batch.push(&sequence.ids, &[]);
-        if head == Head::MaskedLm {
+        if matches!(head, Head::MaskedLm | Head::CausalLm) {
             batch.ask_row(first + 1);
             batch.ask_row(first + u32::try_from(sequence.ids.len()).expect("few tokens") - 2);
         }
     }
     plan.run(&batch).expect("it runs").get(head.output()).expect("it has the output of its head").clone()
+}
+
+/// Reads the sources, then runs the targets in two parts.
+fn run_behind_sources(plan: &dyn Plan, sequences: &[&Recorded]) -> Matrix {
+    let mut cache = plan.cache(100).expect("keys and values can be kept");
+    let mut batch = Batch::new();
+    let mut sources: Vec<Cached> = sequences.iter().map(|_| Cached::new()).collect();
+    for (source, sequence) in sources.iter_mut().zip(sequences) {
+        cache.reserve(source, sequence.ids.len()).expect("there is room");
+        batch.push_after(source, &sequence.ids);
+    }
+    plan.read_sources(&batch, &mut cache).expect("it reads");
+    let mut pasts: Vec<Cached> = sequences.iter().map(|_| Cached::new()).collect();
+    let targets = sequences.iter().map(|sequence| sequence.target.as_deref().expect("a target"));
+    let mut parts = Vec::new();
+    for first in [true, false] {
+        let mut batch = Batch::new();
+        for ((source, past), (sequence, target)) in
+            sources.iter_mut().zip(&mut pasts).zip(sequences.iter().zip(targets.clone()))
+        {
+            if first {
+                source.advance(sequence.ids.len());
+            }
+            let next = if first { &target[..2] } else { &target[2..] };
+            cache.reserve(past, next.len()).expect("there is room");
+            batch.push_after_source(past, source, next);
+            past.advance(next.len());
+            let row = batch.tokens() - if first { 1 } else { 2 };
+            batch.ask_row(u32::try_from(row).expect("few tokens"));
+        }
+        let outputs = plan.run_after(&batch, &mut cache).expect("it runs");
+        parts.push(outputs.get("logits").expect("it has the output of its head").clone());
+    }
+    let width = parts[0].width;
+    let rows = (0..sequences.len()).flat_map(|row| parts.iter().flat_map(move |part| part.row(row).to_vec()));
+    Matrix { rows: 2 * sequences.len(), width, data: rows.collect() }
 }
 
 fn bits(matrix: &Matrix) -> Vec<u32> {

@@ -13,7 +13,7 @@ use runtime_tests::root;
 use serde_json::{Map, Value};
 
 /// Cases of each task, at least, so that none is lost unnoticed.
-const AT_LEAST: [(&str, usize); 11] = [
+const AT_LEAST: [(&str, usize); 13] = [
     ("tokenize", 62),
     ("detokenize", 24),
     ("hidden-states", 8),
@@ -25,6 +25,8 @@ const AT_LEAST: [(&str, usize); 11] = [
     ("sentence-embedding", 7),
     ("similarity", 3),
     ("rerank", 2),
+    ("generate", 3),
+    ("text-generation", 4),
 ];
 
 /// The files in `tests/goldens/cases`.

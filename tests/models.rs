@@ -51,6 +51,7 @@ fn load(folder: &Path) -> Result<Model, runtime_models::Error> {
         &config,
         Model::built_in(&folder, &config)?,
         Head::SequenceClassification,
+        None,
         Device::Cpu,
         Precision::F32,
     )

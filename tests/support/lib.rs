@@ -5,6 +5,7 @@ mod following;
 mod model;
 mod process;
 mod project;
+mod wheel;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ pub use following::Following;
 pub use model::{Floats, Tensors, copy_folder, golden_model};
 pub use process::Finished;
 pub use project::{PIPELINE, Project};
+pub use wheel::fetched;
 
 /// The root of the repository.
 pub fn root() -> &'static Path {

@@ -46,6 +46,17 @@ impl Floats {
         }
     }
 
+    fn numbers(self, bytes: &[u8]) -> Vec<f32> {
+        let two = |bytes: &[u8]| bytes.try_into().expect("2 bytes");
+        match self {
+            Self::F32 => {
+                bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().expect("4 bytes"))).collect()
+            }
+            Self::F16 => bytes.chunks_exact(2).map(|it| f16::from_le_bytes(two(it)).to_f32()).collect(),
+            Self::Bf16 => bytes.chunks_exact(2).map(|it| bf16::from_le_bytes(two(it)).to_f32()).collect(),
+        }
+    }
+
     fn bytes(self, number: f32) -> Vec<u8> {
         match self {
             Self::F32 => number.to_le_bytes().to_vec(),
@@ -57,11 +68,11 @@ impl Floats {
 
 /// The tensors of a safetensors file, read and written by the format's own description rather than by the library
 /// that the program uses: 8 bytes of length, a JSON header, the numbers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Tensors(pub BTreeMap<String, (Vec<usize>, Vec<f32>)>);
 
 impl Tensors {
-    /// Reads a file that holds single precision only.
+    /// Reads a file that holds numbers of these types only.
     ///
     /// # Panics
     /// Where it is another.
@@ -71,12 +82,11 @@ impl Tensors {
         let data = 8 + usize::try_from(length).expect("a length");
         let header: Map<String, Value> = serde_json::from_slice(&bytes[8..data]).expect("a header");
         let tensors = header.into_iter().filter(|(name, _)| name != "__metadata__").map(|(name, info)| {
-            assert_eq!(info["dtype"], "F32", "{name}");
+            let floats = [Floats::F32, Floats::F16, Floats::Bf16].into_iter().find(|it| info["dtype"] == it.name());
+            let floats = floats.unwrap_or_else(|| panic!("{name} holds {}", info["dtype"]));
             let shape = serde_json::from_value(info["shape"].clone()).expect("a shape");
             let [start, end]: [usize; 2] = serde_json::from_value(info["data_offsets"].clone()).expect("offsets");
-            let numbers = bytes[data + start..data + end].chunks_exact(4);
-            let numbers = numbers.map(|four| f32::from_le_bytes(four.try_into().expect("4 bytes"))).collect();
-            (name, (shape, numbers))
+            (name, (shape, floats.numbers(&bytes[data + start..data + end])))
         });
         Self(tensors.collect())
     }

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use runtime_graph::{
-    Activation, AttentionOptions, Binary, DType, Dim, Head, Input, Op, Place, Pooling, Recorder, Refusal, Relative,
-    Rotary, Shape, TensorInfo, ValueId,
+    Activation, AttentionOptions, Binary, CrossAttentionOptions, DType, Dim, Head, Input, Op, Place, Pooling, Recorder,
+    Refusal, Relative, Rotary, Shape, TensorInfo, ValueId,
 };
 
 use crate::wit;
@@ -33,6 +33,9 @@ impl Host {
             Op::Input(Input::TokenIds) => graph::token_ids(),
             Op::Input(Input::Positions { first, padding }) => graph::positions(first, padding),
             Op::Input(Input::TokenTypes) => graph::token_types(),
+            Op::Input(Input::SourceIds) => graph::source_ids(),
+            Op::Input(Input::SourcePositions { first, padding }) => graph::source_positions(first, padding),
+            Op::Sinusoids { rows, frequencies } => graph::sinusoids(rows, &frequencies),
             Op::Weight { name } => weights::tensor(&name),
             Op::Rows => input(0).rows(input(1)),
             Op::Linear => input(0).linear(input(1), bias()),
@@ -60,6 +63,10 @@ impl Host {
                         query.attention_disentangled(key, value, &positions, options.into())
                     }
                 }
+            }
+            Op::CrossAttention(CrossAttentionOptions { heads, key_value_heads, scale }) => {
+                let options = graph::CrossAttentionOptions { heads, key_value_heads, scale };
+                input(0).cross_attention(input(1), input(2), options)
             }
             Op::Pool(pooling) => input(0).pool(pooling.into()),
             Op::SelectRows => input(0).select_rows(),
@@ -131,6 +138,7 @@ impl From<graph::Dim> for Dim {
     fn from(dim: graph::Dim) -> Self {
         match dim {
             graph::Dim::Tokens => Self::Tokens,
+            graph::Dim::Source => Self::Source,
             graph::Dim::Sequences => Self::Sequences,
             graph::Dim::Rows => Self::Rows,
             graph::Dim::Fixed(size) => Self::Fixed(size),
@@ -157,6 +165,7 @@ impl From<Head> for types::Head {
             Head::QuestionAnswering => Self::QuestionAnswering,
             Head::MaskedLm => Self::MaskedLm,
             Head::CausalLm => Self::CausalLm,
+            Head::Seq2SeqLm => Self::Seq2seqLm,
         }
     }
 }
@@ -170,6 +179,7 @@ impl From<types::Head> for Head {
             types::Head::QuestionAnswering => Self::QuestionAnswering,
             types::Head::MaskedLm => Self::MaskedLm,
             types::Head::CausalLm => Self::CausalLm,
+            types::Head::Seq2seqLm => Self::Seq2SeqLm,
         }
     }
 }

@@ -16,7 +16,8 @@ pub(crate) struct Decoder {
     pub(crate) epsilon: f64,
     /// Added to the weights of norms.
     pub(crate) norm_offset: f64,
-    pub(crate) max_positions: u32,
+    /// The longest text, where frequencies are for no longer one.
+    pub(crate) limit: Option<u32>,
     pub(crate) rotary: Rotary,
     /// The rotary embedding of layers with a window, where it is another.
     pub(crate) local_rotary: Option<Rotary>,
@@ -43,12 +44,18 @@ pub(crate) struct Decoder {
 
 impl Decoder {
     /// The fields that all families share, with Llama's defaults.
-    pub(crate) fn read(config: &Config, theta: f64) -> Result<Self, Refusal> {
+    pub(crate) fn read(config: &Config) -> Result<Self, Refusal> {
+        Self::with_defaults(config, None, 10_000.0)
+    }
+
+    /// The same with a family's own head size, where `config.json` does not say it, and base of the rotary frequencies.
+    pub(crate) fn with_defaults(config: &Config, head_size: Option<u32>, theta: f64) -> Result<Self, Refusal> {
         let layers = config.layers_or("num_hidden_layers", 32)?;
         let heads = config.size_or("num_attention_heads", 32)?;
-        let head_size = match config.get("head_dim") {
-            Some(_) => config.size("head_dim")?,
-            None => config.size_or("hidden_size", 4096)? / heads,
+        let head_size = match (config.get("head_dim"), head_size) {
+            (None, Some(size)) => size,
+            (None, None) => config.size_or("hidden_size", 4096)? / heads,
+            (Some(_), _) => config.size("head_dim")?,
         };
         let max_positions = config.size_or("max_position_embeddings", 2048)?;
         let rope = Rope::read(config, head_size, max_positions, theta)?;
@@ -60,7 +67,7 @@ impl Decoder {
             activation: config.activation_or("hidden_act", Activation::Silu)?,
             epsilon: config.number_or("rms_norm_eps", 1e-6)?,
             norm_offset: 0.0,
-            max_positions: rope.limit.map_or(max_positions, |limit| limit.min(max_positions)),
+            limit: rope.limit,
             rotary: rope.rotary,
             local_rotary: None,
             windows: vec![None; layers as usize],
@@ -80,7 +87,9 @@ impl Decoder {
 
     /// Records the graph.
     pub(crate) fn build(&self, graph: &Builder, head: Head) {
-        graph.max_sequence(self.max_positions);
+        if let Some(limit) = self.limit {
+            graph.max_sequence(limit);
+        }
         let table = graph.tensor("model.embed_tokens.weight");
         let mut x = table.rows(&graph.token_ids());
         if let Some(scale) = self.embedding_scale {
@@ -163,9 +172,13 @@ fn linear(graph: &Builder, name: &str, bias: bool) -> Linear {
     if bias { graph.linear(name) } else { graph.linear_no_bias(name) }
 }
 
-/// `sliding_window` in tokens, with the token itself, as what is seen before it.
-pub(crate) fn window(config: &Config) -> Result<Option<u32>, Refusal> {
-    config.get("sliding_window").map(|_| Ok(config.size("sliding_window")? - 1)).transpose()
+/// `sliding_window` in tokens, with the token itself, as what is seen before it; `null` is none.
+pub(crate) fn window(config: &Config, default: Option<u32>) -> Result<Option<u32>, Refusal> {
+    let window = match config.get("sliding_window") {
+        Some(_) => Some(config.size("sliding_window")?),
+        None => default.filter(|_| !config.has("sliding_window")),
+    };
+    Ok(window.map(|tokens| tokens - 1))
 }
 
 /// Which layers have the window: those that `layer_types` says, else those that `otherwise` holds for.

@@ -1,5 +1,5 @@
 //! GPT-2, with the names and defaults of transformers' `modeling_gpt2.py`: learned positions, joined products whose weights
-//! are stored `[inputs, outputs]`.
+//! are stored `[inputs, outputs]`, but with `transposed_weights` in the configuration (that of a GGUF file) the other way.
 
 use runtime_graph::{Activation, Architecture, AttentionOptions, Builder, Config, Head, Refusal, Value};
 
@@ -16,6 +16,7 @@ struct Gpt2Config {
     activation: Activation,
     scaled: bool,
     scaled_by_layer: bool,
+    transposed_weights: bool,
 }
 
 impl Gpt2Config {
@@ -27,6 +28,7 @@ impl Gpt2Config {
             activation: config.activation_or("activation_function", Activation::GeluTanh)?,
             scaled: config.flag_or("scale_attn_weights", true)?,
             scaled_by_layer: config.flag_or("scale_attn_by_inverse_layer_idx", false)?,
+            transposed_weights: config.flag_or("transposed_weights", false)?,
         })
     }
 }
@@ -59,7 +61,8 @@ fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
 fn layer(graph: &Builder, config: &Gpt2Config, index: u32, x: &Value) -> Value {
     let name = |part: &str| format!("transformer.h.{index}.{part}");
     let linear = |part: &str, x: &Value| {
-        let weight = graph.tensor(&format!("{}.weight", name(part))).transpose();
+        let weight = graph.tensor(&format!("{}.weight", name(part)));
+        let weight = if config.transposed_weights { weight } else { weight.transpose() };
         x.linear(&weight, Some(&graph.tensor(&format!("{}.bias", name(part)))))
     };
     let norm = |part: &str, x: &Value| graph.norm(&name(part), config.epsilon).forward(x);

@@ -46,7 +46,7 @@ impl Heads<'_> {
     /// Makes what `head` says of `x` `[n, hidden]` the graph's output.
     pub(crate) fn output(&self, graph: &Builder, x: Value, head: Head) {
         let output = match head {
-            Head::Base | Head::CausalLm => x,
+            Head::Base | Head::CausalLm | Head::Seq2SeqLm => x,
             Head::SequenceClassification => first_token(graph, &x, self.first.0, self.first.1, self.first.2),
             Head::TokenClassification => each_token(graph, &x, "classifier"),
             Head::QuestionAnswering => each_token(graph, &x, "qa_outputs"),

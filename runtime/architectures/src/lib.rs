@@ -9,12 +9,15 @@ pub mod bert;
 pub mod deberta_v2;
 pub mod distilbert;
 pub mod electra;
-pub mod gemma2;
+pub mod gemma;
 pub mod gpt2;
 pub mod llama;
+pub mod marian;
+pub mod mbart;
 pub mod mistral;
 pub mod modernbert;
 pub mod mpnet;
+pub mod pegasus;
 pub mod phi3;
 pub mod qwen2;
 pub mod qwen3;
@@ -25,6 +28,7 @@ mod decoder;
 mod encoder;
 mod heads;
 mod rope;
+mod seq2seq;
 
 use runtime_graph::Architecture;
 
@@ -36,12 +40,15 @@ pub const BUILT_IN: &[Architecture] = &[
     deberta_v2::ARCHITECTURE,
     distilbert::ARCHITECTURE,
     electra::ARCHITECTURE,
-    gemma2::ARCHITECTURE,
+    gemma::ARCHITECTURE,
     gpt2::ARCHITECTURE,
     llama::ARCHITECTURE,
+    marian::ARCHITECTURE,
+    mbart::ARCHITECTURE,
     mistral::ARCHITECTURE,
     modernbert::ARCHITECTURE,
     mpnet::ARCHITECTURE,
+    pegasus::ARCHITECTURE,
     phi3::ARCHITECTURE,
     qwen2::ARCHITECTURE,
     qwen3::ARCHITECTURE,

@@ -15,7 +15,7 @@ fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
         query_key_value_bias: bias,
         output_bias: bias,
         mlp_bias: config.flag_or("mlp_bias", false)?,
-        ..Decoder::read(config, 10_000.0)?
+        ..Decoder::read(config)?
     }
     .build(graph, head);
     Ok(())

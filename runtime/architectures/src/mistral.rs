@@ -10,8 +10,8 @@ pub const ARCHITECTURE: Architecture =
     Architecture { name: "mistral", model_types: &["mistral"], base_prefix: "model", heads: &HEADS, build };
 
 fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
-    let decoder = Decoder::read(config, 10_000.0)?;
-    let windows = windows(config, decoder.layers, window(config)?, |_| true)?;
+    let decoder = Decoder::read(config)?;
+    let windows = windows(config, decoder.layers, window(config, Some(4096))?, |_| true)?;
     Decoder { windows, ..decoder }.build(graph, head);
     Ok(())
 }

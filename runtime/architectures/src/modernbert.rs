@@ -126,7 +126,7 @@ fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
         config.norm(graph, "head.norm").forward(&dense.forward(x).activation(config.classifier_activation))
     };
     let output = match head {
-        Head::Base | Head::CausalLm => x,
+        Head::Base | Head::CausalLm | Head::Seq2SeqLm => x,
         Head::SequenceClassification => {
             graph.linear("classifier").forward(&transform(&x.pool(config.classifier_pooling)))
         }

@@ -10,8 +10,8 @@ pub const ARCHITECTURE: Architecture =
     Architecture { name: "phi3", model_types: &["phi3"], base_prefix: "model", heads: &HEADS, build };
 
 fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
-    let decoder = Decoder::read(config, 10_000.0)?;
-    let windows = windows(config, decoder.layers, window(config)?, |_| true)?;
+    let decoder = Decoder::read(config)?;
+    let windows = windows(config, decoder.layers, window(config, None)?, |_| true)?;
     Decoder { windows, joined: true, ..decoder }.build(graph, head);
     Ok(())
 }

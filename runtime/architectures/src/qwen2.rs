@@ -10,8 +10,8 @@ pub const ARCHITECTURE: Architecture =
     Architecture { name: "qwen2", model_types: &["qwen2"], base_prefix: "model", heads: &HEADS, build };
 
 fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
-    let decoder = Decoder::read(config, 10_000.0)?;
-    let window = if config.flag_or("use_sliding_window", false)? { window(config)? } else { None };
+    let decoder = Decoder::read(config)?;
+    let window = if config.flag_or("use_sliding_window", false)? { window(config, Some(4096))? } else { None };
     let first = config.token_or("max_window_layers", 28)?;
     let windows = windows(config, decoder.layers, window, |layer| layer >= first)?;
     Decoder { windows, query_key_value_bias: true, ..decoder }.build(graph, head);

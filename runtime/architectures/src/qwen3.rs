@@ -10,15 +10,11 @@ pub const ARCHITECTURE: Architecture =
     Architecture { name: "qwen3", model_types: &["qwen3"], base_prefix: "model", heads: &HEADS, build };
 
 fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
-    let decoder = Decoder::read(config, 10_000.0)?;
-    let window = if config.flag_or("use_sliding_window", false)? { window(config)? } else { None };
+    let decoder = Decoder::with_defaults(config, Some(128), 10_000.0)?;
+    let window = if config.flag_or("use_sliding_window", false)? { window(config, Some(4096))? } else { None };
     let first = config.token_or("max_window_layers", 28)?;
     let windows = windows(config, decoder.layers, window, |layer| layer >= first)?;
     let bias = config.flag_or("attention_bias", false)?;
-    let head_size = config.size_or("head_dim", 128)?;
-    if head_size != decoder.head_size {
-        return Err(Refusal::Missing { field: "head_dim".to_owned() });
-    }
     Decoder { windows, query_key_norm: true, query_key_value_bias: bias, output_bias: bias, ..decoder }
         .build(graph, head);
     Ok(())

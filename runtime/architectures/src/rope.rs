@@ -34,7 +34,10 @@ impl Rope {
     /// For heads of `head_size` columns and a model of `max_positions` tokens; `theta` is the family's default.
     pub(crate) fn read(config: &Config, head_size: u32, max_positions: u32, theta: f64) -> Result<Self, Refusal> {
         let fields = |name: &str| config.get(name).and_then(Json::as_object);
-        let scaling = Scaling(fields("rope_parameters").or(fields("rope_scaling")));
+        // Where layers differ, `rope_parameters` has one entry for each kind of them.
+        let parameters = fields("rope_parameters");
+        let parameters = parameters.and_then(|all| all.get("full_attention")?.as_object()).or(parameters);
+        let scaling = Scaling(parameters.or(fields("rope_scaling")));
         let theta = match scaling.number("rope_theta") {
             Some(theta) => theta,
             None => config.number_or("rope_theta", theta)?,

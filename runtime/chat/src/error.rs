@@ -117,6 +117,7 @@ impl Explain for Error {
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Exit::NoInput,
             Self::Read { .. } => Exit::Io,
             Self::Variable { .. } | Self::ContinueAndPrompt => Exit::Usage,
+            Self::NoTemplate { .. } => Exit::Config,
             _ => Exit::Data,
         }
     }

@@ -42,6 +42,20 @@ impl ChatTemplate {
         let tokens = special_tokens(folder, &config)?;
         Ok(Some(Self::of(sources, tokens)))
     }
+
+    /// The templates of a model that has all of its files in one, at `path`: what its `tokenizer_config.json` would say.
+    ///
+    /// # Errors
+    /// Where the templates are not as they should be.
+    pub fn of_config(path: &Path, config: &Map<String, Value>) -> Result<Option<Self>, Error> {
+        let sources = configured(path, config)?;
+        if sources.is_empty() {
+            return Ok(None);
+        }
+        let mut tokens = Map::new();
+        collect(&mut tokens, config);
+        Ok(Some(Self::of(sources, tokens)))
+    }
 }
 
 /// The templates that are files.

@@ -1,5 +1,8 @@
 //! The command line.
 
+mod chat;
+mod generate;
+mod merge;
 mod task;
 
 use std::path::{Path, PathBuf};
@@ -9,7 +12,10 @@ use runtime_engine::Device;
 use runtime_graph::Head;
 use runtime_pipeline::Override;
 
-pub(crate) use task::{Task, flag_of};
+pub(crate) use chat::Chat;
+pub(crate) use generate::{Generate, Generated, GeneratedFormat, ModelArgs};
+pub(crate) use merge::ModelMerge;
+pub(crate) use task::{Param, Task, flag_of};
 
 /// Runs pretrained transformers: pipelines from TOML files, architectures from sandboxed plugins.
 #[derive(Debug, Parser)]
@@ -21,7 +27,7 @@ pub(crate) struct Args {
 
 const EXIT_CODES: &str = "Exit codes: 0 all went well; 1 a test or a recorded case failed; 64 wrong usage; 65 wrong data, in part \
                           or in whole; 66 no such input; 69 a model cannot be had; 70 internal error; 74 reading or \
-                          writing failed; 78 wrong pipeline or model configuration.";
+                          writing failed; 78 wrong pipeline or model configuration; 130 ended by Ctrl-C.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -29,6 +35,10 @@ pub(crate) enum Command {
     Run(Run),
     /// Do one task with one model: classify, embed, extract, answer
     Task(Box<Task>),
+    /// Go on from a text with a language model, or answer it
+    Generate(Box<Generate>),
+    /// Talk with a language model
+    Chat(Box<Chat>),
     /// Check pipeline files without loading a model
     Validate(Validate),
     /// Run the tests that pipeline files carry
@@ -162,11 +172,13 @@ pub(crate) enum ModelCommand {
     Graph(ModelGraph),
     /// Download a model into the cache
     Fetch(ModelFetch),
+    /// Write a model's checkpoint with a LoRA adapter merged into it
+    Merge(ModelMerge),
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ModelGraph {
-    /// `./folder` or `org/name[@revision]`
+    /// `./folder`, `./file.gguf` or `org/name[@revision]`
     pub(crate) model: String,
     /// The head to build [default: the one that config.json is for]
     #[arg(long, value_parser = parse_head)]

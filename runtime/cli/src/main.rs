@@ -4,6 +4,7 @@ mod ahead;
 mod args;
 mod commands;
 mod failure;
+mod generating;
 mod input;
 mod output;
 mod progress;
@@ -37,11 +38,14 @@ fn run(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Run(options) => commands::run::run(&options),
         Command::Task(options) => commands::task::run(&options),
+        Command::Generate(options) => commands::generate::run(&options),
+        Command::Chat(options) => commands::chat::run(&options),
         Command::Validate(options) => commands::validate::run(&options),
         Command::Test(options) => commands::test::run(&options),
         Command::Verify(options) => commands::verify::run(&options),
         Command::Graph(options) => commands::graph::run(&options),
         Command::Model(ModelCommand::Graph(options)) => commands::model::graph(&options),
         Command::Model(ModelCommand::Fetch(options)) => commands::model::fetch(&options),
+        Command::Model(ModelCommand::Merge(options)) => commands::merge::run(&options),
     }
 }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use runtime_diagnostics::{Exit, Explain};
 use runtime_engine::Answer;
 use runtime_pipeline::Pipeline;
+use serde_json::{Map, Value};
 
 use crate::args::Format;
 use crate::failure::{Failure, IoError};
@@ -22,11 +23,24 @@ use crate::input::Record;
 pub(crate) use summary::{Summary, count, number, seconds};
 pub(crate) use task::TaskSink;
 
+/// The field of a record that has the result.
+const RESULT: &str = "result";
+
 /// Where answers go.
 #[derive(Clone, Debug)]
 pub(crate) enum Output {
     Stdout,
     File(PathBuf),
+}
+
+/// Takes a record's answer as one object behind its fields: a line of JSON Lines.
+pub(crate) fn write_joined(out: &mut impl Write, record: &Record, result: Value) -> Result<(), SinkError> {
+    if record.fields.contains_key(RESULT) {
+        return Err(SinkError::Taken { field: RESULT.to_owned() });
+    }
+    let outputs = Map::from_iter([(RESULT.to_owned(), result)]);
+    writeln!(out, "{}", jsonl::joined(record, &outputs))?;
+    Ok(out.flush()?)
 }
 
 /// Takes answers in the order of the records.

@@ -24,6 +24,8 @@ pub enum Exit {
     Io = 74,
     /// A pipeline file or a model's configuration is wrong (`EX_CONFIG`).
     Config = 78,
+    /// The user ended it with Ctrl-C, as shells number it.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {

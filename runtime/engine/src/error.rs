@@ -38,6 +38,55 @@ pub enum Error {
     /// The model was asked, but did not answer.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// The parameters of a generation are wrong, or leave nothing to choose.
+    #[error(transparent)]
+    Generate(#[from] runtime_generation::Error),
+    /// A prompt without tokens.
+    #[error("the prompt has no tokens, and the model has no token to begin with")]
+    EmptyPrompt,
+    /// A language that the model does not name.
+    #[error("the model does not know the language `{language}` of `{key}`")]
+    NoLanguage {
+        /// The parameter.
+        key: &'static str,
+        /// The language.
+        language: String,
+    },
+    /// A prompt cannot be made of a record.
+    #[error("the {what} cannot be made: {source}")]
+    Prompt {
+        /// Which of a step's templates.
+        what: &'static str,
+        /// Why.
+        source: runtime_pipeline::PromptError,
+    },
+    /// A decoder that has nothing to begin with.
+    #[error("neither `generation_config.json` nor `config.json` has a `decoder_start_token_id`")]
+    NoStartToken,
+    /// A prompt longer than the model takes.
+    #[error("the prompt has {tokens} tokens and shall get at least {new}, and the model takes {limit}")]
+    PromptTooLong {
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// Tokens that must have room behind it.
+        new: usize,
+        /// Tokens that the model takes.
+        limit: usize,
+    },
+    /// A request that the cache could not hold even alone.
+    #[error("the request may need keys and values of {needed} tokens, and there is room for {tokens}")]
+    CacheTooSmall {
+        /// Tokens that it may need.
+        needed: usize,
+        /// Tokens that there is room for.
+        tokens: usize,
+    },
+    /// Too many requests wait.
+    #[error("{waiting} requests wait for this model already")]
+    Busy {
+        /// How many.
+        waiting: usize,
+    },
     /// A classifier without labels.
     #[error("there is no label to choose from")]
     NoLabels,
@@ -114,6 +163,9 @@ pub enum Error {
         /// Tokens.
         limit: usize,
     },
+    /// A constraint cannot be used, or followed.
+    #[error(transparent)]
+    Constraint(#[from] runtime_constraint::Error),
     /// A parameter of a task is wrong.
     #[error(transparent)]
     Param(#[from] runtime_tasks::ParamError),
@@ -136,6 +188,12 @@ pub enum Error {
     NoText {
         /// The field.
         field: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A conversation is no list.
+    #[error("`messages` is not a list of messages but {found}")]
+    NoMessages {
         /// What it is.
         found: &'static str,
     },
@@ -166,6 +224,10 @@ impl Explain for Error {
             Self::Chat(error) => error.exit(),
             Self::Plugin(error) => error.exit(),
             Self::Schedule(_) => Exit::Internal,
+            Self::Generate(error) => error.exit(),
+            Self::Constraint(error) => error.exit(),
+            Self::Busy { .. } | Self::CacheTooSmall { .. } => Exit::Unavailable,
+            Self::EmptyPrompt | Self::PromptTooLong { .. } | Self::Prompt { .. } => Exit::Data,
             Self::Param(error) => error.exit(),
             Self::Template(error) => error.exit(),
             Self::Sentence(error) => error.exit(),
@@ -173,10 +235,13 @@ impl Explain for Error {
             | Self::EmptyField { .. }
             | Self::NoText { .. }
             | Self::NoWords { .. }
+            | Self::NoMessages { .. }
             | Self::TooLong { .. }
             | Self::QuestionTooLong { .. }
             | Self::NoMask { .. } => Exit::Data,
             Self::OtherModel { .. }
+            | Self::NoStartToken
+            | Self::NoLanguage { .. }
             | Self::NoMaskToken
             | Self::NoNumber { .. }
             | Self::NoLabels
@@ -195,6 +260,15 @@ impl Explain for Error {
             Self::Chat(error) => error.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Param(error) => error.hint(),
+            Self::Generate(error) => error.hint(),
+            Self::Constraint(error) => error.hint(),
+            Self::PromptTooLong { .. } => Some("shorten the prompt".to_owned()),
+            Self::CacheTooSmall { .. } => Some("set a lower `max_new_tokens`, or fewer beams or sequences".to_owned()),
+            Self::NoLanguage { .. } => Some(
+                "a model that is told in words needs `prefix` instead, such as `translate English to German: `"
+                    .to_owned(),
+            ),
+            Self::Busy { .. } => Some("try again later".to_owned()),
             Self::Template(error) => error.hint(),
             Self::Sentence(error) => error.hint(),
             Self::NoLabels => Some("give `candidate_labels`, as a list or a text with commas".to_owned()),

@@ -13,6 +13,7 @@ use runtime_tasks::{InputType, TaskKind};
 use serde_json::{Map, Value};
 
 use crate::ladder::Ladder;
+use crate::writer::Writer;
 use crate::{Task, ZeroShot};
 
 pub use answer::{RecordError, type_name};
@@ -37,6 +38,7 @@ struct Step {
 enum Does {
     Ladder(Ladder),
     ZeroShot(ZeroShot),
+    Generate(Writer),
     Task(TaskKind, Task),
 }
 
@@ -86,7 +88,7 @@ impl Generation {
     pub fn ladders(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
         self.steps.iter().filter_map(|step| match &step.does {
             Does::Ladder(ladder) => Some((&*step.name, ladder.rungs.iter().map(|rung| &*rung.name).collect())),
-            Does::ZeroShot(_) | Does::Task(..) => None,
+            Does::ZeroShot(_) | Does::Generate(_) | Does::Task(..) => None,
         })
     }
 }

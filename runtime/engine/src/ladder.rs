@@ -5,6 +5,7 @@ use std::time::Duration;
 use runtime_pipeline::Accept;
 use serde_json::Value;
 
+use crate::label_chooser::LabelChooser;
 use crate::{Error, ZeroShot};
 
 /// The rungs of a ladder, ready to be asked.
@@ -23,6 +24,8 @@ pub(crate) struct Rung {
 pub(crate) enum Asks {
     /// A classifier.
     ZeroShot(ZeroShot),
+    /// A language model.
+    Llm(Box<LabelChooser>),
     /// A model that cannot be had: every text that comes here has this outcome.
     Nobody {
         /// The outcome.
@@ -49,26 +52,20 @@ impl Ladder {
         let (mut time, mut truncated) = (Duration::ZERO, false);
         for (index, rung) in self.rungs.iter().enumerate() {
             let answered = Some(index);
-            match &rung.asks {
+            let found = match &rung.asks {
                 Asks::Nobody { otherwise } => {
-                    return Ok(Verdict {
-                        label: Some(otherwise.clone()),
-                        score: None,
-                        rung: answered,
-                        time,
-                        truncated,
-                    });
+                    let label = Some(otherwise.clone());
+                    return Ok(Verdict { label, score: None, rung: answered, time, truncated });
                 }
-                Asks::ZeroShot(classifier) => {
-                    let found = classifier.classify(text).await?;
-                    time += found.time;
-                    truncated |= found.truncated;
-                    let second = found.scores.get(1).map(|score| decimal(*score));
-                    if rung.accept.accepts(decimal(found.scores[0]), second) {
-                        let label = found.labels.into_iter().next();
-                        return Ok(Verdict { label, score: Some(found.scores[0]), rung: answered, time, truncated });
-                    }
-                }
+                Asks::ZeroShot(classifier) => classifier.classify(text).await?,
+                Asks::Llm(chooser) => chooser.choose(text).await?,
+            };
+            time += found.time;
+            truncated |= found.truncated;
+            let second = found.scores.get(1).map(|score| decimal(*score));
+            if rung.accept.accepts(decimal(found.scores[0]), second) {
+                let label = found.labels.into_iter().next();
+                return Ok(Verdict { label, score: Some(found.scores[0]), rung: answered, time, truncated });
             }
         }
         Ok(Verdict { time, truncated, ..Verdict::default() })

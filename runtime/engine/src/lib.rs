@@ -4,9 +4,13 @@
 //! is built as another generation beside the one that serves, over the same loaded models, and then takes its place.
 
 mod architecture;
+mod chat_template;
 mod error;
+mod generate;
 mod generation;
+mod label_chooser;
 mod ladder;
+mod language_model;
 mod memo;
 mod registry;
 mod scheduler;
@@ -14,11 +18,17 @@ mod sentence;
 mod stamp;
 mod task;
 mod verify;
+mod writer;
 mod zero_shot;
 
 pub use architecture::Architecture;
+pub use chat_template::chat_template;
 pub use error::Error;
+pub use generate::{
+    Decode, GenerateRequest, Generated, GeneratedSequence, GenerationStream, Generator, NewToken, Scored,
+};
 pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies, type_name};
+pub use language_model::LanguageModel;
 pub use registry::{LoadOptions, LoadedModel, Options, Registry};
 pub use runtime_tensor::Device;
 pub use scheduler::ScheduleError;
@@ -26,7 +36,7 @@ pub use sentence::SentenceError;
 pub use stamp::Stamp;
 pub use task::{
     FeatureExtraction, Fields, FillMask, QuestionAnswering, Rerank, SentenceEmbedding, Similarity, Task, TaskAnswer,
-    TextClassification, TokenClassification, ZeroShotClassification,
+    TextClassification, TextGeneration, TextToText, TokenClassification, ZeroShotClassification,
 };
 pub use verify::{CaseSet, Outcome, VerifyError};
 pub use zero_shot::{Classification, ZeroShot, ZeroShotOptions};

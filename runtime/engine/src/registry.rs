@@ -5,28 +5,38 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use runtime_constraint::Vocabulary;
 use runtime_graph::{Graph, Head};
 use runtime_hub::{Hub, ModelSource, Settings};
-use runtime_models::{Model, ModelFolder};
+use runtime_models::{Adapter, Model, ModelFolder};
 use runtime_plugin_host::{Limits, Plugin, PluginHost};
 use runtime_tasks::Dtype;
 use runtime_tensor::{Device, Precision};
 
+use crate::generate::Generator;
 use crate::memo::Memo;
 use crate::scheduler::{Scheduler, TOKEN_BUDGET};
 use crate::{Architecture, Error, Stamp};
 
 /// How a registry loads models.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Where models run.
     pub device: Device,
     /// Bytes of results that each model remembers; 0 for none.
     pub memo: usize,
+    /// Bytes for the keys and values of each model that generates.
+    pub kv_cache: usize,
     /// Whether downloads show their progress on stderr.
     pub progress: bool,
     /// Where compiled plugins are kept; by default the platform's cache folder.
     pub plugin_cache: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { device: Device::default(), memo: 0, kv_cache: 2 << 30, progress: false, plugin_cache: None }
+    }
 }
 
 /// Loads models, and hands out those that are loaded already. A model is dropped with its last user.
@@ -46,6 +56,8 @@ pub struct LoadOptions<'a> {
     pub plugin: Option<&'a Path>,
     /// What its weights are computed in.
     pub dtype: Dtype,
+    /// The folder of a LoRA adapter that its weights are changed by.
+    pub adapter: Option<&'a Path>,
 }
 
 impl<'a> From<Option<&'a Path>> for LoadOptions<'a> {
@@ -67,6 +79,35 @@ struct Key {
 pub struct LoadedModel {
     pub(crate) model: Model,
     pub(crate) scheduler: Scheduler,
+    generator: OnceLock<Generator>,
+    vocabulary: OnceLock<Vocabulary>,
+    kv_cache: usize,
+}
+
+impl LoadedModel {
+    /// The model itself.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The queue of what it is to generate.
+    ///
+    /// # Errors
+    /// Where it is no model that generates.
+    pub fn generator(&self) -> Result<&Generator, Error> {
+        once(&self.generator, || {
+            let Model { plan, head, width, max_positions, .. } = &self.model;
+            Generator::start(Arc::clone(plan), *head, *width, *max_positions, self.kv_cache)
+        })
+    }
+
+    /// Its tokens, over which constraints are compiled; made at the first call.
+    ///
+    /// # Errors
+    /// Where its tokenizer does not say what bytes its tokens stand for.
+    pub fn vocabulary(&self) -> Result<&Vocabulary, Error> {
+        once(&self.vocabulary, || Ok(Vocabulary::new(&self.model.tokenizer, self.model.width)?))
+    }
 }
 
 impl Registry {
@@ -127,11 +168,14 @@ impl Registry {
         how: impl Into<LoadOptions<'a>>,
         head: Head,
     ) -> Result<Arc<LoadedModel>, Error> {
-        let LoadOptions { plugin, dtype } = how.into();
+        let LoadOptions { plugin, dtype, adapter } = how.into();
+        let adapter = adapter.map(ModelFolder::new);
         let config = folder.config()?;
         let architecture = Architecture::choose(folder, &config, plugin, |path| self.plugin(path))?;
+        let mut files = folder.files();
+        files.extend(adapter.iter().flat_map(Adapter::files));
         let key = Key {
-            files: folder.files().iter().map(|file| Stamp::of(file)).collect(),
+            files: files.iter().map(|file| Stamp::of(file)).collect(),
             plugin: architecture.digest(),
             head,
             dtype,
@@ -146,11 +190,20 @@ impl Registry {
             Dtype::Bf16 => Precision::Bf16,
             Dtype::Int8 => Precision::Int8,
         };
-        let model = Model::load(folder, &config, &architecture, head, self.options.device, precision)?;
+        let adapter = adapter.as_ref().map(Adapter::open).transpose()?;
+        let device = self.options.device;
+        let model = Model::load(folder, &config, &architecture, head, adapter.as_ref(), device, precision)?;
         self.loads.fetch_add(1, Ordering::Relaxed);
         let memo = Memo::new(self.options.memo);
         let scheduler = Scheduler::start(Arc::clone(&model.plan), model.head, TOKEN_BUDGET, memo);
-        let loaded = Arc::new(LoadedModel { model, scheduler });
+        let kv_cache = self.options.kv_cache;
+        let loaded = Arc::new(LoadedModel {
+            model,
+            scheduler,
+            generator: OnceLock::new(),
+            vocabulary: OnceLock::new(),
+            kv_cache,
+        });
         models.retain(|_, model| model.strong_count() > 0);
         models.insert(key, Arc::downgrade(&loaded));
         Ok(loaded)

@@ -41,6 +41,9 @@ pub enum ScheduleError {
         /// The output.
         output: &'static str,
     },
+    /// There is no room for keys and values.
+    #[error(transparent)]
+    Cache(#[from] runtime_tensor::CacheFull),
     /// The worker is gone.
     #[error("the model has been shut down")]
     Gone,
@@ -191,7 +194,7 @@ impl Worker {
             let rows = match self.head.rows() {
                 Dim::Tokens => sequence.token_ids.len(),
                 Dim::Rows => sequence.rows.len(),
-                Dim::Sequences | Dim::Fixed(_) => 1,
+                Dim::Sequences | Dim::Source | Dim::Fixed(_) => 1,
             };
             let data = output.data[from * output.width..(from + rows) * output.width].to_vec();
             from += rows;
@@ -202,7 +205,7 @@ impl Worker {
 }
 
 /// `part` of `whole` of a time.
-fn share(time: Duration, part: usize, whole: usize) -> Duration {
+pub(crate) fn share(time: Duration, part: usize, whole: usize) -> Duration {
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     time * count(part) / count(whole.max(1))
 }

@@ -17,17 +17,21 @@ pub enum Head {
     MaskedLm,
     /// Scores of the token behind each of the rows that are asked for: `logits` `[r, vocabulary]`.
     CausalLm,
+    /// Scores of the token behind each of the rows that are asked for, in a text that has a source: `logits`
+    /// `[r, vocabulary]`.
+    Seq2SeqLm,
 }
 
 impl Head {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Base,
         Self::SequenceClassification,
         Self::TokenClassification,
         Self::QuestionAnswering,
         Self::MaskedLm,
         Self::CausalLm,
+        Self::Seq2SeqLm,
     ];
 
     /// Those that encoders may have.
@@ -43,6 +47,7 @@ impl Head {
             Self::QuestionAnswering => "question-answering",
             Self::MaskedLm => "masked-lm",
             Self::CausalLm => "causal-lm",
+            Self::Seq2SeqLm => "seq2seq-lm",
         }
     }
 
@@ -54,7 +59,10 @@ impl Head {
             ("ForQuestionAnswering", Self::QuestionAnswering),
             ("ForMaskedLM", Self::MaskedLm),
             ("ForCausalLM", Self::CausalLm),
+            ("ForConditionalGeneration", Self::Seq2SeqLm),
+            ("T5WithLMHeadModel", Self::Seq2SeqLm),
             ("LMHeadModel", Self::CausalLm),
+            ("MTModel", Self::Seq2SeqLm),
             ("Model", Self::Base),
         ];
         heads.into_iter().find(|(ending, _)| class.ends_with(ending)).map(|(_, head)| head)
@@ -72,7 +80,7 @@ impl Head {
     pub fn rows(self) -> Dim {
         match self {
             Self::SequenceClassification => Dim::Sequences,
-            Self::MaskedLm | Self::CausalLm => Dim::Rows,
+            Self::MaskedLm | Self::CausalLm | Self::Seq2SeqLm => Dim::Rows,
             Self::Base | Self::TokenClassification | Self::QuestionAnswering => Dim::Tokens,
         }
     }

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use crate::recording::{NativeRecording, Recording};
 use crate::{
-    Activation, AttentionOptions, Binary, Catalog, Embedding, Input, Linear, Norm, Op, Pooling, Relative, Rotary,
-    Shape, TensorInfo, ValueId,
+    Activation, AttentionOptions, Binary, Catalog, CrossAttentionOptions, Embedding, Input, Linear, Norm, Op, Pooling,
+    Relative, Rotary, Shape, TensorInfo, ValueId,
 };
 
 /// The author's line, where it is known.
@@ -80,6 +80,25 @@ impl Builder {
     #[track_caller]
     pub fn token_types(&self) -> Value {
         self.record(Op::Input(Input::TokenTypes), &[])
+    }
+
+    /// The ids of the tokens of the source texts, `[m]`.
+    #[track_caller]
+    pub fn source_ids(&self) -> Value {
+        self.record(Op::Input(Input::SourceIds), &[])
+    }
+
+    /// The position of each token in its source text, from `first` on, `[m]`.
+    #[track_caller]
+    pub fn source_positions(&self, first: u32) -> Value {
+        self.record(Op::Input(Input::SourcePositions { first, padding: None }), &[])
+    }
+
+    /// The sines of each row's number times each of `frequencies`, and behind these the cosines:
+    /// `[rows, 2 * frequencies]`.
+    #[track_caller]
+    pub fn sinusoids(&self, rows: u32, frequencies: Vec<f64>) -> Value {
+        self.record(Op::Sinusoids { rows, frequencies }, &[])
     }
 
     /// Shape and type of a tensor of the checkpoint, if it is there.
@@ -330,6 +349,13 @@ impl Value {
         let options = AttentionOptions { relative: Some(relative), ..options };
         let others: Vec<&Self> = [keys, values].into_iter().chain(position_keys).chain(position_queries).collect();
         self.record(Op::Attention(options), &others)
+    }
+
+    /// Attention of these queries `[n, heads * d]` over `keys` and `values` `[m, key_value_heads * d]` of their sources.
+    #[track_caller]
+    #[must_use]
+    pub fn cross_attention(&self, keys: &Self, values: &Self, options: CrossAttentionOptions) -> Self {
+        self.record(Op::CrossAttention(options), &[keys, values])
     }
 
     /// One row for each sequence: `[n, h]` gives `[s, h]`.

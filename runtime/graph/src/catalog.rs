@@ -69,6 +69,13 @@ impl Catalog {
         self
     }
 
+    /// Adds more `(name, shape, dtype)`.
+    #[must_use]
+    pub fn with_tensors(mut self, tensors: impl IntoIterator<Item = (String, Vec<u32>, DType)>) -> Self {
+        self.tensors.extend(tensors.into_iter().map(|(name, shape, dtype)| (name, (shape, dtype))));
+        self
+    }
+
     /// The tensor called `name`: as written, without the base-model prefix, or under the names that TensorFlow
     /// checkpoints had for a layer norm (`gamma` for `weight`, `beta` for `bias`).
     pub fn find(&self, name: &str) -> Option<TensorInfo> {

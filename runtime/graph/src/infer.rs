@@ -1,7 +1,7 @@
 //! The shape of an operator's result, or the rule that its operands break.
 
 use crate::error::Fault;
-use crate::{AttentionOptions, Dim, Element, Op, Relative, Rotary, Shape};
+use crate::{AttentionOptions, CrossAttentionOptions, Dim, Element, Op, Relative, Rotary, Shape};
 
 /// An operand: its shape and what it holds.
 pub(crate) type Operand<'a> = (&'a Shape, Element);
@@ -25,7 +25,7 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
         return Err(broken("indices are no numbers to compute with; look them up with `rows`"));
     }
     let shape = match op {
-        Op::Input(_) => return Ok((Shape::new([Dim::Tokens]), Element::Index)),
+        Op::Input(input) => return Ok((Shape::new([input.rows()]), Element::Index)),
         Op::Weight { .. } => return Err(broken("a weight's shape is the checkpoint's")),
         Op::Rows => {
             let Some((Dim::Fixed(_), width)) = shapes[0].as_matrix() else {
@@ -94,6 +94,8 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
             shapes[0].clone()
         }
         Op::Attention(options) => attention(options, &shapes, broken)?,
+        Op::CrossAttention(options) => cross_attention(options, &shapes, broken)?,
+        Op::Sinusoids { rows, frequencies } => sinusoids(*rows, frequencies)?,
         Op::Pool(_) => per_token(shapes[0], Dim::Sequences).map_err(broken)?,
         Op::SelectRows => per_token(shapes[0], Dim::Rows).map_err(broken)?,
     };
@@ -128,15 +130,55 @@ fn linear(shapes: &[&Shape]) -> Result<Shape, String> {
     if width != inputs {
         return Err(format!("the weight must be `[{outputs}, {width}]`, whose last size is that of x"));
     }
-    if shapes.get(2).is_some_and(|bias| **bias != Shape::fixed(&[outputs])) {
+    let fits = |bias: &Shape| *bias == Shape::fixed(&[outputs]) || *bias == Shape::fixed(&[1, outputs]);
+    if shapes.get(2).is_some_and(|bias| !fits(bias)) {
         return Err(format!("the bias must be a vector `[{outputs}]`, as long as the weight's first size"));
     }
     Ok(Shape::matrix(rows, outputs))
 }
 
+/// Whether these are the tokens of texts.
+fn of_texts(rows: Dim) -> bool {
+    matches!(rows, Dim::Tokens | Dim::Source)
+}
+
 fn attention(options: &AttentionOptions, shapes: &[&Shape], broken: impl Fn(&str) -> Fault) -> Result<Shape, Fault> {
-    let AttentionOptions { heads, key_value_heads, scale, .. } = *options;
-    let wrong = |option, value: String, rule| Fault::Option { operator: "attention", option, value, rule };
+    let AttentionOptions { heads, key_value_heads, scale, soft_cap, relative, .. } = *options;
+    let rows = match shapes[0].as_matrix() {
+        Some((rows, _)) if of_texts(rows) => rows,
+        _ => return Err(broken("q, k and v must be `[n, width]`")),
+    };
+    let width = check_heads("attention", (heads, key_value_heads, scale), shapes, [rows; 3], &broken)?;
+    if soft_cap.is_some_and(|cap| !cap.is_finite() || cap <= 0.0) {
+        let (option, value, rule) = ("soft_cap", format!("{soft_cap:?}"), "it must be finite and positive");
+        return Err(Fault::Option { operator: "attention", option, value, rule });
+    }
+    if let Some(relative) = relative {
+        check_relative(relative, options, width, &shapes[3..], broken)?;
+    }
+    Ok(shapes[0].clone())
+}
+
+fn cross_attention(
+    options: &CrossAttentionOptions,
+    shapes: &[&Shape],
+    broken: impl Fn(&str) -> Fault,
+) -> Result<Shape, Fault> {
+    let CrossAttentionOptions { heads, key_value_heads, scale } = *options;
+    let rows = [Dim::Tokens, Dim::Source, Dim::Source];
+    check_heads("cross-attention", (heads, key_value_heads, scale), shapes, rows, &broken)?;
+    Ok(shapes[0].clone())
+}
+
+/// Checks heads, their scale, and queries, keys and values of these `rows`; returns the width of the queries.
+fn check_heads(
+    operator: &'static str,
+    (heads, key_value_heads, scale): (u32, u32, Option<f64>),
+    shapes: &[&Shape],
+    rows: [Dim; 3],
+    broken: &impl Fn(&str) -> Fault,
+) -> Result<u32, Fault> {
+    let wrong = |option, value: String, rule| Fault::Option { operator, option, value, rule };
     if heads == 0 {
         return Err(wrong("heads", heads.to_string(), "there must be at least one"));
     }
@@ -146,14 +188,11 @@ fn attention(options: &AttentionOptions, shapes: &[&Shape], broken: impl Fn(&str
     if scale.is_some_and(|scale| !scale.is_finite()) {
         return Err(wrong("scale", format!("{scale:?}"), "it must be finite"));
     }
-    if options.soft_cap.is_some_and(|cap| !cap.is_finite() || cap <= 0.0) {
-        return Err(wrong("soft_cap", format!("{:?}", options.soft_cap), "it must be finite and positive"));
-    }
     let mut widths = [0; 3];
-    for (width, shape) in widths.iter_mut().zip(&shapes[..3]) {
+    for (((width, shape), rows), name) in widths.iter_mut().zip(shapes).zip(rows).zip(["q", "k", "v"]) {
         *width = match shape.as_matrix() {
-            Some((Dim::Tokens, width)) if width > 0 => width,
-            _ => return Err(broken("q, k and v must be `[n, width]`")),
+            Some((found, width)) if found == rows && width > 0 => width,
+            _ => return Err(broken(&format!("{name} must be `[{rows}, width]`"))),
         };
     }
     let [q, k, v] = widths;
@@ -163,10 +202,27 @@ fn attention(options: &AttentionOptions, shapes: &[&Shape], broken: impl Fn(&str
     if k != v || u64::from(k) != u64::from(q / heads) * u64::from(key_value_heads) {
         return Err(broken("k and v must be `key_value_heads` heads wide, of the head size of q"));
     }
-    if let Some(relative) = options.relative {
-        check_relative(relative, options, q, &shapes[3..], broken)?;
+    Ok(q)
+}
+
+/// The most rows of a computed table; known models have up to 16,384.
+const MOST_SINUSOIDS: u32 = 1 << 20;
+
+/// The most frequencies of it; known models have up to 1,024.
+const MOST_FREQUENCIES: u32 = 1 << 13;
+
+fn sinusoids(rows: u32, frequencies: &[f64]) -> Result<Shape, Fault> {
+    let wrong = |option, value: String, rule| Err(Fault::Option { operator: "sinusoids", option, value, rule });
+    if rows == 0 || rows > MOST_SINUSOIDS {
+        return wrong("rows", rows.to_string(), "there must be 1 to 2^20 of them");
     }
-    Ok(shapes[0].clone())
+    if frequencies.iter().any(|frequency| !frequency.is_finite()) {
+        return wrong("frequencies", format!("{frequencies:?}"), "they must be finite");
+    }
+    match u32::try_from(frequencies.len()) {
+        Ok(count @ 1..=MOST_FREQUENCIES) => Ok(Shape::fixed(&[rows, 2 * count])),
+        _ => wrong("frequencies", frequencies.len().to_string(), "there must be 1 to 8192 of them"),
+    }
 }
 
 /// The most rows of a table of distances; known models have up to 1,024.
@@ -223,13 +279,13 @@ fn rotary(options: &Rotary, x: &Shape, broken: impl Fn(&str) -> Fault) -> Result
         return wrong("frequencies", format!("{frequencies:?}"), "they and their factor must be finite");
     }
     match x.as_matrix() {
-        Some((Dim::Tokens, width)) if width.is_multiple_of(*head_size) => Ok(x.clone()),
+        Some((rows, width)) if of_texts(rows) && width.is_multiple_of(*head_size) => Ok(x.clone()),
         _ => Err(broken("x must be `[n, heads * head_size]`")),
     }
 }
 
 fn convolution(groups: u32, shapes: &[&Shape], broken: impl Fn(&str) -> Fault) -> Result<Shape, Fault> {
-    let Some((Dim::Tokens, inputs)) = shapes[0].as_matrix() else {
+    let Some((rows, inputs)) = shapes[0].as_matrix().filter(|(rows, _)| of_texts(*rows)) else {
         return Err(broken("x must be `[n, width]`"));
     };
     let &[Dim::Fixed(outputs), Dim::Fixed(inner), Dim::Fixed(size)] = shapes[1].dims() else {
@@ -245,7 +301,7 @@ fn convolution(groups: u32, shapes: &[&Shape], broken: impl Fn(&str) -> Fault) -
     if shapes.get(2).is_some_and(|bias| **bias != Shape::fixed(&[outputs])) {
         return Err(broken(&format!("the bias must be a vector `[{outputs}]`, as long as the weight's first size")));
     }
-    Ok(Shape::matrix(Dim::Tokens, outputs))
+    Ok(Shape::matrix(rows, outputs))
 }
 
 fn per_token(shape: &Shape, rows: Dim) -> Result<Shape, &'static str> {

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! What is recorded is a [`Graph`]: nodes in order of computation, each with a checked [`Shape`]. Sizes are fixed but
-//! for three symbols: `n` tokens, `s` sequences, `r` rows asked for. The same authors' API records natively or, through
+//! for four symbols: `n` tokens, `m` tokens of sources, `s` sequences, `r` rows asked for. The same authors' API records natively or, through
 //! another [`Recorder`], from inside a WebAssembly guest. There is no device here and no input or output.
 
 mod architecture;
@@ -41,7 +41,7 @@ pub use config::{Config, Refusal};
 pub use error::{Fault, GraphError};
 pub use graph::{Graph, Node, Output, ValueId};
 pub use layers::{Embedding, Linear, Norm};
-pub use op::{Activation, AttentionOptions, Binary, Input, Op, Pooling};
+pub use op::{Activation, AttentionOptions, Binary, CrossAttentionOptions, Input, Op, Pooling};
 pub use recording::{MAX_LAYERS, MAX_NODES, NativeRecording, Recording};
 pub use relative::{Relative, bias_row, disentangled_row};
 pub use rotary::Rotary;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Relative, Rotary};
+use crate::{Dim, Relative, Rotary};
 
 /// What the host feeds into a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +20,15 @@ pub enum Input {
     },
     /// `token_type_ids`: 0 for a text, 1 for its pair, `[n]`.
     TokenTypes,
+    /// The `input_ids` of the source texts, `[m]`.
+    SourceIds,
+    /// The position of each token in its source text, `[m]`, counted as [`Self::Positions`] are.
+    SourcePositions {
+        /// The position of the first token.
+        first: u32,
+        /// The token that is not counted.
+        padding: Option<u32>,
+    },
 }
 
 impl Input {
@@ -29,6 +38,16 @@ impl Input {
             Self::TokenIds => "token-ids",
             Self::Positions { .. } => "positions",
             Self::TokenTypes => "token-types",
+            Self::SourceIds => "source-ids",
+            Self::SourcePositions { .. } => "source-positions",
+        }
+    }
+
+    /// What it has an index for.
+    pub fn rows(self) -> Dim {
+        match self {
+            Self::TokenIds | Self::Positions { .. } | Self::TokenTypes => Dim::Tokens,
+            Self::SourceIds | Self::SourcePositions { .. } => Dim::Source,
         }
     }
 }
@@ -180,6 +199,24 @@ impl AttentionOptions {
     }
 }
 
+/// How the tokens of a text attend to those of its source: `softmax(scale * q k^T) v` for each head.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CrossAttentionOptions {
+    /// Query heads; the width of `q` is `heads * head size`.
+    pub heads: u32,
+    /// Key and value heads, a divisor of `heads`; each serves `heads / key_value_heads` query heads.
+    pub key_value_heads: u32,
+    /// Factor of the scores; by default `1 / sqrt(head size)`.
+    pub scale: Option<f64>,
+}
+
+impl CrossAttentionOptions {
+    /// As many key and value heads as query heads.
+    pub fn new(heads: u32) -> Self {
+        Self { heads, key_value_heads: heads, scale: None }
+    }
+}
+
 /// An operator; its operands are the inputs of its node, in the order given here.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -192,7 +229,8 @@ pub enum Op {
     },
     /// `table [v, h]`, `ids [n]` of indices below `v` -> `[n, h]`.
     Rows,
-    /// `x [rows, i]`, `weight [o, i]`, and where there is a bias `bias [o]` -> `x weight^T + bias`, `[rows, o]`.
+    /// `x [rows, i]`, `weight [o, i]`, and where there is a bias `bias [o]` or `[1, o]` -> `x weight^T + bias`,
+    /// `[rows, o]`.
     Linear,
     /// `x [rows, h]`, `weight [h]`, and where there is a bias `bias [h]` ->
     /// `(x - mean) / sqrt(variance + epsilon) * weight + bias`.
@@ -235,8 +273,18 @@ pub enum Op {
         groups: u32,
     },
     /// `q [n, heads * d]`, `k [n, key_value_heads * d]`, `v [n, key_value_heads * d]`, and what
-    /// [`AttentionOptions::relative`] takes -> `[n, heads * d]`.
+    /// [`AttentionOptions::relative`] takes -> `[n, heads * d]`; or all of them over the tokens `m` of the sources.
     Attention(AttentionOptions),
+    /// `q [n, heads * d]`, `k [m, key_value_heads * d]`, `v [m, key_value_heads * d]` -> `[n, heads * d]`: each token
+    /// attends to all tokens of its source.
+    CrossAttention(CrossAttentionOptions),
+    /// `sin(row * frequency)` for each frequency, and behind these the cosines; `[rows, 2 * frequencies]`, no operands.
+    Sinusoids {
+        /// How many rows.
+        rows: u32,
+        /// The frequencies.
+        frequencies: Vec<f64>,
+    },
     /// `x [n, h]` -> `[s, h]`.
     Pool(Pooling),
     /// `x [n, h]` -> `[r, h]`, the rows that the caller asks for.
@@ -261,6 +309,8 @@ impl Op {
             Self::Activation(_) => "activation",
             Self::Binary(binary) => binary.name(),
             Self::Attention(_) => "attention",
+            Self::CrossAttention(_) => "cross-attention",
+            Self::Sinusoids { .. } => "sinusoids",
             Self::Pool(_) => "pool",
             Self::SelectRows => "select-rows",
         }
@@ -269,7 +319,7 @@ impl Op {
     /// The names of the operands, in order; a trailing bias may be absent.
     pub fn operands(&self) -> &'static [&'static str] {
         match self {
-            Self::Input(_) | Self::Weight { .. } => &[],
+            Self::Input(_) | Self::Weight { .. } | Self::Sinusoids { .. } => &[],
             Self::Rows => &["table", "ids"],
             Self::Linear | Self::LayerNorm { .. } | Self::Convolution { .. } => &["x", "weight", "bias"],
             Self::RmsNorm { .. } => &["x", "weight"],
@@ -281,6 +331,7 @@ impl Op {
             | Self::Pool(_)
             | Self::SelectRows => &["x"],
             Self::Binary(_) => &["a", "b"],
+            Self::CrossAttention(_) => &["q", "k", "v"],
             Self::Attention(options) => match options.relative {
                 None => &["q", "k", "v"],
                 Some(Relative::Bias { .. }) => &["q", "k", "v", "bias"],

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::error::Fault;
 use crate::infer::infer;
 use crate::{
-    Catalog, Element, Graph, GraphError, Input, Node, Op, Output, Place, Recorder, Shape, TensorInfo, ValueId,
+    Catalog, Dim, Element, Graph, GraphError, Input, Node, Op, Output, Place, Recorder, Shape, TensorInfo, ValueId,
 };
 
 /// The most layers a graph may have; known models have up to about 130.
@@ -15,6 +15,9 @@ pub const MAX_LAYERS: u32 = 1 << 12;
 
 /// The most nodes a graph may have: a 100-layer mixture of experts has about 20,000.
 pub const MAX_NODES: usize = 1 << 18;
+
+/// The most tables of sinusoids that a graph may have: known models have one.
+const MAX_SINUSOIDS: usize = 16;
 
 /// A graph in the making. Each step either succeeds or says what is wrong, and what is wrong changes nothing.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub struct Recording {
 enum Source {
     Input(Input),
     Weight(String),
+    /// Rows, and the bits of the frequencies.
+    Sinusoids(u32, Vec<u64>),
 }
 
 impl Recording {
@@ -63,10 +68,20 @@ impl Recording {
         let source = match &op {
             Op::Input(input) => Some(Source::Input(*input)),
             Op::Weight { name } => Some(Source::Weight(name.clone())),
+            Op::Sinusoids { rows, frequencies } => {
+                Some(Source::Sinusoids(*rows, frequencies.iter().map(|frequency| frequency.to_bits()).collect()))
+            }
             _ => None,
         };
         if let Some(known) = source.as_ref().and_then(|source| self.known.get(source)) {
             return Ok(*known);
+        }
+        let is_sinusoids = |source: &Source| matches!(source, Source::Sinusoids(..));
+        if let Op::Sinusoids { rows, .. } = &op
+            && self.known.keys().filter(|source| is_sinusoids(source)).count() >= MAX_SINUSOIDS
+        {
+            let (operator, option, value) = (op.name(), "rows", rows.to_string());
+            return Err(Fault::Option { operator, option, value, rule: "a graph can have 16 such tables" });
         }
         let full = Fault::TooLarge { limit: MAX_NODES };
         if self.graph.nodes.len() >= MAX_NODES {
@@ -139,6 +154,11 @@ impl Recording {
                 operator: "output",
                 operands: vec![("value".to_owned(), node.shape.clone())],
                 rule: "a result must be a matrix of numbers, of known width".to_owned(),
+            },
+            Some(node) if matches!(node.shape.as_matrix(), Some((Dim::Source, _))) => Fault::Shapes {
+                operator: "output",
+                operands: vec![("value".to_owned(), node.shape.clone())],
+                rule: "what is computed of a source is no result; tokens attend to it".to_owned(),
             },
             Some(_) if self.graph.output(name).is_some() => Fault::TwoOutputs { name: name.to_owned() },
             Some(_) => {

@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Dim {
     /// `n`: tokens in the batch, over all its sequences.
     Tokens,
+    /// `m`: tokens of the source texts in the batch, which the encoder of a sequence-to-sequence model reads.
+    Source,
     /// `s`: sequences in the batch.
     Sequences,
     /// `r`: rows asked for, such as the last token of each sequence.
@@ -19,6 +21,7 @@ impl fmt::Display for Dim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tokens => f.write_str("n"),
+            Self::Source => f.write_str("m"),
             Self::Sequences => f.write_str("s"),
             Self::Rows => f.write_str("r"),
             Self::Fixed(size) => size.fmt(f),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{AttentionOptions, Graph, Input, Node, Op, Relative, Rotary};
+use crate::{AttentionOptions, CrossAttentionOptions, Graph, Input, Node, Op, Relative, Rotary};
 
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,7 +34,7 @@ impl fmt::Display for Node {
         f.write_str(self.op.name())?;
         match &self.op {
             Op::Weight { name } => write!(f, " `{name}`")?,
-            Op::Input(Input::Positions { first, padding }) => {
+            Op::Input(Input::Positions { first, padding } | Input::SourcePositions { first, padding }) => {
                 write!(f, " first={first}")?;
                 padding.map_or(Ok(()), |padding| write!(f, " padding={padding}"))?;
             }
@@ -45,13 +45,18 @@ impl fmt::Display for Node {
             Op::Rotary(Rotary { head_size, frequencies, factor }) => {
                 write!(f, " head-size={head_size} frequencies={frequencies:?}")?;
                 if *factor != 1.0 {
-                    write!(f, " factor={factor}")?
+                    write!(f, " factor={factor}")?;
                 }
             }
             Op::Convolution { groups } => write!(f, " groups={groups}")?,
             Op::Activation(activation) => write!(f, " {}", activation.name())?,
             Op::Pool(pooling) => write!(f, " {}", pooling.name())?,
             Op::Attention(options) => attention(f, options)?,
+            Op::CrossAttention(CrossAttentionOptions { heads, key_value_heads, scale }) => {
+                write_heads(f, *heads, *key_value_heads)?;
+                scale.map_or(Ok(()), |scale| write!(f, " scale={scale}"))?;
+            }
+            Op::Sinusoids { rows, frequencies } => write!(f, " rows={rows} frequencies={frequencies:?}")?,
             Op::Input(_) | Op::Rows | Op::Linear | Op::Transpose | Op::Binary(_) | Op::SelectRows => {}
         }
         for input in &self.inputs {
@@ -65,11 +70,13 @@ impl fmt::Display for Node {
     }
 }
 
+fn write_heads(f: &mut fmt::Formatter<'_>, heads: u32, key_value_heads: u32) -> fmt::Result {
+    write!(f, " heads={heads}")?;
+    if key_value_heads == heads { Ok(()) } else { write!(f, " key-value-heads={key_value_heads}") }
+}
+
 fn attention(f: &mut fmt::Formatter<'_>, options: &AttentionOptions) -> fmt::Result {
-    write!(f, " heads={}", options.heads)?;
-    if options.key_value_heads != options.heads {
-        write!(f, " key-value-heads={}", options.key_value_heads)?;
-    }
+    write_heads(f, options.heads, options.key_value_heads)?;
     if options.causal {
         f.write_str(" causal")?;
     }

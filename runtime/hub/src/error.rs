@@ -22,7 +22,7 @@ pub enum Error {
         name: &'static str,
     },
     /// A local source that cannot be opened.
-    #[error("the model folder `{path}` cannot be opened")]
+    #[error("the model `{path}` cannot be opened")]
     NoFolder {
         /// The folder, with `~` expanded.
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A local source that is a file.
-    #[error("`{path}` is not a folder")]
+    #[error("`{path}` is neither a folder nor a GGUF file")]
     NotAFolder {
         /// What was named.
         path: PathBuf,

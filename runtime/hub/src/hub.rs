@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::remote::Remote;
-use crate::source::expand_home;
+use crate::source::{expand_home, is_gguf};
 use crate::{Error, ModelSource, Repo, Settings, cache, plan};
 
 /// How long a silent connection is waited for unless [`Hub::with_patience`] says otherwise.
@@ -66,7 +66,7 @@ impl Hub {
         }
     }
 
-    /// The folder of a source: a folder itself, a repository's by [`Hub::fetch`].
+    /// The folder of a source: a folder or a GGUF file itself, a repository's by [`Hub::fetch`].
     ///
     /// # Errors
     /// [`Error::NoFolder`] or [`Error::NotAFolder`]; else as [`Hub::fetch`].
@@ -76,7 +76,7 @@ impl Hub {
             ModelSource::Hub(repo) => return self.fetch(repo, progress),
         };
         match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => Ok(path),
+            Ok(metadata) if metadata.is_dir() || is_gguf(&path) => Ok(path),
             Ok(_) => Err(Error::NotAFolder { path }),
             Err(source) => Err(Error::NoFolder { path, source }),
         }

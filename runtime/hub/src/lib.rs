@@ -1,4 +1,4 @@
-//! Where models come from: a folder, or a repository of the Hugging Face hub through its cache.
+//! Where models come from: a folder, a GGUF file, or a repository of the Hugging Face hub through its cache.
 //!
 //! A [`ModelSource`] is what a pipeline or the command line writes. [`Hub::resolve`] turns it into a folder that
 //! holds `config.json`, `tokenizer.json` and `model.safetensors` (or an index and its shards), downloading what is

@@ -9,7 +9,7 @@ use thiserror::Error;
 /// Where a model comes from, as a pipeline or the command line names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ModelSource {
-    /// A folder with the model's files, as it was written: `./p`, `../p`, `/p`, `~/p`.
+    /// A folder with the model's files, as it was written: `./p`, `../p`, `/p`, `~/p`; or a GGUF file: `p.gguf`.
     Folder(PathBuf),
     /// A repository of the hub: `org/name` or `org/name@revision`.
     Hub(Repo),
@@ -22,6 +22,7 @@ impl ModelSource {
     /// use runtime_hub::ModelSource;
     /// assert!(matches!(ModelSource::parse("./minilm")?, ModelSource::Folder(_)));
     /// assert!(matches!(ModelSource::parse("sentence-transformers/all-MiniLM-L6-v2")?, ModelSource::Hub(_)));
+    /// assert!(matches!(ModelSource::parse("models/minilm.gguf")?, ModelSource::Folder(_)));
     /// assert!(ModelSource::parse("minilm").is_err());
     /// # Ok::<(), runtime_hub::SourceError>(())
     /// ```
@@ -29,7 +30,7 @@ impl ModelSource {
     /// # Errors
     /// Where `text` has neither form. A bare `name` is refused rather than guessed at: it could be both.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
-        if names_folder(Path::new(text)) {
+        if names_path(Path::new(text)) {
             return Ok(Self::Folder(PathBuf::from(text)));
         }
         let (id, revision) = text.split_once('@').unwrap_or((text, Repo::DEFAULT_REVISION));
@@ -55,7 +56,7 @@ impl ModelSource {
 impl fmt::Display for ModelSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Folder(path) if names_folder(path) => path.display().fmt(f),
+            Self::Folder(path) if names_path(path) => path.display().fmt(f),
             // Relative after joining with a relative base: without the dot it would read as a repository.
             Self::Folder(path) => write!(f, "./{}", path.display()),
             Self::Hub(repo) => repo.fmt(f),
@@ -63,13 +64,21 @@ impl fmt::Display for ModelSource {
     }
 }
 
-/// Whether a path is recognisable as one by how it begins.
-fn names_folder(path: &Path) -> bool {
+/// Whether a path is recognisable as one by how it begins, or as a file by its ending.
+fn names_path(path: &Path) -> bool {
+    if is_gguf(path) {
+        return true;
+    }
     match path.components().next() {
         Some(Component::CurDir | Component::ParentDir | Component::RootDir | Component::Prefix(_)) => true,
         Some(Component::Normal(first)) => first == "~",
         None => false,
     }
+}
+
+/// Whether a path is that of a GGUF file by its name.
+pub(crate) fn is_gguf(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"))
 }
 
 /// `~` and `~/p` below the home folder, any other path as it is; so too where no home folder is known.
@@ -135,7 +144,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SourceError {
     /// Neither of the two forms.
-    #[error("`{text}` names neither a folder nor a model of the hub")]
+    #[error("`{text}` names neither a folder, nor a GGUF file, nor a model of the hub")]
     Form {
         /// What was written.
         text: String,
@@ -160,7 +169,7 @@ impl Explain for SourceError {
     }
 
     fn hint(&self) -> Option<String> {
-        let hint = "a folder begins with `./`, `../`, `/` or `~/`; a model of the hub is `org/name` or \
+        let hint = "a folder begins with `./`, `../`, `/` or `~/`, a file ends in `.gguf`; a model of the hub is `org/name` or \
                     `org/name@revision`, of letters, digits, `-`, `_` and `.`";
         Some(hint.to_owned())
     }

@@ -10,6 +10,7 @@
 mod activation;
 mod aligned;
 mod attention;
+mod blocks;
 mod chunk;
 mod convolution;
 mod math;
@@ -28,6 +29,7 @@ mod tile;
 pub use activation::Activation;
 pub use aligned::Buffer;
 pub use attention::{Attention, AttentionScratch, BLOCK, CachedAttention, Columns, Kept, Past, Place, Relative};
+pub use blocks::BlockType;
 pub use convolution::{Convolution, neighbours};
 pub use norm::Norm;
 pub use packed::{Packed, Precision};

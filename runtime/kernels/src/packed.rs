@@ -8,7 +8,11 @@ use half::bf16;
 use rayon::prelude::*;
 
 use crate::aligned::{Aligned, Number};
+use crate::blocks::BlockType;
+use crate::blocks::panel::{self, Panels};
+use crate::rows::by_rows;
 use crate::simd::Isa;
+use crate::team::Team;
 
 /// The largest weight in bytes: four times the product of it and the largest activation, 127, is below 2^15.
 const LARGEST: f32 = 63.0;
@@ -46,6 +50,7 @@ pub(crate) enum Numbers {
     F32(Aligned<f32>),
     Bf16(Aligned<bf16>),
     Int8(Integers),
+    Blocks(Panels),
 }
 
 /// `balance[i] * weight[o, i] = scales[o] * weights[o, i]`, with the sum over `i` for each output.
@@ -87,7 +92,29 @@ impl Packed {
         packed
     }
 
-    /// Sets the weights of the outputs from `first` on to the rows of `weight [.., inputs]`.
+    /// A weight from rows of `inputs` numbers in blocks, which come one after the other in `pieces`. They stay in blocks.
+    pub fn of_blocks(kind: BlockType, inputs: usize, pieces: &[&[u8]]) -> Self {
+        Self::of_blocks_for(Isa::best(), kind, inputs, pieces)
+    }
+
+    /// The same for an instruction set.
+    pub fn of_blocks_for(isa: Isa, kind: BlockType, inputs: usize, pieces: &[&[u8]]) -> Self {
+        let row = inputs / kind.elements() * kind.bytes();
+        let outputs = pieces.iter().map(|piece| piece.len() / row.max(1)).sum();
+        Self { isa, outputs, inputs, numbers: Numbers::Blocks(Panels::new(kind, inputs, pieces)) }
+    }
+
+    /// Fills `to [ids, inputs]` with the rows of a weight in blocks at `ids`, or adds them to it.
+    pub fn look_up(&self, team: &Team<'_>, ids: &[u32], add: bool, to: &mut [f32]) {
+        let Numbers::Blocks(panels) = &self.numbers else { panic!("only weights in blocks are looked up") };
+        by_rows(team, self.inputs, to, &|range, to| {
+            for (id, to) in ids[range].iter().zip(to.chunks_exact_mut(self.inputs)) {
+                panels.row(*id as usize, add, to);
+            }
+        });
+    }
+
+    /// Sets the weights, which are not in blocks, of the outputs from `first` on to the rows of `weight [.., inputs]`.
     pub fn set(&mut self, first: usize, weight: &[f32]) {
         let (panel, inputs) = (self.isa.panel(), self.inputs);
         if inputs == 0 {
@@ -104,6 +131,7 @@ impl Packed {
                 }
                 rows.quantize(integers, self.isa.group());
             }
+            Numbers::Blocks(_) => panic!("a weight in blocks is not changed"),
         }
     }
 
@@ -117,13 +145,14 @@ impl Packed {
         self.inputs
     }
 
-    /// How the numbers are held.
-    pub fn precision(&self) -> Precision {
-        match self.numbers {
-            Numbers::F32(_) => Precision::F32,
-            Numbers::Bf16(_) => Precision::Bf16,
-            Numbers::Int8(_) => Precision::Int8,
-        }
+    /// Outputs that are computed together.
+    pub(crate) fn panel(&self) -> usize {
+        if matches!(self.numbers, Numbers::Blocks(_)) { panel::PANEL } else { self.isa.panel() }
+    }
+
+    /// The most rows that are.
+    pub(crate) fn rows(&self) -> usize {
+        if matches!(self.numbers, Numbers::Blocks(_)) { self.isa.block_rows() } else { self.isa.rows() }
     }
 }
 

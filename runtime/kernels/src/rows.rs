@@ -6,7 +6,7 @@ use crate::activation::{Activation, activate};
 use crate::attention::Columns;
 use crate::chunk::{CHUNK, put, take};
 use crate::shared::Shared;
-use crate::simd::{Isa, Kernel, Simd};
+use crate::simd::{Isa, Kernel, Simd, half_to_single};
 use crate::team::Team;
 
 /// Numbers in a task.
@@ -36,16 +36,6 @@ impl Table {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
-
-/// `f16::to_f32` asks the processor for each number; this is arithmetic alone, which becomes vector code.
-#[inline(always)]
-fn half_to_single(x: f16) -> f32 {
-    let bits = u32::from(x.to_bits());
-    let magnitude = f32::from_bits((bits & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
-    // Infinities and NaN keep all bits of their exponent set.
-    let special = if bits & 0x7c00 == 0x7c00 { 0x7f80_0000 } else { 0 };
-    f32::from_bits(magnitude.to_bits() | special | (bits & 0x8000) << 16)
 }
 
 #[inline(always)]

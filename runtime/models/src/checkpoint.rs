@@ -1,184 +1,69 @@
-//! Weights in safetensors.
-//!
-//! Tensors are read, not mapped: each is converted once, and a mapped file that is rewritten while it loads would end
-//! the process by a signal.
+//! The weights of a model, as safetensors or as a GGUF file.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::path::{Component, Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
-use runtime_graph::{Catalog, DType};
-use runtime_tensor::{StoredTensor, Weights};
-use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use runtime_graph::Catalog;
+use runtime_tensor::{StoredTensor, StoredType, Weights};
 
-use crate::folder::{ModelFolder, open_file};
-use crate::{Error, folder};
-
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
-const PICKLES: [&str; 2] = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
+use crate::gguf::Gguf;
+use crate::safetensors::Safetensors;
+use crate::{Error, ModelFolder};
 
 /// The tensors of a model, in one file or several.
 #[derive(Debug)]
-pub struct Checkpoint {
-    shards: Vec<Shard>,
-    /// Which shard holds a tensor.
-    tensors: BTreeMap<String, usize>,
-    /// Tensors of types that nothing can be computed with, and those types.
-    unusable: Vec<(String, String)>,
-}
+pub struct Checkpoint(Kind);
 
 #[derive(Debug)]
-struct Shard {
-    path: PathBuf,
-    file: Mutex<File>,
-    /// Where the tensors' bytes begin.
-    data: u64,
-    metadata: Metadata,
+enum Kind {
+    Safetensors(Safetensors),
+    Gguf(Arc<Gguf>),
 }
 
-/// Bytes of a header, at most, as the format's own library has it.
-const LARGEST_HEADER: u64 = 100_000_000;
-
-/// How a file begins that Git LFS has put in the place of a large one.
-const LFS_POINTER: &[u8; 8] = b"version ";
-
 impl Checkpoint {
-    /// The weight files of a folder, which need not all be there.
-    pub(crate) fn files(folder: &ModelFolder) -> Result<Vec<PathBuf>, Error> {
-        let single = folder.file(SINGLE);
-        if single.is_file() {
-            return Ok(vec![single]);
-        }
-        let path = folder.file(INDEX);
-        if !path.is_file() {
-            let pickle = PICKLES.iter().map(|name| folder.file(name)).find(|path| path.is_file());
-            let folder = folder.path().to_owned();
-            return Err(pickle.map_or(Error::NoWeights { folder }, |path| Error::Pickle { path }));
-        }
-        let mut files = vec![path.clone()];
-        for shard in shards(&path)? {
-            let inside = |component| matches!(component, Component::Normal(_));
-            if shard.is_empty() || !Path::new(&shard).components().all(inside) {
-                return Err(Error::Shard { path, shard });
-            }
-            if !shard.ends_with(".safetensors") {
-                return Err(Error::Pickle { path: folder.file(&shard) });
-            }
-            files.push(folder.file(&shard));
-        }
-        Ok(files)
+    pub(crate) fn open(folder: &ModelFolder) -> Result<Self, Error> {
+        Ok(Self(match folder.gguf()? {
+            Some(gguf) => Kind::Gguf(gguf),
+            None => Kind::Safetensors(Safetensors::open(folder)?),
+        }))
     }
 
-    pub(crate) fn open(folder: &ModelFolder) -> Result<Self, Error> {
-        let mut checkpoint = Self { shards: Vec::new(), tensors: BTreeMap::new(), unusable: Vec::new() };
-        let files = Self::files(folder)?;
-        for path in files.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "safetensors")) {
-            let shard = Shard::open(&path)?;
-            let index = checkpoint.shards.len();
-            for (name, info) in shard.metadata.tensors() {
-                match dtype(info) {
-                    Some(_) => {
-                        checkpoint.tensors.insert(name, index);
-                    }
-                    None => checkpoint.unusable.push((name, info.dtype.to_string().to_lowercase())),
-                }
-            }
-            checkpoint.shards.push(shard);
+    /// The names of the tensors that can be computed with.
+    pub fn names(&self) -> Vec<&str> {
+        match &self.0 {
+            Kind::Safetensors(tensors) => tensors.names().collect(),
+            Kind::Gguf(gguf) => gguf.names().collect(),
         }
-        Ok(checkpoint)
+    }
+
+    /// Its files of safetensors, where it is in that form.
+    pub(crate) fn safetensors(&self) -> Option<&Safetensors> {
+        match &self.0 {
+            Kind::Safetensors(tensors) => Some(tensors),
+            Kind::Gguf(_) => None,
+        }
     }
 
     /// What an architecture gets to see: names, shapes and types.
     pub fn catalog(&self, base_prefix: &str) -> Catalog {
-        let tensors = self.tensors.keys().filter_map(|name| {
-            let (_, info) = self.find(name)?;
-            let shape: Result<Vec<u32>, _> = info.shape.iter().map(|size| u32::try_from(*size)).collect();
-            Some((name.clone(), shape.ok()?, dtype(info)?))
-        });
-        Catalog::new(tensors, base_prefix).with_unusable(self.unusable.iter().cloned())
-    }
-
-    fn find(&self, name: &str) -> Option<(&Shard, &TensorInfo)> {
-        let shard = &self.shards[*self.tensors.get(name)?];
-        Some((shard, shard.metadata.info(name)?))
+        match &self.0 {
+            Kind::Safetensors(tensors) => tensors.catalog(base_prefix),
+            Kind::Gguf(gguf) => gguf.catalog(base_prefix),
+        }
     }
 }
 
 impl Weights for Checkpoint {
     fn read(&self, name: &str) -> Result<StoredTensor<'_>, Box<dyn std::error::Error + Send + Sync>> {
-        let missing = || Error::NoTensor { name: name.to_owned() };
-        let (shard, info) = self.find(name).ok_or_else(missing)?;
-        let dtype = dtype(info).ok_or_else(missing)?;
-        Ok(StoredTensor { dtype, shape: info.shape.clone(), bytes: shard.read(info)?.into() })
-    }
-}
-
-impl Shard {
-    fn open(path: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::Read { path: path.to_owned(), source };
-        let mut file = open_file(path)?;
-        let found = file.metadata().map_err(failed)?.len();
-        let mut length = [0; size_of::<u64>()];
-        let cut = |expected| Error::Cut { path: path.to_owned(), expected, found };
-        if found < length.len() as u64 {
-            return Err(cut(length.len() as u64));
-        }
-        file.read_exact(&mut length).map_err(failed)?;
-        if &length == LFS_POINTER {
-            return Err(Error::LfsPointer { path: path.to_owned() });
-        }
-        let length = u64::from_le_bytes(length);
-        let data = length.saturating_add(size_of::<u64>() as u64);
-        if length > LARGEST_HEADER || data > found {
-            return Err(cut(data));
-        }
-        let mut header = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        file.read_exact(&mut header).map_err(failed)?;
-        let metadata: Metadata =
-            serde_json::from_slice(&header).map_err(|source| Error::Safetensors { path: path.to_owned(), source })?;
-        let expected = data.saturating_add(metadata.data_len() as u64);
-        if expected != found {
-            return Err(cut(expected));
-        }
-        Ok(Self { path: path.to_owned(), file: Mutex::new(file), data, metadata })
+        Ok(match &self.0 {
+            Kind::Safetensors(tensors) => tensors.read(name)?,
+            Kind::Gguf(gguf) => gguf.read(name)?,
+        })
     }
 
-    /// The bytes of a tensor.
-    fn read(&self, info: &TensorInfo) -> Result<Vec<u8>, Error> {
-        let (start, end) = info.data_offsets;
-        let mut bytes = Vec::with_capacity(end - start);
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = file.seek(SeekFrom::Start(self.data + start as u64)).and_then(|_| {
-            // Unlike `read_exact`, it fills memory that nobody has to clear before.
-            file.by_ref().take((end - start) as u64).read_to_end(&mut bytes)
-        });
-        match read {
-            Ok(_) if bytes.len() == end - start => Ok(bytes),
-            Ok(_) => Err(Error::Read { path: self.path.clone(), source: ErrorKind::UnexpectedEof.into() }),
-            Err(source) => Err(Error::Read { path: self.path.clone(), source }),
-        }
-    }
-}
-
-/// The files that an index names, each once.
-fn shards(path: &Path) -> Result<BTreeSet<String>, Error> {
-    #[derive(serde::Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
-    let text = folder::read(path)?;
-    let index: Index = serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), source })?;
-    Ok(index.weight_map.into_values().collect())
-}
-
-fn dtype(info: &TensorInfo) -> Option<DType> {
-    match info.dtype {
-        Dtype::F32 => Some(DType::F32),
-        Dtype::F16 => Some(DType::F16),
-        Dtype::BF16 => Some(DType::BF16),
-        _ => None,
+    fn stored_type(&self, name: &str) -> Result<StoredType, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(match &self.0 {
+            Kind::Safetensors(tensors) => tensors.stored_type(name)?,
+            Kind::Gguf(gguf) => gguf.stored_type(name)?,
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! What the host reads from `config.json`; the rest is the architecture's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use runtime_graph::{Config, Head, Refusal};
 use serde_json::Value;
@@ -95,8 +95,12 @@ fn entails(label: &str) -> bool {
 
 impl ModelConfig {
     pub(crate) fn read(path: PathBuf) -> Result<Self, Error> {
-        let text = read(&path)?;
-        Self::parse(text).map_err(|source| Error::Config { path, source })
+        Self::of_text(read(&path)?, &path)
+    }
+
+    /// The configuration that stands in the file at `path`, or that it amounts to.
+    pub(crate) fn of_text(text: String, path: &Path) -> Result<Self, Error> {
+        Self::parse(text).map_err(|source| Error::Config { path: path.to_owned(), source })
     }
 
     fn parse(text: String) -> Result<Self, Refusal> {

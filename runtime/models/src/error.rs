@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use runtime_diagnostics::{Exit, Explain};
 use runtime_graph::{Dim, GraphError, Refusal};
 
+use crate::GgufError;
+
 /// A failure of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -32,7 +34,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// There are no weights at all.
-    #[error("`{}` has neither `model.safetensors` nor `model.safetensors.index.json`", .folder.display())]
+    #[error("`{}` has neither `model.safetensors` nor `model.safetensors.index.json`, nor a GGUF file", .folder.display())]
     NoWeights {
         /// The folder.
         folder: PathBuf,
@@ -55,6 +57,23 @@ pub enum Error {
         expected: u64,
         /// Bytes there are.
         found: u64,
+    },
+    /// A GGUF file is none, or is no model that can be run.
+    #[error("`{}` cannot be used", .path.display())]
+    Gguf {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: GgufError,
+    },
+    /// A folder has several models in GGUF.
+    #[error("`{}` has several GGUF files: {}", .folder.display(), names(.files))]
+    SeveralGgufs {
+        /// The folder.
+        folder: PathBuf,
+        /// The files.
+        files: Vec<PathBuf>,
     },
     /// Git LFS has not put the file in its place.
     #[error("`{}` is a pointer of Git LFS, not the file itself", .path.display())]
@@ -84,6 +103,58 @@ pub enum Error {
     NoTensor {
         /// Its name.
         name: String,
+    },
+    /// A folder is no adapter.
+    #[error("`{}` has no `adapter_config.json`", .folder.display())]
+    NoAdapter {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// An adapter cannot be used.
+    #[error("the adapter `{}` cannot be used: {reason}", .path.display())]
+    Adapter {
+        /// Its folder or file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A tensor cannot be merged.
+    #[error("cannot merge `{name}`")]
+    Merge {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A number is beyond half precision.
+    #[error("`{name}` has the number {number}, which half precision cannot hold")]
+    TooLargeForHalf {
+        /// The tensor.
+        name: String,
+        /// The number.
+        number: f32,
+    },
+    /// A GGUF file is to be merged into.
+    #[error("`{}` is in GGUF, and an adapter is merged into safetensors", .path.display())]
+    MergeGguf {
+        /// The model.
+        path: PathBuf,
+    },
+    /// A folder that is to be written is there already.
+    #[error("`{}` is there already", .path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file or folder cannot be written.
+    #[error("cannot write `{}`", .path.display())]
+    Write {
+        /// It.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// `config.json` is not what a configuration is.
     #[error("`{}` cannot be used", .path.display())]
@@ -264,6 +335,17 @@ pub enum Error {
     },
 }
 
+/// The names of files, of many only the first.
+fn names(files: &[PathBuf]) -> String {
+    const MOST: usize = 5;
+    let mut names: Vec<String> =
+        files.iter().take(MOST).map(|file| format!("`{}`", file.file_name().unwrap_or_default().display())).collect();
+    if files.len() > MOST {
+        names.push("...".to_owned());
+    }
+    names.join(", ")
+}
+
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
@@ -271,7 +353,8 @@ impl Explain for Error {
             // Not UTF-8, or no file at all.
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => Exit::Config,
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidInput => Exit::Config,
-            Self::Read { .. } => Exit::Io,
+            Self::Read { .. } | Self::Write { .. } => Exit::Io,
+            Self::Exists { .. } | Self::MergeGguf { .. } => Exit::Usage,
             Self::Tokenize { .. } | Self::Detokenize { .. } | Self::Argument { .. } | Self::PaddedLength { .. } => {
                 Exit::Data
             }
@@ -297,7 +380,15 @@ impl Explain for Error {
                  pipeline",
                 crate::PLUGIN_FILE
             )),
+            Self::Exists { .. } => Some("name a new folder: nothing is overwritten".to_owned()),
+            Self::MergeGguf { .. } => Some(
+                "`--adapter` puts it on a GGUF at run time; to merge, take the model that the file was made of"
+                    .to_owned(),
+            ),
+            Self::TooLargeForHalf { .. } => Some("bf16 can: `--dtype bf16`".to_owned()),
             Self::Vocabulary { .. } => Some("config.json and tokenizer.json are of different models".to_owned()),
+            Self::Gguf { source, .. } => source.hint(),
+            Self::SeveralGgufs { .. } => Some("name one of them instead of the folder".to_owned()),
             Self::NoPadding => Some("`pad_token` in tokenizer_config.json names it".to_owned()),
             Self::Cut { .. } => Some("the download was cut off, or the file is still being written".to_owned()),
             Self::LfsPointer { .. } => Some("`git lfs pull` in its repository fetches it".to_owned()),

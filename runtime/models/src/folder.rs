@@ -1,34 +1,74 @@
 //! The files of a model.
 
 use std::fs::{self, File};
+use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
+use crate::gguf::{self, Gguf};
+use crate::safetensors::Safetensors;
 use crate::{Checkpoint, Error, ModelConfig, Tokenizer};
 
 /// The sandboxed architecture that a folder may bring along.
 pub const PLUGIN_FILE: &str = "architecture.wasm";
 
-/// A model's folder on disk.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ModelFolder(PathBuf);
+/// A model on disk: a folder as published on a hub, or a GGUF file. A folder without safetensors, and with one model in
+/// GGUF, is that model.
+#[derive(Clone, Debug)]
+pub struct ModelFolder {
+    path: PathBuf,
+    /// The GGUF that it is, once that was asked for: reading its vocabulary takes a while.
+    gguf: Arc<OnceLock<Option<Arc<Gguf>>>>,
+}
+
+impl PartialEq for ModelFolder {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+impl Eq for ModelFolder {}
+
+impl Hash for ModelFolder {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.path.hash(state);
+    }
+}
 
 impl ModelFolder {
-    /// The folder at `path`; nothing is read yet.
+    /// The folder or the GGUF file at `path`; nothing is read yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self { path: path.into(), gguf: Arc::default() }
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// The file `name` in it, whether or not it is there.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
+    }
+
+    /// The GGUF file that the model is, the first where it has several parts; `None` for a model of other files.
+    ///
+    /// # Errors
+    /// Where the folder has several, and nothing says which.
+    pub fn gguf_file(&self) -> Result<Option<PathBuf>, Error> {
+        if Safetensors::are_in(&self.path) { Ok(None) } else { gguf::only_in(&self.path) }
+    }
+
+    /// The model in GGUF, opened once.
+    pub(crate) fn gguf(&self) -> Result<Option<Arc<Gguf>>, Error> {
+        if let Some(known) = self.gguf.get() {
+            return Ok(known.clone());
+        }
+        let opened = self.gguf_file()?.map(|path| Gguf::open(&path)).transpose()?.map(Arc::new);
+        Ok(self.gguf.get_or_init(|| opened).clone())
     }
 
     /// The architecture that it brings along, if any.
@@ -40,7 +80,10 @@ impl ModelFolder {
     pub fn files(&self) -> Vec<PathBuf> {
         let named = ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", PLUGIN_FILE];
         let mut files: Vec<PathBuf> = named.iter().map(|name| self.file(name)).filter(|path| path.is_file()).collect();
-        files.extend(Checkpoint::files(self).unwrap_or_default());
+        match self.gguf_file() {
+            Ok(Some(gguf)) => files.extend(gguf::files(&gguf)),
+            _ => files.extend(Safetensors::files(self).unwrap_or_default()),
+        }
         files
     }
 
@@ -49,7 +92,10 @@ impl ModelFolder {
     /// # Errors
     /// Where it is missing or no configuration.
     pub fn config(&self) -> Result<ModelConfig, Error> {
-        ModelConfig::read(self.file("config.json"))
+        match self.gguf()? {
+            Some(gguf) => ModelConfig::of_text(gguf.config()?.to_string(), gguf.path()),
+            None => ModelConfig::read(self.file("config.json")),
+        }
     }
 
     /// The weights.
@@ -68,11 +114,17 @@ impl ModelFolder {
         Tokenizer::open(self)
     }
 
-    /// A JSON file, or `None` where there is no such file.
+    /// A JSON file, or `None` where there is no such file. Of a model in GGUF, `config.json`, `tokenizer_config.json` and
+    /// `generation_config.json` are what the file says.
     ///
     /// # Errors
     /// Where it cannot be read, or is no JSON.
     pub fn json(&self, name: &str) -> Result<Option<Value>, Error> {
+        if let Some(gguf) = self.gguf()?
+            && let Some(json) = gguf.json(name)?
+        {
+            return Ok(Some(json));
+        }
         let path = self.file(name);
         if !path.is_file() {
             return Ok(None);

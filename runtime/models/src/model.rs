@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use runtime_architectures::BUILT_IN;
 use runtime_graph::{Architecture, Builder, Catalog, Dim, Graph, Head, Input, Node, Op};
-use runtime_tensor::{Device, Plan, Precision, compile};
+use runtime_tensor::{Device, Plan, Precision, Weights, compile};
 
-use crate::{Checkpoint, Error, Labels, ModelConfig, ModelFolder, Tokenizer};
+use crate::{Adapted, Adapter, Error, Labels, ModelConfig, ModelFolder, Tokenizer};
 
 /// Who describes a model's graph: a built-in architecture, or a plugin.
 pub trait Describe: Sync {
@@ -65,6 +65,8 @@ pub struct Model {
     pub max_tokens: usize,
     /// The longest sequence that the graph can run, in tokens, where there is a limit.
     pub max_positions: Option<usize>,
+    /// The longest sequence that the model was trained for, in tokens, where `max_position_embeddings` says.
+    pub context: Option<usize>,
 }
 
 impl Model {
@@ -93,23 +95,24 @@ impl Model {
         describe: &dyn Describe,
         head: Head,
     ) -> Result<Graph, Error> {
-        Self::describe(folder, config, &folder.checkpoint()?, describe, head)
+        Self::describe(folder, config, folder.checkpoint()?.catalog(describe.base_prefix()), describe, head)
     }
 
     fn describe(
         folder: &ModelFolder,
         config: &ModelConfig,
-        checkpoint: &Checkpoint,
+        catalog: Catalog,
         describe: &dyn Describe,
         head: Head,
     ) -> Result<Graph, Error> {
         if !describe.heads().contains(&head) {
             return Err(Error::NoHead { architecture: describe.name().to_owned(), head: head.name() });
         }
-        describe.graph(folder, config, head, checkpoint.catalog(describe.base_prefix()))
+        describe.graph(folder, config, head, catalog)
     }
 
-    /// Loads the folder's model with a head, for a device, its weights in a precision. `config` is the folder's, as the architecture was chosen by.
+    /// Loads the folder's model with a head and an adapter, for a device, its weights in a precision. `config` is the
+    /// folder's, as the architecture was chosen by.
     ///
     /// # Errors
     /// Where a file is missing or damaged, or the parts do not fit together.
@@ -118,13 +121,20 @@ impl Model {
         config: &ModelConfig,
         describe: &dyn Describe,
         head: Head,
+        adapter: Option<&Adapter>,
         device: Device,
         precision: Precision,
     ) -> Result<Self, Error> {
         let checkpoint = folder.checkpoint()?;
-        let graph = Self::describe(folder, config, &checkpoint, describe, head)?;
+        let adapted = adapter.map(|adapter| Adapted::new(&checkpoint, adapter)).transpose()?;
+        let prefix = describe.base_prefix();
+        let (weights, catalog): (&(dyn Weights + Sync), Catalog) = match &adapted {
+            Some(adapted) => (adapted, adapted.catalog(prefix)),
+            None => (&checkpoint, checkpoint.catalog(prefix)),
+        };
+        let graph = Self::describe(folder, config, catalog, describe, head)?;
         // Parsing the tokenizer takes about as long as converting the weights.
-        let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, &checkpoint, device, precision));
+        let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, weights, device, precision));
         let tokenizer = tokenizer?;
         let plan = plan.map_err(|source| Error::Compile { folder: folder.path().to_owned(), source })?;
         check_vocabulary(folder, config, &graph, &tokenizer)?;
@@ -151,19 +161,24 @@ impl Model {
         let max_tokens = [tokenizer.max_length(), max_sequence].into_iter().flatten().min().unwrap_or(usize::MAX);
         let (labels, problem_type) = (config.labels.clone(), config.problem_type.clone());
         let (width, max_positions) = (width as usize, max_sequence);
-        Ok(Self { plan, tokenizer, labels, problem_type, head, width, max_tokens, max_positions })
+        let trained = config.fields.size("max_position_embeddings").ok().map(|size| size as usize);
+        let context = [trained, max_positions].into_iter().flatten().min();
+        Ok(Self { plan, tokenizer, labels, problem_type, head, width, max_tokens, max_positions, context })
     }
 }
 
-/// The rows of the smallest table in which the graph looks an input up.
-fn rows_for(graph: &Graph, input: Input) -> Option<u32> {
-    lookups(graph).filter(|(op, _)| **op == Op::Input(input)).map(|(_, rows)| rows).min()
+/// The rows of the smallest table in which the graph looks one of these inputs up.
+fn rows_for(graph: &Graph, inputs: &[Input]) -> Option<u32> {
+    let looked_up = |op: &Op| matches!(op, Op::Input(input) if inputs.contains(input));
+    lookups(graph).filter(|(op, _)| looked_up(op)).map(|(_, rows)| rows).min()
 }
 
 /// The tokens that there are positions for.
 fn positions(graph: &Graph) -> Option<u32> {
     let counted = |(op, rows): (&Op, u32)| match op {
-        Op::Input(Input::Positions { first, .. }) => Some(rows.saturating_sub(*first)),
+        Op::Input(Input::Positions { first, .. } | Input::SourcePositions { first, .. }) => {
+            Some(rows.saturating_sub(*first))
+        }
         _ => None,
     };
     lookups(graph).filter_map(counted).min()
@@ -191,11 +206,11 @@ fn check_vocabulary(
     let framed = || framed.iter().flatten();
     let highest = framed().flat_map(|frame| frame.token_ids.iter().copied()).fold(tokenizer.highest_id(), u32::max);
     let highest_type = framed().flat_map(|frame| frame.token_types.iter().copied()).max().unwrap_or(0);
-    if let Some(rows) = rows_for(graph, Input::TokenTypes).filter(|rows| highest_type >= *rows) {
+    if let Some(rows) = rows_for(graph, &[Input::TokenTypes]).filter(|rows| highest_type >= *rows) {
         return Err(Error::TokenTypes { folder: folder.path().to_owned(), highest: highest_type, rows });
     }
-    let counts =
-        [(config.vocab_size, "`vocab_size`"), (rows_for(graph, Input::TokenIds), "number of token embeddings")];
+    let embeddings = rows_for(graph, &[Input::TokenIds, Input::SourceIds]);
+    let counts = [(config.vocab_size, "`vocab_size`"), (embeddings, "number of token embeddings")];
     let too_few = counts.into_iter().find_map(|(rows, table)| Some((rows.filter(|rows| highest >= *rows)?, table)));
     too_few.map_or(Ok(()), |(rows, table)| {
         Err(Error::Vocabulary { folder: folder.path().to_owned(), highest, table, rows })

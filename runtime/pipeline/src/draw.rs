@@ -95,6 +95,12 @@ fn graph_of(pipeline: &Pipeline) -> Graph {
                 group.nodes.push(node(&id, Shape::Box, lines.chain(classifier_lines(&step.classifier))));
                 id
             }
+            StepKind::Generate(generate) => {
+                let lines = [step.kind.name().to_owned(), format!("model {}", generate.model.value)];
+                let params = generate.params.iter().map(|(name, value)| format!("{name}: {}", value.value));
+                group.nodes.push(node(&id, Shape::Box, lines.into_iter().chain(params)));
+                id
+            }
             StepKind::Task(step) => {
                 let lines = [step.task.to_string(), format!("model {}", step.model.value)];
                 let params = step.params.iter().map(|(name, value)| format!("{name}: {}", value.value));
@@ -109,7 +115,7 @@ fn graph_of(pipeline: &Pipeline) -> Graph {
                 Reference::Output { step, output } => (end_of(step.as_str()), output),
             };
             // Which of several things that a step reads it is, unless the name says so.
-            let named = input.key == "text" || input.key == read;
+            let named = matches!(input.key, "text" | "prompt") || input.key == read;
             graph.edge(from, &first, if named { read.clone() } else { format!("{}: {read}", input.key) });
         }
     }
@@ -131,9 +137,12 @@ fn rungs(ladder: &Ladder, end: &str, group: &mut Group, graph: &mut Graph) {
                 lines.extend(classifier_lines(classifier));
                 lines.push(format!("accepts {}", rung.accept));
             }
-            RungKind::Llm { model, otherwise } => {
+            RungKind::Llm { model, otherwise, .. } => {
                 lines.push(format!("model {}", model.value));
                 lines.push(format!("otherwise {otherwise}"));
+                if !rung.accept.is_empty() {
+                    lines.push(format!("accepts {}", rung.accept));
+                }
             }
         }
         group.nodes.push(node(&id, Shape::Box, lines));

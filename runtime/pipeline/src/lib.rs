@@ -22,6 +22,7 @@ mod labels;
 mod name;
 mod overrides;
 mod pipeline;
+mod prompt;
 mod rules;
 mod settings;
 mod spanned;
@@ -36,9 +37,10 @@ pub use labels::parse_labels;
 pub use name::{Name, NameError};
 pub use overrides::Override;
 pub use pipeline::{
-    Classifier, Input, Labels, Ladder, Model, Output, Pipeline, Reference, Rung, RungKind, Step, StepInput, StepKind,
-    TaskStep, Test, ZeroShot,
+    Classifier, GenerateStep, Input, Labels, Ladder, Model, Output, Pipeline, Reference, Rung, RungKind, Step,
+    StepInput, StepKind, TaskStep, Test, ZeroShot,
 };
+pub use prompt::{PromptError, PromptTemplate};
 pub use rules::{Accept, Expectation};
 pub use spanned::Spanned;
 pub use template::{Template, TemplateError};

@@ -4,10 +4,11 @@ use std::fmt;
 use std::path::PathBuf;
 
 use runtime_diagnostics::{Problem, Source, Span};
-use runtime_tasks::{Dtype, InputType, OutputType, TaskKind, TaskOptions};
+use runtime_tasks::{Dtype, Generation, InputType, OutputType, TaskKind, TaskOptions};
 use serde_json::{Map, Value};
 
 use crate::name::Name;
+use crate::prompt::PromptTemplate;
 use crate::rules::{Accept, Expectation};
 use crate::spanned::Spanned;
 use crate::template::Template;
@@ -76,6 +77,8 @@ pub struct Model {
     pub source: Spanned<String>,
     /// A sandboxed architecture to use instead of a built-in one, relative to the pipeline's folder.
     pub plugin: Option<Spanned<PathBuf>>,
+    /// The folder of a LoRA adapter for it, relative to the pipeline's folder.
+    pub adapter: Option<Spanned<PathBuf>>,
     /// What its weights are computed in.
     pub dtype: Dtype,
 }
@@ -96,6 +99,8 @@ pub enum StepKind {
     Ladder(Ladder),
     /// Scores every label.
     ZeroShot(ZeroShot),
+    /// Has a language model go on from a prompt, or answer it.
+    Generate(GenerateStep),
     /// Does another task.
     Task(TaskStep),
 }
@@ -104,9 +109,21 @@ impl StepKind {
     pub(crate) const LADDER: &str = "ladder";
     pub(crate) const ZERO_SHOT: &str = "zero-shot-classification";
 
+    pub(crate) const GENERATE: &str = "generate";
+    pub(crate) const CHAT: &str = "chat";
+    /// Shorter names of tasks.
+    const SHORT: [(&str, TaskKind); 2] = [("summarize", TaskKind::Summarization), ("translate", TaskKind::Translation)];
+
     /// All names of kinds.
     pub(crate) fn kinds() -> Vec<&'static str> {
-        [Self::LADDER].into_iter().chain(TaskKind::ALL.map(TaskKind::name)).collect()
+        let own = [Self::LADDER, Self::GENERATE, Self::CHAT].into_iter();
+        own.chain(Self::SHORT.map(|(name, _)| name)).chain(TaskKind::ALL.map(TaskKind::name)).collect()
+    }
+
+    /// The task of a kind of step.
+    pub(crate) fn task(kind: &str) -> Option<TaskKind> {
+        let short = Self::SHORT.into_iter().find(|(name, _)| *name == kind).map(|(_, task)| task);
+        short.or_else(|| TaskKind::ALL.into_iter().find(|task| task.name() == kind))
     }
 
     /// As `kind` names it in the file.
@@ -114,6 +131,7 @@ impl StepKind {
         match self {
             Self::Ladder(_) => Self::LADDER,
             Self::ZeroShot(_) => Self::ZERO_SHOT,
+            Self::Generate(step) => step.kind(),
             Self::Task(step) => step.task.name(),
         }
     }
@@ -124,6 +142,9 @@ impl StepKind {
         match self {
             Self::Ladder(ladder) => text(&ladder.text),
             Self::ZeroShot(step) => text(&step.text),
+            Self::Generate(step) => {
+                step.reads.iter().map(|from| StepInput { key: "prompt", holds: InputType::Any, from }).collect()
+            }
             Self::Task(step) => {
                 step.inputs.iter().map(|(key, holds, from)| StepInput { key, holds: *holds, from }).collect()
             }
@@ -135,7 +156,7 @@ impl StepKind {
         match self {
             Self::Ladder(ladder) => Some(&ladder.labels),
             Self::ZeroShot(step) => Some(&step.labels),
-            Self::Task(_) => None,
+            Self::Generate(_) | Self::Task(_) => None,
         }
     }
 }
@@ -156,7 +177,8 @@ pub(crate) fn outputs_of(kind: &str) -> &'static [(&'static str, OutputType)] {
     use OutputType::{Number, Text};
     match kind {
         StepKind::LADDER => &[("label", Text), ("score", Number), ("rung", Text)],
-        task => TaskKind::ALL.into_iter().find(|kind| kind.name() == task).map_or(&[], TaskKind::outputs),
+        StepKind::GENERATE | StepKind::CHAT => &[("text", Text), ("tokens", Number), ("finish_reason", Text)],
+        task => StepKind::task(task).map_or(&[], TaskKind::outputs),
     }
 }
 
@@ -180,6 +202,33 @@ pub struct ZeroShot {
     pub labels: Labels,
     /// What scores the labels.
     pub classifier: Classifier,
+}
+
+/// `kind = "generate"`, which goes on from a prompt, and `kind = "chat"`, which answers it in the form that the model was
+/// trained on. Both have the parameters of generation as their keys. Outputs `text`, without the prompt, `tokens`, their
+/// number, and `finish_reason`: `stop` or `length`.
+#[derive(Clone, Debug)]
+pub struct GenerateStep {
+    /// Whether the model's chat template is used.
+    pub chat: bool,
+    /// A declared model.
+    pub model: Spanned<Name>,
+    /// What a chat begins with.
+    pub system: Option<PromptTemplate>,
+    /// What the model is asked.
+    pub prompt: PromptTemplate,
+    /// What both read.
+    pub reads: Vec<Reference>,
+    /// The parameters.
+    pub options: Generation,
+    /// The parameters that are written.
+    pub params: Vec<(&'static str, Spanned<Value>)>,
+}
+
+impl GenerateStep {
+    fn kind(&self) -> &'static str {
+        if self.chat { StepKind::CHAT } else { StepKind::GENERATE }
+    }
 }
 
 /// A step that does a task, such as `kind = "token-classification"`, with the task's parameters as its keys. Its outputs
@@ -227,7 +276,7 @@ pub struct Rung {
     pub name: Name,
     /// Who is asked.
     pub kind: RungKind,
-    /// Which answers are final; always the empty rule for an LLM.
+    /// Which answers are final.
     pub accept: Accept,
 }
 
@@ -236,10 +285,14 @@ pub struct Rung {
 pub enum RungKind {
     /// A zero-shot classifier.
     ZeroShot(Classifier),
-    /// A language model, which always answers.
+    /// A language model, whose answer is one of the labels.
     Llm {
         /// A declared model.
         model: Spanned<Name>,
+        /// What it is told first, instead of the default.
+        system: Option<PromptTemplate>,
+        /// What it is asked, of `text` and `labels`, instead of the default.
+        prompt: Option<PromptTemplate>,
         /// The label of a record where the model cannot be had.
         otherwise: String,
     },

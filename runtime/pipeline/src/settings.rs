@@ -1,8 +1,10 @@
 //! A pipeline as a flat list of its settings.
 
+use runtime_tasks::InputType;
 use serde_json::{Value, json};
 
 use crate::pipeline::{Classifier, Labels, Pipeline, Rung, RungKind, Step, StepKind};
+use crate::prompt::PromptTemplate;
 use crate::rules::{Accept, Expectation};
 
 impl Pipeline {
@@ -21,6 +23,7 @@ impl Pipeline {
             let at = format!("models.{}", model.name);
             list.set(format!("{at}.source"), json!(*model.source));
             list.set_some(format!("{at}.plugin"), model.plugin.as_deref().map(|path| path.display().to_string()));
+            list.set_some(format!("{at}.adapter"), model.adapter.as_deref().map(|path| path.display().to_string()));
             list.set(format!("{at}.dtype"), json!(model.dtype.name()));
         }
         list.set("steps", self.steps.iter().map(|step| step.name.as_str()).collect());
@@ -68,7 +71,7 @@ impl List {
     fn step(&mut self, step: &Step) {
         let at = format!("steps.{}", step.name);
         self.set(format!("{at}.kind"), json!(step.kind.name()));
-        for input in step.kind.inputs() {
+        for input in step.kind.inputs().into_iter().filter(|input| input.holds != InputType::Any) {
             self.set(format!("{at}.{}", input.key), json!(input.from.to_string()));
         }
         match step.kind.labels() {
@@ -78,6 +81,14 @@ impl List {
         }
         match &step.kind {
             StepKind::ZeroShot(zero_shot) => self.classifier(&at, &zero_shot.classifier),
+            StepKind::Generate(step) => {
+                self.set(format!("{at}.model"), json!(step.model.as_str()));
+                self.set_some(format!("{at}.system"), step.system.as_ref().map(PromptTemplate::as_str));
+                self.set(format!("{at}.prompt"), json!(step.prompt.as_str()));
+                for (name, value) in &step.params {
+                    self.set(format!("{at}.{name}"), value.value.clone());
+                }
+            }
             StepKind::Task(task) => {
                 self.set(format!("{at}.model"), json!(task.model.as_str()));
                 self.set(format!("{at}.truncate"), json!(task.truncate));
@@ -99,8 +110,10 @@ impl List {
         self.set(format!("{at}.kind"), json!(rung.kind.name()));
         match &rung.kind {
             RungKind::ZeroShot(classifier) => self.classifier(at, classifier),
-            RungKind::Llm { model, otherwise } => {
+            RungKind::Llm { model, system, prompt, otherwise } => {
                 self.set(format!("{at}.model"), json!(model.as_str()));
+                self.set_some(format!("{at}.system"), system.as_ref().map(PromptTemplate::as_str));
+                self.set_some(format!("{at}.prompt"), prompt.as_ref().map(PromptTemplate::as_str));
                 self.set(format!("{at}.otherwise"), json!(otherwise));
             }
         }

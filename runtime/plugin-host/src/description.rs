@@ -82,7 +82,7 @@ mod tests {
                 "the model type has 65 bytes; there can be 64",
             ),
             (Description { base_prefix: "a\nb".to_owned(), ..good() }, "the base prefix is not printable"),
-            (Description { heads: Vec::new(), ..good() }, "it has 0 heads; there can be 1 to 5"),
+            (Description { heads: Vec::new(), ..good() }, "it has 0 heads; there can be 1 to 7"),
         ] {
             assert_eq!(wrong.check(), Err(said.to_owned()));
         }

@@ -92,6 +92,18 @@ impl graph::Host for State {
         self.record(Op::Input(Input::TokenTypes), [])
     }
 
+    fn source_ids(&mut self) -> Result<Value> {
+        self.record(Op::Input(Input::SourceIds), [])
+    }
+
+    fn source_positions(&mut self, first: u32, padding: Option<u32>) -> Result<Value> {
+        self.record(Op::Input(Input::SourcePositions { first, padding }), [])
+    }
+
+    fn sinusoids(&mut self, rows: u32, frequencies: Vec<f64>) -> Result<Value> {
+        self.record(Op::Sinusoids { rows, frequencies }, [])
+    }
+
     fn layer(&mut self, index: Option<u32>) -> Result<()> {
         if let Some(index) = index.filter(|index| *index >= MAX_LAYERS) {
             return Err(Cause::Rule(format!("it began layer {index}; there can be {MAX_LAYERS}")).into());
@@ -212,6 +224,18 @@ impl graph::HostValue for State {
         self.record(Op::Attention(options), inputs)
     }
 
+    fn cross_attention(
+        &mut self,
+        this: Value,
+        keys: Value,
+        values: Value,
+        options: graph::CrossAttentionOptions,
+    ) -> Result<Value> {
+        let graph::CrossAttentionOptions { heads, key_value_heads, scale } = options;
+        let options = native::CrossAttentionOptions { heads, key_value_heads, scale };
+        self.record(Op::CrossAttention(options), [&this, &keys, &values])
+    }
+
     fn pool(&mut self, this: Value, pooling: graph::Pooling) -> Result<Value> {
         self.record(Op::Pool(pooling.into()), [&this])
     }
@@ -265,6 +289,7 @@ impl From<native::Dim> for graph::Dim {
     fn from(dim: native::Dim) -> Self {
         match dim {
             native::Dim::Tokens => Self::Tokens,
+            native::Dim::Source => Self::Source,
             native::Dim::Sequences => Self::Sequences,
             native::Dim::Rows => Self::Rows,
             native::Dim::Fixed(size) => Self::Fixed(size),
@@ -312,6 +337,7 @@ impl From<types::Head> for native::Head {
             types::Head::QuestionAnswering => Self::QuestionAnswering,
             types::Head::MaskedLm => Self::MaskedLm,
             types::Head::CausalLm => Self::CausalLm,
+            types::Head::Seq2seqLm => Self::Seq2SeqLm,
         }
     }
 }
@@ -325,6 +351,7 @@ impl From<native::Head> for types::Head {
             native::Head::QuestionAnswering => Self::QuestionAnswering,
             native::Head::MaskedLm => Self::MaskedLm,
             native::Head::CausalLm => Self::CausalLm,
+            native::Head::Seq2SeqLm => Self::Seq2seqLm,
         }
     }
 }

@@ -9,6 +9,8 @@ pub enum InputType {
     Text,
     /// A list of texts, or one.
     Texts,
+    /// Whatever a template may read.
+    Any,
 }
 
 /// A field of a task's input.
@@ -42,7 +44,12 @@ impl TaskKind {
             Self::TextClassification | Self::FeatureExtraction => const { &[text("text"), optional(PAIR)] },
             // The labels may come as a parameter instead.
             Self::ZeroShotClassification => const { &[text("text"), optional(texts("candidate_labels"))] },
-            Self::TokenClassification | Self::FillMask | Self::SentenceEmbedding => const { &[text("text")] },
+            Self::TokenClassification
+            | Self::FillMask
+            | Self::SentenceEmbedding
+            | Self::TextGeneration
+            | Self::Summarization
+            | Self::Translation => const { &[text("text")] },
             Self::QuestionAnswering => const { &[text("context"), text("question")] },
             Self::Similarity => const { &[text("text"), PAIR] },
             Self::Rerank => const { &[text("query"), texts("documents")] },

@@ -25,11 +25,17 @@ pub enum TaskKind {
     Similarity,
     /// Orders documents by how well they answer a query, reading both together (a cross-encoder).
     Rerank,
+    /// Goes on from a text or a conversation.
+    TextGeneration,
+    /// Writes a shorter text.
+    Summarization,
+    /// Writes a text in another language.
+    Translation,
 }
 
 impl TaskKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::TextClassification,
         Self::ZeroShotClassification,
         Self::TokenClassification,
@@ -39,6 +45,9 @@ impl TaskKind {
         Self::SentenceEmbedding,
         Self::Similarity,
         Self::Rerank,
+        Self::TextGeneration,
+        Self::Summarization,
+        Self::Translation,
     ];
 
     /// Its name on the command line, in pipeline files and in recorded cases.
@@ -53,6 +62,9 @@ impl TaskKind {
             Self::SentenceEmbedding => "sentence-embedding",
             Self::Similarity => "similarity",
             Self::Rerank => "rerank",
+            Self::TextGeneration => "text-generation",
+            Self::Summarization => "summarization",
+            Self::Translation => "translation",
         }
     }
 
@@ -72,6 +84,8 @@ impl TaskKind {
             Self::TokenClassification => Head::TokenClassification,
             Self::QuestionAnswering => Head::QuestionAnswering,
             Self::FillMask => Head::MaskedLm,
+            Self::TextGeneration => Head::CausalLm,
+            Self::Summarization | Self::Translation => Head::Seq2SeqLm,
             Self::FeatureExtraction | Self::SentenceEmbedding | Self::Similarity => Head::Base,
         }
     }

@@ -14,8 +14,8 @@ pub use dtype::Dtype;
 pub use inputs::{InputType, TaskInput};
 pub use kind::TaskKind;
 pub use options::{
-    Aggregation, Embedding, FillMask, Function, Pooling, QuestionAnswering, Rerank, TaskOptions, TextClassification,
-    TokenClassification, TopK, ZeroShot,
+    Aggregation, Embedding, FillMask, Function, Generation, Pooling, QuestionAnswering, Rerank, TaskOptions,
+    TextClassification, TextToText, TokenClassification, TopK, Translation, ZeroShot,
 };
 pub use outputs::{OutputType, TaskOutput};
 pub use params::{ParamError, Params, split_labels};

@@ -1,5 +1,7 @@
 //! What each task can be told, with the defaults of the Hugging Face pipelines.
 
+use runtime_diagnostics::Explain;
+use runtime_generation::GenerationConfig;
 use serde_json::{Map, Value};
 
 use crate::{ParamError, Params, TaskKind};
@@ -23,6 +25,12 @@ pub enum TaskOptions {
     Embedding(TaskKind, Embedding),
     /// Of reranking.
     Rerank(Rerank),
+    /// Of text generation.
+    Generation(Generation),
+    /// Of summarization.
+    Summarization(TextToText),
+    /// Of translation.
+    Translation(Translation),
 }
 
 impl TaskOptions {
@@ -56,6 +64,9 @@ impl TaskOptions {
             TaskKind::FeatureExtraction => Self::FeatureExtraction,
             TaskKind::SentenceEmbedding | TaskKind::Similarity => Self::Embedding(kind, Embedding::read(params)?),
             TaskKind::Rerank => Self::Rerank(Rerank::read(params)?),
+            TaskKind::TextGeneration => Self::Generation(Generation::read(params)?),
+            TaskKind::Summarization => Self::Summarization(TextToText::read(params)?),
+            TaskKind::Translation => Self::Translation(Translation::read(params)?),
         })
     }
 }
@@ -302,4 +313,86 @@ impl Rerank {
         let top_k = TopK::read(params, TopK::All)?;
         Ok(Self { top_k, function_to_apply: params.choice("function_to_apply", FUNCTIONS)? })
     }
+}
+
+/// `text-generation`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generation {
+    /// Whether the result has the prompt in front.
+    pub return_full_text: Option<bool>,
+    /// Whether the result is tokens instead of a text.
+    pub return_tensors: bool,
+    /// Whether spaces before punctuation go; `None`: as the tokenizer's files say.
+    pub clean_up_tokenization_spaces: Option<bool>,
+    /// Parameters of `generate`, which go over the model's own. They are checked.
+    pub generate: Map<String, Value>,
+}
+
+impl Generation {
+    fn read(params: &mut Params<'_>) -> Result<Self, ParamError> {
+        Ok(Self {
+            return_full_text: params.boolean("return_full_text")?,
+            return_tensors: params.boolean("return_tensors")?.unwrap_or(false),
+            clean_up_tokenization_spaces: params.boolean("clean_up_tokenization_spaces")?,
+            generate: generate(params)?,
+        })
+    }
+}
+
+/// `summarization`, and what translation has in common with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextToText {
+    /// What is put in front of each text; `None`: as `task_specific_params` in `config.json` says.
+    pub prefix: Option<String>,
+    /// Whether spaces before punctuation go; `None`: as the tokenizer's files say.
+    pub clean_up_tokenization_spaces: Option<bool>,
+    /// Parameters of `generate`, which go over the model's own. They are checked.
+    pub generate: Map<String, Value>,
+}
+
+impl TextToText {
+    fn read(params: &mut Params<'_>) -> Result<Self, ParamError> {
+        Ok(Self {
+            prefix: params.text("prefix")?.map(str::to_owned),
+            clean_up_tokenization_spaces: params.boolean("clean_up_tokenization_spaces")?,
+            generate: generate(params)?,
+        })
+    }
+}
+
+/// `translation`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Translation {
+    /// The language of the texts, as the model calls it: `en` or `en_XX`.
+    pub src_lang: Option<String>,
+    /// The language that is wanted.
+    pub tgt_lang: Option<String>,
+    /// The rest.
+    pub text: TextToText,
+}
+
+impl Translation {
+    fn read(params: &mut Params<'_>) -> Result<Self, ParamError> {
+        Ok(Self {
+            src_lang: params.text("src_lang")?.map(str::to_owned),
+            tgt_lang: params.text("tgt_lang")?.map(str::to_owned),
+            text: TextToText::read(params)?,
+        })
+    }
+}
+
+/// The parameters of `generate`, checked without a model.
+fn generate(params: &mut Params<'_>) -> Result<Map<String, Value>, ParamError> {
+    let names = GenerationConfig::names().into_iter();
+    let given: Map<String, Value> =
+        names.filter_map(|name| Some((name.to_owned(), params.value(name)?.clone()))).collect();
+    GenerationConfig::default().with_params(&given).map_err(|error| ParamError {
+        key: match &error {
+            runtime_generation::Error::Param { key, .. } => key.clone(),
+            _ => String::new(),
+        },
+        message: error.to_string(),
+        hint: error.hint(),
+    })?;
+    Ok(given)
 }

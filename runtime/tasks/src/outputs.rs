@@ -36,6 +36,9 @@ impl TaskKind {
             Self::SentenceEmbedding => &[("embedding", List)],
             Self::Similarity => &[("score", Number)],
             Self::Rerank => &[("best", Text), ("score", Number), ("ranking", List)],
+            Self::TextGeneration => &[("text", Text), ("texts", List)],
+            Self::Summarization => &[("summary", Text), ("summaries", List)],
+            Self::Translation => &[("translation", Text), ("translations", List)],
         }
     }
 
@@ -78,6 +81,15 @@ impl TaskKind {
             Self::Rerank => {
                 let best = |name: &str| items(result).first().map_or(Value::Null, |best| best[name].clone());
                 vec![best("text"), best("score"), result.clone()]
+            }
+            Self::TextGeneration | Self::Summarization | Self::Translation => {
+                let field = match self {
+                    Self::Summarization => "summary_text",
+                    Self::Translation => "translation_text",
+                    _ => "generated_text",
+                };
+                let texts = column(items(result), field);
+                vec![first(&texts), Value::Array(texts)]
             }
         }
     }
@@ -132,6 +144,7 @@ mod tests {
             (K::SentenceEmbedding, json!([0.5, 1.0]), json!([[0.5, 1.0]])),
             (K::Similarity, json!(0.25), json!([0.25])),
             (K::Rerank, ranked.clone(), json!(["b", 2.5, ranked])),
+            (K::TextGeneration, json!([{"generated_text": "a"}, {"generated_text": "b"}]), json!(["a", ["a", "b"]])),
         ];
         for (kind, result, expected) in cases {
             let found = kind.output_values(&result);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use runtime_graph::{Activation, AttentionOptions, Builder, Catalog, DType, Value};
-use runtime_tensor::{Batch, Device, Plan, Precision, StoredTensor, Weights, compile};
+use runtime_tensor::{Batch, Device, Plan, Precision, StoredTensor, StoredType, Weights, compile};
 
 const LAYERS: u32 = 6;
 const HIDDEN: u32 = 384;
@@ -53,7 +53,11 @@ impl Weights for Random {
             (f32::from(u16::try_from(state >> 48).unwrap_or(0)) / 65536.0 - 0.5) * 0.1
         };
         let bytes = (0..shape.iter().product()).map(number).flat_map(f32::to_le_bytes).collect::<Vec<u8>>().into();
-        Ok(StoredTensor { dtype: DType::F32, shape, bytes })
+        Ok(StoredTensor { dtype: DType::F32.into(), shape, bytes })
+    }
+
+    fn stored_type(&self, _: &str) -> Result<StoredType, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(DType::F32.into())
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Batch {
     rows: Vec<u32>,
     /// For each sequence what is kept of it, or nothing for any.
     pasts: Vec<Past>,
+    /// For each sequence its source, or nothing for any.
+    sources: Vec<Past>,
 }
 
 /// Tokens before those of the batch, and the blocks that keep them.
@@ -42,6 +44,7 @@ impl Default for Batch {
             offsets: vec![0],
             rows: vec![],
             pasts: vec![],
+            sources: vec![],
         }
     }
 }
@@ -69,6 +72,17 @@ impl Batch {
         self.positions.extend((0..token_ids.len()).map(position));
         self.offsets.push(self.token_ids.len());
         self.pasts.push(Past { tokens, blocks: past.numbers().collect() });
+    }
+
+    /// The same for tokens that have a source, which [`Plan::read_sources`](crate::Plan::read_sources) has read. Sequences
+    /// with the same source, such as beams, are best added one after another.
+    pub fn push_after_source(&mut self, past: &Cached, source: &Cached, token_ids: &[u32]) {
+        self.push_after(past, token_ids);
+        self.sources.push(Past { tokens: source.tokens(), blocks: source.numbers().collect() });
+    }
+
+    pub(crate) fn sources(&self) -> &[Past] {
+        &self.sources
     }
 
     pub(crate) fn pasts(&self) -> &[Past] {

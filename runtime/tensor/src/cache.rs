@@ -3,6 +3,9 @@
 //! They lie in blocks of [`BLOCK`] tokens. A [`Cached`] sequence holds its blocks; a copy of it is a fork that shares them,
 //! and a block that is shared is copied before it is written. A block that nobody holds is free again, so that none can be
 //! lost.
+//!
+//! A block is of a text, or of the source that a text has: the keys and values of all attentions to it. Both kinds are as
+//! long as the longer of them, so that any free block serves for both.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +16,8 @@ pub use runtime_kernels::BLOCK;
 /// The blocks of a plan.
 pub struct Cache {
     pub(crate) places: Vec<Place>,
+    /// Where a block of a source has the keys and values of each attention to it.
+    pub(crate) source_places: Vec<Place>,
     pub(crate) memory: Vec<Buffer>,
     block_len: usize,
     limit: usize,
@@ -82,9 +87,10 @@ impl Cached {
 }
 
 impl Cache {
-    pub(crate) fn new(places: Vec<Place>, limit: usize) -> Self {
-        let block_len = places.last().map_or(0, |place| place.first + place.len());
-        Self { places, memory: Vec::new(), block_len, limit, free: Free::default() }
+    pub(crate) fn new(places: Vec<Place>, source_places: Vec<Place>, limit: usize) -> Self {
+        let end = |places: &[Place]| places.last().map_or(0, |place| place.first + place.len());
+        let block_len = end(&places).max(end(&source_places));
+        Self { places, source_places, memory: Vec::new(), block_len, limit, free: Free::default() }
     }
 
     /// Bytes of a block.
@@ -103,7 +109,7 @@ impl Cache {
     /// Where there are not enough blocks; the sequence is then as before, or has room for fewer.
     pub fn reserve(&mut self, cached: &mut Cached, tokens: usize) -> Result<(), CacheFull> {
         let last = cached.tokens / BLOCK;
-        if cached.tokens % BLOCK > 0 && tokens > 0 && Arc::get_mut(&mut cached.blocks[last]).is_none() {
+        if !cached.tokens.is_multiple_of(BLOCK) && tokens > 0 && Arc::get_mut(&mut cached.blocks[last]).is_none() {
             let copy = self.block()?;
             let (from, to) = (cached.blocks[last].number as usize, copy.number as usize);
             let numbers = self.memory[from].to_vec();

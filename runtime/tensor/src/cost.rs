@@ -18,6 +18,9 @@ const FIXED_PER_WEIGHT: u64 = 4;
 /// Numbers that are held at once for each row: 4 MiB, where the largest known feed-forward layer needs 0.4.
 const LIVE_PER_ROW: u64 = 1 << 20;
 
+/// Numbers that are kept of each token: 16 MiB, where the largest known model needs 9.
+const KEPT_PER_TOKEN: u64 = 1 << 22;
+
 /// Different ways to count positions, to turn by them, and to look distances up; known models have two of each.
 const KINDS: u64 = 16;
 
@@ -35,6 +38,7 @@ pub(crate) fn check(graph: &Graph) -> Result<(), Error> {
         ("multiplications for each token", work, weights.saturating_mul(WORK_PER_WEIGHT).max(FLOOR)),
         ("numbers that depend on no token", fixed, weights.saturating_mul(FIXED_PER_WEIGHT).max(FLOOR)),
         ("numbers held at once for each token", live(graph), LIVE_PER_ROW),
+        ("numbers kept of each token", kept(graph), KEPT_PER_TOKEN),
         ("kinds of positions and distances", kinds(graph), KINDS),
     ] {
         if needs > limit {
@@ -112,12 +116,25 @@ fn scratch(graph: &Graph, node: &Node) -> u64 {
     }
 }
 
+/// Keys and values of one token, for all attentions that they may be kept for.
+fn kept(graph: &Graph) -> u64 {
+    let keeps = |node: &&Node| matches!(node.op, Op::CrossAttention(_)) || attends_to_texts(node);
+    let numbers = |node: &Node| node.inputs[1..3].iter().map(|input| elements(&graph.node(*input).shape)).sum::<u64>();
+    graph.nodes.iter().filter(keeps).map(numbers).fold(0, u64::saturating_add)
+}
+
+fn attends_to_texts(node: &Node) -> bool {
+    matches!((&node.op, node.shape.dims()), (Op::Attention(_), [Dim::Tokens, ..]))
+}
+
 /// The tables by position or distance that a plan makes beside the weights.
 fn kinds(graph: &Graph) -> u64 {
     let mut kinds = HashSet::new();
     for node in &graph.nodes {
         match &node.op {
-            Op::Input(input @ Input::Positions { .. }) => kinds.insert(format!("{input:?}")),
+            Op::Input(input @ (Input::Positions { .. } | Input::SourcePositions { .. })) => {
+                kinds.insert(format!("{input:?}"))
+            }
             Op::Rotary(rotary) => kinds.insert(format!("{rotary:?}")),
             Op::Attention(AttentionOptions { relative: Some(relative), causal, heads, .. }) => {
                 let bias = matches!(relative, Relative::Bias { .. }).then_some(&node.inputs[3..]);
@@ -131,7 +148,7 @@ fn kinds(graph: &Graph) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use runtime_graph::{Activation, Builder, Catalog, DType, Rotary};
+    use runtime_graph::{Activation, Builder, Catalog, CrossAttentionOptions, DType, Rotary};
 
     use super::*;
 
@@ -190,5 +207,17 @@ mod tests {
             builder.output("y", &sum);
         });
         assert_eq!(refusal(&views), Some("numbers held at once for each token"));
+
+        let keeps = |layers: u32| {
+            graph(|builder| {
+                let source = builder.table("words").rows(&builder.source_ids());
+                let x = builder.table("words").rows(&builder.token_ids());
+                let options = CrossAttentionOptions::new(4);
+                let deep = (0..layers).fold(x, |x, _| x.cross_attention(&source, &source, options));
+                builder.output("y", &deep);
+            })
+        };
+        assert_eq!(refusal(&keeps(4000)), None);
+        assert_eq!(refusal(&keeps(5000)), Some("numbers kept of each token"));
     }
 }

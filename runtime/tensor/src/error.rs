@@ -19,6 +19,25 @@ pub enum Error {
         /// All of them.
         sequences: usize,
     },
+    /// The model reads sources, and some sequences have none that was read.
+    #[error("the model reads a source for each text, and {with} of {sequences} sequences have one that was read")]
+    NeedsSources {
+        /// Sequences with a source.
+        with: usize,
+        /// All of them.
+        sequences: usize,
+    },
+    /// The model reads no sources.
+    #[error("the model reads no sources")]
+    NoSources,
+    /// A source that goes on where another run has ended.
+    #[error("sequence {sequence} of the batch follows {tokens} tokens, but a source is read in one run")]
+    SourceInParts {
+        /// Which sequence, from 0.
+        sequence: usize,
+        /// Tokens before it.
+        tokens: usize,
+    },
     /// A weight that the graph names cannot be read.
     #[error("cannot read the weight `{name}`")]
     Weight {
@@ -47,6 +66,18 @@ pub enum Error {
         expected: usize,
         /// Bytes there are.
         found: usize,
+    },
+    /// The rows of a stored tensor are no whole blocks.
+    #[error("the rows of the weight `{name}` have {width} numbers, but `{dtype}` has blocks of {together}")]
+    WeightBlocks {
+        /// Its name in the checkpoint.
+        name: String,
+        /// Numbers in a row.
+        width: usize,
+        /// The type of the blocks.
+        dtype: &'static str,
+        /// Numbers in a block.
+        together: usize,
     },
     /// Running the graph would cost far more than its weights suggest.
     #[error("the graph needs {needs} {what}, and at most {limit} are allowed for its weights")]

@@ -16,7 +16,7 @@ mod weights;
 pub use batch::Batch;
 pub use cache::{BLOCK, Cache, CacheFull, Cached};
 pub use error::Error;
-pub use runtime_kernels::Precision;
+pub use runtime_kernels::{BlockType, Precision};
 
 pub use plan::{Device, Matrix, Outputs, Plan, compile};
-pub use weights::{StoredTensor, Weights};
+pub use weights::{StoredTensor, StoredType, Weights};

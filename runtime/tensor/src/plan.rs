@@ -53,7 +53,7 @@ pub trait Plan: Send + Sync {
     /// Computes the graph's outputs for a batch. The result for a sequence is the same, bit for bit, in any batch.
     ///
     /// # Errors
-    /// Where a sequence is too long, a token is outside the vocabulary, or the backend fails.
+    /// Where a sequence is too long, a token is outside the vocabulary, the model reads sources, or the backend fails.
     fn run(&self, batch: &Batch) -> Result<Outputs, Error>;
 
     /// A cache of at most `blocks` blocks for the keys and values of this plan.
@@ -62,11 +62,20 @@ pub trait Plan: Send + Sync {
     /// Where what is computed of a token depends on those behind it.
     fn cache(&self, blocks: usize) -> Result<Cache, Error>;
 
+    /// Reads sources, and keeps in `cache` what texts attend to of them. Each sequence is the whole of one
+    /// ([`Batch::push_after`] nothing), for which there is room.
+    ///
+    /// # Errors
+    /// As for [`Self::run`], or where the model reads no sources.
+    fn read_sources(&self, _batch: &Batch, _cache: &mut Cache) -> Result<(), Error> {
+        Err(Error::NoSources)
+    }
+
     /// Computes the outputs for tokens that follow those kept in `cache`, and keeps theirs. The results are the same, bit
     /// for bit, however a sequence is cut into runs.
     ///
     /// # Errors
-    /// As for [`Self::run`], or where the batch has sequences without a past.
+    /// As for [`Self::run`], or where the batch has sequences without a past, or without a source that the model needs.
     fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error>;
 }
 

@@ -6,17 +6,56 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
 use runtime_graph::{DType, Dim, Shape};
+use runtime_kernels::BlockType;
 
 use crate::Error;
+
+/// How the numbers of a tensor are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StoredType {
+    /// One after the other, in little-endian order.
+    Plain(DType),
+    /// In blocks of numbers that follow each other in a row; a row is whole blocks.
+    Blocks(BlockType),
+}
+
+impl From<DType> for StoredType {
+    fn from(dtype: DType) -> Self {
+        Self::Plain(dtype)
+    }
+}
+
+impl From<BlockType> for StoredType {
+    fn from(kind: BlockType) -> Self {
+        Self::Blocks(kind)
+    }
+}
+
+impl StoredType {
+    /// Numbers that are stored together, and their bytes.
+    fn unit(self) -> (usize, usize) {
+        match self {
+            Self::Plain(dtype) => (1, dtype.size()),
+            Self::Blocks(kind) => (kind.elements(), kind.bytes()),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain(dtype) => dtype.name(),
+            Self::Blocks(kind) => kind.name(),
+        }
+    }
+}
 
 /// A tensor as a checkpoint stores it.
 #[derive(Clone, Debug)]
 pub struct StoredTensor<'a> {
-    /// The type of its numbers.
-    pub dtype: DType,
-    /// Its sizes.
+    /// How its numbers are stored.
+    pub dtype: StoredType,
+    /// Its sizes, as the graph names them: the last is that of a row.
     pub shape: Vec<usize>,
-    /// The numbers in little-endian order, row by row.
+    /// The numbers, row by row.
     pub bytes: Cow<'a, [u8]>,
 }
 
@@ -27,9 +66,15 @@ pub trait Weights {
     /// # Errors
     /// Where there is none or it cannot be read.
     fn read(&self, name: &str) -> Result<StoredTensor<'_>, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// How it is stored, without reading it.
+    ///
+    /// # Errors
+    /// Where there is none.
+    fn stored_type(&self, name: &str) -> Result<StoredType, Box<dyn std::error::Error + Send + Sync>>;
 }
 
-/// Numbers converted at a time: enough to make a task worth its scheduling, and to stay in the cache.
+/// Numbers converted at a time, whole blocks: enough to make a task worth its scheduling, and to stay in the cache.
 const CHUNK: usize = 1 << 15;
 
 impl StoredTensor<'_> {
@@ -44,7 +89,13 @@ impl StoredTensor<'_> {
             let (name, expected, found) = (name.to_owned(), shape.clone(), self.shape.clone());
             return Err(Error::WeightShape { name, expected, found });
         }
-        let expected = self.elements() * self.dtype.size();
+        let (together, bytes) = self.dtype.unit();
+        let width = self.shape.last().copied().unwrap_or(1);
+        if width % together != 0 {
+            let (name, dtype) = (name.to_owned(), self.dtype.name());
+            return Err(Error::WeightBlocks { name, width, dtype, together });
+        }
+        let expected = self.elements() / together * bytes;
         let found = self.bytes.len();
         if expected == found { Ok(()) } else { Err(Error::WeightSize { name: name.to_owned(), expected, found }) }
     }
@@ -59,14 +110,17 @@ impl StoredTensor<'_> {
     }
 
     /// The numbers in single precision, which holds each of the stored types exactly.
-    pub(crate) fn to_f32(&self) -> Vec<f32> {
+    pub fn to_f32(&self) -> Vec<f32> {
         let mut numbers = vec![0.0; self.elements()];
-        numbers.par_chunks_mut(CHUNK).zip(self.bytes.par_chunks(CHUNK * self.dtype.size())).for_each(|(to, from)| {
-            match self.dtype {
-                DType::F32 => decode(from, to, f32::from_le_bytes),
-                DType::F16 => decode_half::<f16>(from, f16::from_le_bytes, |half| half.convert_to_f32_slice(to)),
-                DType::BF16 => decode(from, to, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+        let (together, bytes) = self.dtype.unit();
+        let chunks = self.bytes.par_chunks(CHUNK / together * bytes);
+        numbers.par_chunks_mut(CHUNK).zip(chunks).for_each(|(to, from)| match self.dtype {
+            StoredType::Plain(DType::F32) => decode(from, to, f32::from_le_bytes),
+            StoredType::Plain(DType::F16) => {
+                decode_half::<f16>(from, f16::from_le_bytes, |half| half.convert_to_f32_slice(to));
             }
+            StoredType::Plain(DType::BF16) => decode(from, to, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+            StoredType::Blocks(kind) => kind.dequantize(from, to),
         });
         numbers
     }
@@ -98,15 +152,25 @@ mod tests {
             (DType::F16, f16s.iter().flat_map(|x| x.to_le_bytes()).collect(), f16s.map(f16::to_f32)),
             (DType::BF16, bf16s.iter().flat_map(|x| x.to_le_bytes()).collect(), bf16s.map(bf16::to_f32)),
         ] {
-            let stored = StoredTensor { dtype, shape: vec![5], bytes: bytes.into() };
+            let stored = StoredTensor { dtype: dtype.into(), shape: vec![5], bytes: bytes.into() };
             assert_eq!(stored.to_f32(), expected, "{dtype:?}");
         }
     }
 
     #[test]
     fn a_tensor_shorter_than_its_shape_is_an_error() {
-        let stored = StoredTensor { dtype: DType::F32, shape: vec![2, 2], bytes: vec![0; 12].into() };
+        let stored = StoredTensor { dtype: DType::F32.into(), shape: vec![2, 2], bytes: vec![0; 12].into() };
         let error = stored.check("w", &Shape::fixed(&[2, 2])).map_err(|error| error.to_string());
         assert_eq!(error, Err("the weight `w` has 12 bytes, but its shape needs 16".to_owned()));
+    }
+
+    #[test]
+    fn a_row_that_is_no_whole_blocks_is_an_error() {
+        let stored = StoredTensor { dtype: BlockType::Q4_0.into(), shape: vec![4, 40], bytes: vec![0; 90].into() };
+        let error = stored.check("w", &Shape::fixed(&[4, 40])).map_err(|error| error.to_string());
+        assert_eq!(error, Err("the rows of the weight `w` have 40 numbers, but `Q4_0` has blocks of 32".to_owned()));
+        let stored = StoredTensor { dtype: BlockType::Q4_0.into(), shape: vec![2, 64], bytes: vec![0; 71].into() };
+        let error = stored.check("w", &Shape::fixed(&[2, 64])).map_err(|error| error.to_string());
+        assert_eq!(error, Err("the weight `w` has 71 bytes, but its shape needs 72".to_owned()));
     }
 }

@@ -10,7 +10,8 @@ use runtime_graph::{AttentionOptions, Builder, Rotary};
 use runtime_tensor::{BLOCK, Batch, Cache, Cached, Device, Error, Outputs, Plan, Precision, compile};
 use support::{Memory, Random, VOCABULARY, weights};
 
-/// Two layers of attention as decoders have it: grouped heads, positions, and in one of them a window and a bound.
+/// Layers of attention as decoders have it: grouped heads, positions, in one of them a window and a bound, and in one a
+/// bias by distance.
 fn decoder(weights: &Memory) -> Arc<dyn Plan> {
     let (graph, recording) = Builder::native("decoder", weights.catalog());
     let rotary = Rotary::plain(3, 2, 100.0);
@@ -22,6 +23,10 @@ fn decoder(weights: &Memory) -> Arc<dyn Plan> {
         let options = AttentionOptions { window, soft_cap, ..AttentionOptions::causal(4, 2) };
         x = &x + &query.attention(&key, &value, options);
     }
+    let (key, value) = (graph.linear_no_bias("k").forward(&x), graph.linear_no_bias("v").forward(&x));
+    let (query, bias) = (graph.linear("q").forward(&x), graph.tensor("buckets.weight"));
+    let options = AttentionOptions { window: Some(50), ..AttentionOptions::causal(4, 2) };
+    x = &x + &query.attention_biased(&key, &value, &bias, 30, options);
     graph.output("states", &x);
     let graph = recording.finish().expect("a graph");
     compile(&graph, weights, Device::Cpu, Precision::F32).expect("a plan")

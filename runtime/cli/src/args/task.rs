@@ -16,12 +16,15 @@ pub(crate) struct Task {
     /// What to do, such as `text-classification` or `question-answering`
     #[arg(value_parser = parse_task)]
     pub(crate) task: TaskKind,
-    /// The model: `./folder` or `org/name[@revision]`
+    /// The model: `./folder`, `./file.gguf` or `org/name[@revision]`
     #[arg(long)]
     pub(crate) model: String,
     /// A plugin that describes the model, instead of a built-in architecture
     #[arg(long, value_name = "FILE")]
     pub(crate) plugin: Option<PathBuf>,
+    /// The folder of a LoRA adapter for the model
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) adapter: Option<PathBuf>,
     /// A parameter of the task, such as `top_k=3`; the value is JSON, or else a text
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub(crate) params: Vec<Param>,
@@ -67,7 +70,8 @@ pub(crate) struct Task {
 }
 
 const AFTER: &str = "Tasks: text-classification, zero-shot-classification, token-classification (or ner), \
-                     question-answering, fill-mask, feature-extraction, sentence-embedding, similarity, rerank.";
+                     question-answering, fill-mask, feature-extraction, sentence-embedding, similarity, rerank, \
+                     text-generation, summarization, translation.";
 
 impl Task {
     /// The fields that arguments other than the text give, each with its argument.
@@ -105,7 +109,7 @@ fn parse_task(name: &str) -> Result<TaskKind, String> {
     })
 }
 
-fn parse_dtype(name: &str) -> Result<Dtype, String> {
+pub(super) fn parse_dtype(name: &str) -> Result<Dtype, String> {
     Dtype::named(name).ok_or_else(|| format!("it can be {}", Dtype::ALL.map(Dtype::name).join(", ")))
 }
 

@@ -1,6 +1,9 @@
 //! One file for each command.
 
+pub(crate) mod chat;
+pub(crate) mod generate;
 pub(crate) mod graph;
+pub(crate) mod merge;
 pub(crate) mod model;
 pub(crate) mod run;
 pub(crate) mod task;

@@ -26,7 +26,7 @@ pub(crate) fn graph(options: &ModelGraph) -> Result<Exit, Failure> {
 pub(crate) fn fetch(options: &ModelFetch) -> Result<Exit, Failure> {
     let registry = Registry::new(Options { progress: true, ..Options::default() });
     let ModelSource::Hub(repo) = source(&options.model)? else {
-        let message = format!("`{}` is a folder, and only models of the hub are downloaded", options.model);
+        let message = format!("`{}` is on this machine, and only models of the hub are downloaded", options.model);
         return Err(Problem::new(Exit::Usage, message).hint("name one as `org/name`").into());
     };
     let path = registry.hub()?.fetch(&repo, true).map_err(Error::from)?;
@@ -35,8 +35,8 @@ pub(crate) fn fetch(options: &ModelFetch) -> Result<Exit, Failure> {
 
 /// A model as the command line names it.
 pub(crate) fn source(text: &str) -> Result<ModelSource, Failure> {
-    // Of a folder that is there, the dot may be left out.
-    if Path::new(text).is_dir() {
+    // Of a folder or a file that is there, the dot may be left out.
+    if Path::new(text).exists() {
         return Ok(ModelSource::Folder(PathBuf::from(text)));
     }
     let source = ModelSource::parse(text).map_err(Error::from)?;

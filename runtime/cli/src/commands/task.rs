@@ -1,7 +1,7 @@
 //! `runtime task`: one task with one model, on one text or on every record of an input.
 
 mod given;
-mod tally;
+pub(crate) mod tally;
 
 use std::io::{IsTerminal, stdout};
 use std::sync::Arc;
@@ -43,7 +43,8 @@ pub(crate) fn run(options: &Task) -> Result<Exit, Failure> {
     }
     let registry = Registry::new(Options { progress: true, ..Options::default() });
     let folder = registry.folder(&model)?;
-    let how = LoadOptions { plugin: options.plugin.as_deref(), dtype: options.dtype };
+    let how =
+        LoadOptions { plugin: options.plugin.as_deref(), dtype: options.dtype, adapter: options.adapter.as_deref() };
     let task = Engine::load(&registry, &folder, how, &task_options, !options.no_truncate)?;
     let format = output.format(options.format);
     let pass = Pass { kind: options.task, input, output, format, limit: options.limit.unwrap_or(usize::MAX), given };

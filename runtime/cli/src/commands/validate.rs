@@ -33,7 +33,7 @@ fn check(project: &Project) -> Result<Pipeline, Failure> {
 fn summary(file: &Path, pipeline: &Pipeline) -> String {
     let rungs = |kind: &StepKind| match kind {
         StepKind::Ladder(ladder) => ladder.rungs.len(),
-        StepKind::ZeroShot(_) | StepKind::Task(_) => 0,
+        StepKind::ZeroShot(_) | StepKind::Generate(_) | StepKind::Task(_) => 0,
     };
     let rungs: usize = pipeline.steps.iter().map(|step| rungs(&step.kind)).sum();
     let counts = [

@@ -29,7 +29,7 @@ impl<W: Write> Sink for JsonLines<W> {
 }
 
 /// The record's own text is kept where there is one, so that nothing in it is rounded or reordered.
-fn joined(record: &Record, outputs: &Map<String, Value>) -> String {
+pub(super) fn joined(record: &Record, outputs: &Map<String, Value>) -> String {
     let outputs = Value::Object(outputs.clone()).to_string();
     let fields = match &record.json {
         Some(json) => json.clone(),

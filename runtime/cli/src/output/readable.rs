@@ -78,6 +78,7 @@ impl<W: Write> Readable<W> {
             TaskKind::FeatureExtraction => features(result),
             TaskKind::SentenceEmbedding => vectors(result),
             TaskKind::Similarity => similarity(result),
+            TaskKind::TextGeneration | TaskKind::Summarization | TaskKind::Translation => generated(result),
             TaskKind::Rerank => bars(&scored(items(result), "text"), 2 * LABEL_WIDTH),
         }
     }
@@ -162,6 +163,21 @@ fn candidates(found: &[Value]) -> String {
         format!("{}\n{}", printable(sequence), bars(&scored(found, "token_str"), LABEL_WIDTH))
     };
     if masks { found.iter().map(|mask| one(items(mask))).collect() } else { one(found) }
+}
+
+/// The texts that were generated; of a conversation, its last message.
+fn generated(result: &Value) -> String {
+    let texts = items(result)
+        .iter()
+        .flat_map(|found| if found.is_array() { items(found) } else { std::slice::from_ref(found) });
+    let text = |found: &Value| {
+        let fields = ["generated_text", "summary_text", "translation_text"];
+        let text = fields.iter().find_map(|field| found.get(*field)).unwrap_or(found);
+        let last = items(text).last().map_or(text, |message| &message["content"]);
+        let lines = last.as_str().unwrap_or_default().lines().map(printable).collect::<Vec<_>>();
+        if last.is_string() { lines.join("\n") } else { found.to_string() }
+    };
+    texts.map(|found| text(found) + "\n").collect()
 }
 
 fn features(result: &Value) -> String {

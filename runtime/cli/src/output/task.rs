@@ -7,13 +7,10 @@ use runtime_tasks::TaskKind;
 use serde_json::Map;
 
 use super::readable::Readable;
-use super::{Output, Sink, SinkError, csv, jsonl};
+use super::{Output, RESULT, Sink, SinkError, csv, jsonl};
 use crate::args::Format;
 use crate::failure::IoError;
 use crate::input::Record;
-
-/// The field of a record that has the result.
-const RESULT: &str = "result";
 
 /// Takes the answers of a task in the order of the records.
 pub(crate) struct TaskSink {

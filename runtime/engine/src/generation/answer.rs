@@ -104,7 +104,7 @@ impl Generation {
                 .iter()
                 .map(|(field, holds, from)| Ok(((*field).to_owned(), value(from, *holds, record, &outputs)?)));
             let inputs = inputs.collect::<Result<Map<String, Value>, RecordError>>()?;
-            step.run(&inputs, &mut outputs, &mut rungs, &mut cost).await?;
+            step.run(record, &inputs, &mut outputs, &mut rungs, &mut cost).await?;
         }
         let fields = self.pipeline.output.iter().map(|Output { field, step, output }| {
             let value = outputs.iter().find(|((by, name), _)| *by == step.as_str() && name == output);
@@ -127,13 +127,22 @@ impl Step {
     /// Puts out what the step says of its inputs.
     async fn run<'a>(
         &'a self,
+        record: &Map<String, Value>,
         inputs: &Map<String, Value>,
         outputs: &mut Outputs<'a>,
         rungs: &mut Vec<(String, Option<String>)>,
         cost: &mut Cost,
     ) -> Result<(), Error> {
-        let mut put = |output, value| outputs.insert((&*self.name, output), value);
         let fields = Fields::new(inputs);
+        if let Does::Generate(writer) = &self.does {
+            let written = writer.write(&read(record, outputs)).await?;
+            outputs.insert((&self.name, "text"), Value::from(written.text));
+            outputs.insert((&self.name, "tokens"), Value::from(written.tokens));
+            outputs.insert((&self.name, "finish_reason"), Value::from(written.finish_reason));
+            cost.time += written.time;
+            return Ok(());
+        }
+        let mut put = |output, value| outputs.insert((&*self.name, output), value);
         match &self.does {
             Does::Ladder(ladder) => {
                 let verdict = ladder.climb(fields.text("text")?).await?;
@@ -154,6 +163,7 @@ impl Step {
                 cost.time += found.time;
                 cost.truncated += usize::from(found.truncated);
             }
+            Does::Generate(_) => {}
             Does::Task(kind, task) => {
                 let found = task.run(fields).await?;
                 for ((output, _), value) in kind.outputs().iter().zip(kind.output_values(&found.result)) {
@@ -165,6 +175,21 @@ impl Step {
         }
         Ok(())
     }
+}
+
+/// What templates read: the record, and the outputs of each step under its name.
+fn read(record: &Map<String, Value>, outputs: &Outputs<'_>) -> Map<String, Value> {
+    let mut fields = record.clone();
+    for ((step, output), value) in outputs {
+        let step = fields.entry(*step).or_insert_with(|| Value::Object(Map::new()));
+        if !step.is_object() {
+            *step = Value::Object(Map::new());
+        }
+        if let Some(outputs) = step.as_object_mut() {
+            outputs.insert((*output).to_owned(), value.clone());
+        }
+    }
+    fields
 }
 
 /// What a step reads: a text that is not empty, or whatever a task takes for a list of texts.

@@ -7,12 +7,16 @@ use std::sync::Arc;
 use runtime_diagnostics::{Exit, Explain, Problem, Problems, Source};
 use runtime_graph::Head;
 use runtime_hub::ModelSource;
-use runtime_models::{ModelFolder, read_text};
+use runtime_models::{Error as ModelError, ModelFolder, read_text};
 use runtime_pipeline::{self as pipeline, Labels, Pipeline, RungKind, StepKind};
+use runtime_tasks::Dtype;
+use runtime_tasks::InputType;
 
 use super::{Does, Generation, RungNote, Step, beside};
+use crate::label_chooser::LabelChooser;
 use crate::ladder::{Asks, Ladder, Rung};
-use crate::{Error, LoadOptions, LoadedModel, Registry, Task, ZeroShot, ZeroShotOptions};
+use crate::writer::Writer;
+use crate::{Error, LanguageModel, LoadOptions, LoadedModel, Registry, Task, ZeroShot, ZeroShotOptions};
 
 impl Generation {
     /// Builds a pipeline: reads label files and loads what is not loaded yet. `base` is the folder that relative paths
@@ -37,9 +41,6 @@ impl Generation {
     }
 }
 
-/// Said of every rung of kind `llm`, so that nobody downloads a model in vain.
-const NO_GENERATION: &str = "this version does not generate text: an `llm` rung gives its `otherwise` in any case";
-
 struct Builder<'a> {
     base: &'a Path,
     registry: &'a Registry,
@@ -58,6 +59,7 @@ impl<'a> Builder<'a> {
     fn step(&mut self, step: &pipeline::Step) -> Option<Step> {
         let labels = step.kind.labels().and_then(|labels| self.labels(labels));
         let does = match &step.kind {
+            StepKind::Generate(step) => Does::Generate(self.writer(step)?),
             StepKind::Task(step) => Does::Task(step.task, self.task(step)?),
             StepKind::ZeroShot(step) => Does::ZeroShot(self.classifier(&step.classifier, labels?.as_slice())?),
             StepKind::Ladder(ladder) => {
@@ -66,7 +68,9 @@ impl<'a> Builder<'a> {
                 Does::Ladder(Ladder { rungs: rungs.into_iter().collect::<Option<_>>()? })
             }
         };
-        let inputs = step.kind.inputs().into_iter().map(|input| (input.key, input.holds, input.from.clone()));
+        // Templates read the whole record.
+        let read = step.kind.inputs().into_iter().filter(|input| input.holds != InputType::Any);
+        let inputs = read.map(|input| (input.key, input.holds, input.from.clone()));
         Some(Step { name: step.name.to_string(), inputs: inputs.collect(), does })
     }
 
@@ -76,8 +80,8 @@ impl<'a> Builder<'a> {
             return None;
         }
         let model = self.declared(&step.model)?;
-        let built = self.found(model).and_then(|(folder, plugin)| {
-            let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype };
+        let built = self.found(model).and_then(|(folder, how)| {
+            let how = how.options();
             Task::load(self.registry, &folder, how, &step.options, step.truncate)
         });
         // A parameter that does not fit the model is told where it is written.
@@ -104,12 +108,21 @@ impl<'a> Builder<'a> {
     fn rung(&mut self, step: &pipeline::Name, rung: &pipeline::Rung, labels: Option<&[String]>) -> Option<Rung> {
         let asks = match &rung.kind {
             RungKind::ZeroShot(classifier) => Asks::ZeroShot(self.classifier(classifier, labels?)?),
-            RungKind::Llm { model, otherwise } => {
-                let problem = self.why_no_llm(model)?;
-                let (step, rung) = (step.to_string(), rung.name.to_string());
-                self.notes.push(RungNote { step, rung, otherwise: otherwise.clone(), problem });
-                Asks::Nobody { otherwise: otherwise.clone() }
-            }
+            RungKind::Llm { model, system, prompt, otherwise } => match self.at_hand(model)? {
+                Ok(folder) => {
+                    let declared = self.declared(model)?;
+                    let chooser = self.language_model(declared, &folder).and_then(|model| {
+                        let labels = labels.unwrap_or_default().to_vec();
+                        LabelChooser::new(model, labels, system.clone(), prompt.clone())
+                    });
+                    Asks::Llm(Box::new(self.placed(chooser, declared)?))
+                }
+                Err(problem) => {
+                    let (step, rung) = (step.to_string(), rung.name.to_string());
+                    self.notes.push(RungNote { step, rung, otherwise: otherwise.clone(), problem });
+                    Asks::Nobody { otherwise: otherwise.clone() }
+                }
+            },
         };
         Some(Rung { name: rung.name.to_string(), asks, accept: rung.accept })
     }
@@ -143,8 +156,8 @@ impl<'a> Builder<'a> {
             return known.clone();
         }
         let model = self.declared(name)?;
-        let loaded = self.found(model).and_then(|(folder, plugin)| {
-            let how = LoadOptions { plugin: plugin.as_deref(), dtype: model.dtype };
+        let loaded = self.found(model).and_then(|(folder, how)| {
+            let how = how.options();
             self.registry.load(&folder, how, Head::SequenceClassification)
         });
         let loaded = self.placed(loaded, model);
@@ -152,41 +165,61 @@ impl<'a> Builder<'a> {
         loaded
     }
 
-    /// The folder of a model, downloaded where need be, and its plugin.
-    fn found(&self, model: &pipeline::Model) -> Result<(ModelFolder, Option<PathBuf>), Error> {
-        let plugin = model.plugin.as_ref().map(|plugin| beside(self.base, plugin));
+    /// The folder of a model, downloaded where need be, and how it is loaded.
+    fn found(&self, model: &pipeline::Model) -> Result<(ModelFolder, How), Error> {
+        let how = How::of(model, self.base);
         let source = ModelSource::parse(&model.source)?.resolved_from(self.base);
-        Ok((self.registry.folder(&source)?, plugin))
+        Ok((self.registry.folder(&source)?, how))
     }
 
-    /// What was loaded; what a plugin does wrong is told where it is named, if it is.
+    /// What was loaded; what a plugin or an adapter does wrong is told where it is named, if it is.
     fn placed<T>(&mut self, loaded: Result<T, Error>, model: &pipeline::Model) -> Option<T> {
-        match (loaded, &model.plugin) {
-            (Err(error @ (Error::Plugin(_) | Error::OtherModel { .. })), Some(plugin)) => self.keep(Err(error), plugin),
-            (loaded, _) => self.keep(loaded, &model.source),
+        let named = match &loaded {
+            Err(Error::Plugin(_) | Error::OtherModel { .. }) => model.plugin.as_ref(),
+            Err(Error::Model(ModelError::Adapter { .. } | ModelError::NoAdapter { .. })) => model.adapter.as_ref(),
+            _ => None,
+        };
+        match named {
+            Some(named) => self.keep(loaded, named),
+            None => self.keep(loaded, &model.source),
         }
     }
 
-    /// Why the language model of a rung does not answer. It is never downloaded in passing: it may be large.
-    fn why_no_llm(&mut self, name: &pipeline::Spanned<pipeline::Name>) -> Option<Problem> {
+    /// The folder of a rung's language model, or why it cannot be had. It is never downloaded in passing: it may be large.
+    fn at_hand(&mut self, name: &pipeline::Spanned<pipeline::Name>) -> Option<Result<ModelFolder, Problem>> {
         let model = self.declared(name)?;
-        let found = ModelSource::parse(&model.source).map_err(Error::from).and_then(|source| {
-            match source.resolved_from(self.base) {
-                ModelSource::Hub(repo) => Ok(self.registry.hub()?.cached(&repo)?),
-                folder @ ModelSource::Folder(_) => Ok(self.registry.folder(&folder)?.path().to_owned()),
-            }
-        });
-        match found {
-            Err(Error::Source(error)) => {
+        let source = ModelSource::parse(&model.source).map(|source| source.resolved_from(self.base));
+        let source = match source {
+            Ok(source) => source,
+            Err(error) => {
                 self.problems.push(place(&error, &model.source));
-                None
+                return None;
             }
-            Err(error) => Some(Problem::of(&error).hint(NO_GENERATION)),
-            Ok(folder) => {
-                let message = format!("the model in `{}` is not asked", folder.display());
-                Some(Problem::new(Exit::Unavailable, message).hint(NO_GENERATION))
+        };
+        let found = match &source {
+            ModelSource::Hub(repo) => self.registry.hub().and_then(|hub| Ok(ModelFolder::new(hub.cached(repo)?))),
+            folder @ ModelSource::Folder(_) => self.registry.folder(folder),
+        };
+        Some(found.map_err(|error| {
+            let problem = Problem::of(&error);
+            match &source {
+                ModelSource::Hub(repo) => problem.hint(format!("`runtime model fetch {repo}` downloads it")),
+                ModelSource::Folder(_) => problem,
             }
-        }
+        }))
+    }
+
+    fn language_model(&self, model: &pipeline::Model, folder: &ModelFolder) -> Result<LanguageModel, Error> {
+        LanguageModel::load(self.registry, folder, How::of(model, self.base).options())
+    }
+
+    fn writer(&mut self, step: &pipeline::GenerateStep) -> Option<Writer> {
+        let model = self.declared(&step.model)?;
+        let written = self.found(model).and_then(|(folder, _)| {
+            let language_model = self.language_model(model, &folder)?;
+            Writer::new(language_model, step.chat, step.system.clone(), step.prompt.clone(), &step.options)
+        });
+        self.placed(written, model)
     }
 
     fn declared(&self, name: &pipeline::Spanned<pipeline::Name>) -> Option<&'a pipeline::Model> {
@@ -208,6 +241,24 @@ impl<'a> Builder<'a> {
     /// What went well; what did not is a problem at the place that asked for it.
     fn keep<T, P>(&mut self, result: Result<T, Error>, place_of: &pipeline::Spanned<P>) -> Option<T> {
         result.map_err(|error| self.problems.push(place(&error, place_of))).ok()
+    }
+}
+
+/// How a model is loaded, as the pipeline has it.
+struct How {
+    plugin: Option<PathBuf>,
+    adapter: Option<PathBuf>,
+    dtype: Dtype,
+}
+
+impl How {
+    fn of(model: &pipeline::Model, base: &Path) -> Self {
+        let beside = |path: &Option<pipeline::Spanned<PathBuf>>| path.as_ref().map(|path| beside(base, path));
+        Self { plugin: beside(&model.plugin), adapter: beside(&model.adapter), dtype: model.dtype }
+    }
+
+    fn options(&self) -> LoadOptions<'_> {
+        LoadOptions { plugin: self.plugin.as_deref(), dtype: self.dtype, adapter: self.adapter.as_deref() }
     }
 }
 

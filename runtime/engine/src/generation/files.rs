@@ -58,9 +58,10 @@ fn named<'a>(pipeline: &'a Pipeline, base: &Path) -> Vec<Named<'a>> {
     for model in &pipeline.models {
         let source = ModelSource::parse(&model.source).map(|source| source.resolved_from(base));
         if let Ok(ModelSource::Folder(path)) = source {
-            named.push(Named { path, what: "model folder", place: Place::Source(&model.source) });
+            named.push(Named { path, what: "model", place: Place::Source(&model.source) });
         }
         named.extend(model.plugin.iter().map(|path| file("plugin", path)));
+        named.extend(model.adapter.iter().map(|path| file("adapter", path)));
     }
     named.extend(pipeline.steps.iter().filter_map(|step| match step.kind.labels() {
         Some(Labels::File(path)) => Some(file("label file", path)),

@@ -33,11 +33,11 @@ impl Plan for Summing {
         Ok(Outputs::new(vec![("logits".to_owned(), Matrix { rows: data.len(), width: 1, data })]))
     }
 
-    fn cache(&self, _: usize) -> Result<Cache, runtime_tensor::Error> {
-        Err(runtime_tensor::Error::NotCausal { operator: "sum", reason: "needs whole sequences" })
+    fn cache(&self, _: usize) -> Result<Cache, Error> {
+        Err(Error::NotCausal { operator: "sum", reason: "needs whole sequences" })
     }
 
-    fn run_after(&self, batch: &Batch, _: &mut Cache) -> Result<Outputs, runtime_tensor::Error> {
+    fn run_after(&self, batch: &Batch, _: &mut Cache) -> Result<Outputs, Error> {
         self.run(batch)
     }
 }

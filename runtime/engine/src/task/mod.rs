@@ -13,6 +13,8 @@ pub(crate) mod scores;
 mod sentence_embedding;
 mod similarity;
 mod text_classification;
+pub(crate) mod text_generation;
+mod text_to_text;
 mod token_classification;
 mod zero_shot;
 
@@ -30,10 +32,12 @@ pub use rerank::Rerank;
 pub use sentence_embedding::SentenceEmbedding;
 pub use similarity::Similarity;
 pub use text_classification::TextClassification;
+pub use text_generation::TextGeneration;
+pub use text_to_text::TextToText;
 pub use token_classification::TokenClassification;
 pub use zero_shot::ZeroShotClassification;
 
-use crate::{Error, LoadOptions, Registry};
+use crate::{Error, LanguageModel, LoadOptions, Registry};
 
 /// What a task says of one input.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +65,8 @@ enum Does {
     SentenceEmbedding(SentenceEmbedding),
     Similarity(Similarity),
     Rerank(Rerank),
+    TextGeneration(TextGeneration),
+    TextToText(TextToText),
 }
 
 impl Task {
@@ -111,6 +117,18 @@ impl Task {
                 Does::SentenceEmbedding(SentenceEmbedding::load(registry, folder, how, options, truncate)?)
             }
             TaskOptions::Rerank(options) => Does::Rerank(Rerank::load(registry, folder, how, options, truncate)?),
+            TaskOptions::Generation(options) => {
+                let model = LanguageModel::of(load(TaskKind::TextGeneration)?, folder)?;
+                Does::TextGeneration(TextGeneration::new(model, options)?)
+            }
+            TaskOptions::Summarization(options) => {
+                let model = LanguageModel::of(load(TaskKind::Summarization)?, folder)?;
+                Does::TextToText(TextToText::summarization(model, folder, options, truncate)?)
+            }
+            TaskOptions::Translation(options) => {
+                let model = LanguageModel::of(load(TaskKind::Translation)?, folder)?;
+                Does::TextToText(TextToText::translation(model, folder, options, truncate)?)
+            }
         }))
     }
 
@@ -129,6 +147,7 @@ impl Task {
                 Ok(json!({"result": task.run(input).await?.result, "entailment_id": task.entailment()}))
             }
             Does::SentenceEmbedding(task) => task.recorded(input).await,
+            Does::TextGeneration(task) => task.recorded(input).await,
             _ => Ok(json!({"result": self.run(input).await?.result})),
         }
     }
@@ -148,6 +167,8 @@ impl Task {
             Does::SentenceEmbedding(task) => task.run(input).await,
             Does::Similarity(task) => task.run(input).await,
             Does::Rerank(task) => task.run(input).await,
+            Does::TextGeneration(task) => task.run(input).await,
+            Does::TextToText(task) => task.run(input).await,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::Error;
 
 /// The template of a model.
 pub(super) fn chat_template(folder: &ModelFolder) -> Result<ChatTemplate, Error> {
-    ChatTemplate::read(folder.path())?
+    crate::chat_template(folder)?
         .ok_or_else(|| Error::Chat(runtime_chat::Error::NoTemplate { folder: folder.path().to_owned() }))
 }
 

@@ -10,8 +10,11 @@ mod case;
 mod causal;
 mod chat;
 mod compare;
+mod generate;
 mod hidden_states;
+mod logits_process;
 mod run;
+mod seq2seq;
 mod set;
 
 pub use run::Outcome;

@@ -1,6 +1,7 @@
 //! Runs the cases, model by model.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::executor::block_on;
@@ -15,11 +16,14 @@ use super::case::{Body, Case};
 use super::causal::{causal_lm_logits, perplexity};
 use super::chat::{chat_template, rendered};
 use super::compare::compare;
+use super::generate::{generate, next_token_distribution};
 use super::hidden_states::hidden_states;
+use super::logits_process::logits_process;
+use super::seq2seq::seq2seq_logits;
 use super::set::CaseSet;
 use crate::registry::LoadedModel;
 use crate::task::head;
-use crate::{Error, Fields, LoadOptions, Registry, Task};
+use crate::{Error, Fields, LanguageModel, LoadOptions, Registry, Task};
 
 /// How a case went.
 #[derive(Debug)]
@@ -36,7 +40,8 @@ impl CaseSet {
         let same = |a: &Case, b: &Case| a.model == b.model;
         for cases in self.cases.chunk_by(same) {
             let place = cases.first().and_then(|case| case.model.as_deref());
-            let mut subject = Subject::new(registry, place.map(|place| ModelFolder::new(self.folder.join(place))));
+            let folder = place.map(|place| ModelFolder::new(self.folder.join(place)));
+            let mut subject = Subject::new(registry, &self.folder, folder);
             for case in cases {
                 let failure = subject.check(case).err();
                 told(Outcome { id: &case.id, failure });
@@ -48,9 +53,12 @@ impl CaseSet {
 /// A model's folder, with what has been loaded of it.
 struct Subject<'a> {
     registry: &'a Registry,
+    /// Where the cases are.
+    cases: &'a Path,
     folder: Option<ModelFolder>,
     base: Option<Arc<LoadedModel>>,
-    causal: Option<Arc<LoadedModel>>,
+    /// By their heads and adapters.
+    language: HashMap<(Head, String), LanguageModel>,
     tokenizer: Option<Tokenizer>,
     template: Option<ChatTemplate>,
     /// By task and parameters. They hold the models, which the registry does not.
@@ -66,26 +74,30 @@ enum Stage {
 }
 
 impl<'a> Subject<'a> {
-    fn new(registry: &'a Registry, folder: Option<ModelFolder>) -> Self {
-        Self { registry, folder, base: None, causal: None, tokenizer: None, template: None, tasks: HashMap::new() }
+    fn new(registry: &'a Registry, cases: &'a Path, folder: Option<ModelFolder>) -> Self {
+        let (language, tasks) = (HashMap::new(), HashMap::new());
+        Self { registry, cases, folder, base: None, language, tokenizer: None, template: None, tasks }
     }
 
     /// # Errors
     /// What is not as it was recorded, in a sentence.
     fn check(&mut self, case: &Case) -> Result<(), String> {
         let body = case.read()?;
+        if case.task == "logits-process" {
+            let found = logits_process(&body.params, &body.input)?;
+            return judge(&body, found.map_err(|error| chain(&error)));
+        }
         let folder = self.folder.clone().filter(|_| is_known(&case.task));
         let Some(folder) = folder else {
             return Err(format!("this version cannot run the task `{}`", case.task));
         };
-        if !folder.path().is_dir() {
+        if !folder.path().exists() {
             return Err(format!("there is no model in `{}`", folder.path().display()));
         }
-        match (self.call(&folder, &case.task, &body), body.expects_failure()) {
-            (Err(Stage::Loading(error)), _) | (Err(Stage::Call(error)), false) => Err(chain(&error)),
-            (Err(Stage::Call(_)), true) => Ok(()),
-            (Ok(_), true) => Err(format!("it is answered, and was recorded to fail: {}", body.expected["error"])),
-            (Ok(found), false) => compare(&body.expected, &found, body.tolerance),
+        match self.call(&folder, &case.task, &body) {
+            Err(Stage::Loading(error)) => Err(chain(&error)),
+            Err(Stage::Call(error)) => judge(&body, Err(chain(&error))),
+            Ok(found) => judge(&body, Ok(found)),
         }
     }
 
@@ -113,13 +125,28 @@ impl<'a> Subject<'a> {
                 let model = self.base(folder).map_err(Stage::Loading)?;
                 block_on(hidden_states(&model, Fields::new(&body.input))).map_err(Stage::Call)
             }
-            "causal-lm-logits" => {
-                let model = self.causal(folder).map_err(Stage::Loading)?;
-                block_on(causal_lm_logits(&model, Fields::new(&body.input))).map_err(Stage::Call)
+            "causal-lm-logits" | "lora-logits" => {
+                let model = self.causal(folder, body).map_err(Stage::Loading)?;
+                block_on(causal_lm_logits(model.loaded(), Fields::new(&body.input))).map_err(Stage::Call)
+            }
+            "seq2seq-logits" => {
+                let model = self.seq2seq(folder, body).map_err(Stage::Loading)?;
+                let base = self.base(folder).map_err(Stage::Loading)?;
+                let config = folder.config().map_err(|error| Stage::Loading(error.into()))?;
+                block_on(seq2seq_logits(model.loaded(), &base, &config, Fields::new(&body.input))).map_err(Stage::Call)
             }
             "perplexity" => {
-                let model = self.causal(folder).map_err(Stage::Loading)?;
-                block_on(perplexity(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
+                let model = self.causal(folder, body).map_err(Stage::Loading)?;
+                block_on(perplexity(model.loaded(), &body.params, Fields::new(&body.input))).map_err(Stage::Call)
+            }
+            "generate" | "seq2seq-generate" => {
+                let head = if task == "generate" { Head::CausalLm } else { Head::Seq2SeqLm };
+                let model = self.language(folder, body, head).map_err(Stage::Loading)?;
+                block_on(generate(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
+            }
+            "next-token-distribution" => {
+                let model = self.causal(folder, body).map_err(Stage::Loading)?;
+                block_on(next_token_distribution(&model, &body.params, Fields::new(&body.input))).map_err(Stage::Call)
             }
             _ => self.task(folder, task, body),
         }
@@ -156,13 +183,25 @@ impl<'a> Subject<'a> {
         Ok(base)
     }
 
-    fn causal(&mut self, folder: &ModelFolder) -> Result<Arc<LoadedModel>, Error> {
-        let causal = match &self.causal {
-            Some(causal) => Arc::clone(causal),
-            None => self.registry.load(folder, None, Head::CausalLm)?,
-        };
-        self.causal = Some(Arc::clone(&causal));
-        Ok(causal)
+    fn causal(&mut self, folder: &ModelFolder, body: &Body) -> Result<LanguageModel, Error> {
+        self.language(folder, body, Head::CausalLm)
+    }
+
+    fn seq2seq(&mut self, folder: &ModelFolder, body: &Body) -> Result<LanguageModel, Error> {
+        self.language(folder, body, Head::Seq2SeqLm)
+    }
+
+    fn language(&mut self, folder: &ModelFolder, body: &Body, head: Head) -> Result<LanguageModel, Error> {
+        let adapter = body.params.get("adapter").and_then(Value::as_str).unwrap_or_default();
+        let key = (head, adapter.to_owned());
+        if let Some(known) = self.language.get(&key) {
+            return Ok(known.clone());
+        }
+        let path = Some(self.cases.join(adapter)).filter(|_| !adapter.is_empty());
+        let how = LoadOptions { adapter: path.as_deref(), ..LoadOptions::default() };
+        let model = LanguageModel::with_head(self.registry, folder, how, head)?;
+        self.language.insert(key, model.clone());
+        Ok(model)
     }
 
     fn tokenizer(&mut self, folder: &ModelFolder) -> Result<&Tokenizer, Error> {
@@ -174,10 +213,32 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Whether cases of a task can be run.
+/// Says what is not as recorded of a call's result, or of why it fails.
+fn judge(body: &Body, found: Result<Value, String>) -> Result<(), String> {
+    match (found, body.expects_failure()) {
+        (Err(error), false) => Err(error),
+        (Err(_), true) => Ok(()),
+        (Ok(_), true) => Err(format!("it is answered, and was recorded to fail: {}", body.expected["error"])),
+        (Ok(found), false) => compare(&body.expected, &found, body.tolerance),
+    }
+}
+
+/// Whether cases of a task with a model can be run.
 fn is_known(task: &str) -> bool {
-    matches!(task, "tokenize" | "detokenize" | "chat-template" | "hidden-states" | "causal-lm-logits" | "perplexity")
-        || TaskKind::named(task).is_some()
+    const OWN: [&str; 11] = [
+        "tokenize",
+        "detokenize",
+        "chat-template",
+        "hidden-states",
+        "causal-lm-logits",
+        "lora-logits",
+        "seq2seq-logits",
+        "seq2seq-generate",
+        "perplexity",
+        "generate",
+        "next-token-distribution",
+    ];
+    OWN.contains(&task) || TaskKind::named(task).is_some()
 }
 
 /// The parameters as the task reads them.
@@ -186,6 +247,10 @@ fn params(kind: TaskKind, recorded: &Map<String, Value>) -> Map<String, Value> {
     if matches!(kind, TaskKind::SentenceEmbedding | TaskKind::Similarity) {
         // Cases say it where the folder's files are to be followed.
         params.entry("sentence_transformers").or_insert(Value::Bool(false));
+    }
+    if kind == TaskKind::TextGeneration {
+        // Cases are recorded without sampling, whatever the folder says.
+        params.entry("do_sample").or_insert(Value::Bool(false));
     }
     params
 }

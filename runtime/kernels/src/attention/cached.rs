@@ -4,11 +4,14 @@
 //! again: for each head, panels of keys `[tokens, panel]`, and panels of values' columns. A run first writes what its
 //! tokens add, then attends. Each sum runs in the order of the tokens, as without blocks, so that a result does not depend
 //! on how a sequence was cut into runs.
+//!
+//! Blocks of another kind hold the keys and values of sources, which a run of their own writes, and to all of which the
+//! tokens of other sequences attend. Neighbours in a batch with the same source, such as beams, read it once.
 
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::{Attention, AttentionScratch, Buffers, Chunk, Columns, ROWS, TASK_ROWS, grow, weigh};
+use super::{Attention, AttentionScratch, Buffers, Chunk, Columns, ROWS, Relative, TASK_ROWS, grow, weigh};
 use crate::aligned::Buffer;
 use crate::shared::Shared;
 use crate::simd::{Isa, Kernel, Simd, WIDEST_PANEL};
@@ -46,7 +49,7 @@ impl Place {
 }
 
 /// What is kept of a sequence.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Past<'a> {
     /// Tokens whose keys and values are there.
     pub tokens: usize,
@@ -58,14 +61,16 @@ pub struct Past<'a> {
 pub struct Kept<'a> {
     blocks: Vec<Shared<'a, f32>>,
     pasts: Vec<Past<'a>>,
+    sources: Vec<Past<'a>>,
 }
 
 impl<'a> Kept<'a> {
-    /// The blocks `memory`, and what is kept of each sequence, to which a run adds the tokens between two `offsets`.
+    /// The blocks `memory`, and what is kept of each sequence, to which a run adds the tokens between two `offsets`;
+    /// where they have sources, those of each sequence.
     ///
     /// # Panics
     /// Where a sequence lacks a block, or a block that is written is also another sequence's.
-    pub fn new(memory: &'a mut [Buffer], pasts: Vec<Past<'a>>, offsets: &[usize]) -> Self {
+    pub fn new(memory: &'a mut [Buffer], pasts: Vec<Past<'a>>, sources: Vec<Past<'a>>, offsets: &[usize]) -> Self {
         let blocks: Vec<Shared<'a, f32>> = memory.iter_mut().map(|block| Shared::new(block)).collect();
         assert_eq!(pasts.len() + 1, offsets.len(), "a past for each sequence");
         let mut written = HashSet::new();
@@ -80,13 +85,34 @@ impl<'a> Kept<'a> {
             let read = &past.blocks[..past.tokens / BLOCK];
             assert!(read.iter().all(|block| !written.contains(block)), "what is read is not written");
         }
-        Self { blocks, pasts }
+        assert!(sources.is_empty() || sources.len() == pasts.len(), "a source for each sequence, or for none");
+        for source in &sources {
+            assert!(source.blocks.len() * BLOCK >= source.tokens, "{} tokens that were read", source.tokens);
+            assert!(source.blocks.iter().all(|block| (*block as usize) < blocks.len()), "blocks that there are");
+            assert!(source.blocks.iter().all(|block| !written.contains(block)), "what is read is not written");
+        }
+        Self { blocks, pasts, sources }
+    }
+
+    /// Keeps the keys and values of one attention for the new tokens, those of each sequence between two `offsets`.
+    pub fn keep(&self, team: &Team<'_>, place: Place, offsets: &[usize], [k, v]: [Columns<'_>; 2]) {
+        assert_eq!(offsets.len(), self.pasts.len() + 1, "a past for each sequence");
+        let isa = Isa::best();
+        team.each(self.pasts.len() * place.heads, &|task, _| {
+            let (sequence, head) = (task / place.heads, task % place.heads);
+            isa.run(Keep { kept: self, place, rows: offsets[sequence]..offsets[sequence + 1], k, v, sequence, head });
+        });
+    }
+
+    /// A block of `past`, and where it has the keys and values of a head.
+    fn head<S: Simd>(&self, past: &Past<'_>, block: usize, place: Place, head: usize) -> (&Shared<'a, f32>, usize) {
+        (&self.blocks[past.blocks[block] as usize], place.first + head * place.head_len(S::PANEL))
     }
 }
 
-/// Causal attention over what is kept and what a run adds to it.
+/// Attention over what is kept: causal over what a run adds too, else over sources.
 pub struct CachedAttention<'a> {
-    /// The attention, causal and without terms of distances; its offsets are those of the new tokens.
+    /// The attention, without terms of contents and positions; its offsets are those of the new tokens.
     pub attention: Attention<'a>,
     /// Where it is in each block.
     pub place: Place,
@@ -97,23 +123,48 @@ pub struct CachedAttention<'a> {
 impl CachedAttention<'_> {
     /// Keeps the keys and values, and fills `to [n, heads * head_size]`.
     pub fn run(&self, team: &Team<'_>, [q, k, v]: [Columns<'_>; 3], scratch: &mut AttentionScratch, to: &mut [f32]) {
-        let (isa, attention) = (Isa::best(), &self.attention);
-        assert!(attention.causal && attention.relative.is_none(), "keys are kept of causal attention alone");
-        assert_eq!(attention.offsets.len(), self.kept.pasts.len() + 1, "a past for each sequence");
-        let sequences = self.kept.pasts.len();
-        team.each(sequences * self.place.heads, &|task, _| {
-            let (sequence, head) = (task / self.place.heads, task % self.place.heads);
-            isa.run(Keep { cached: self, k, v, sequence, head });
+        assert!(self.attention.causal, "keys are kept of causal attention alone");
+        self.kept.keep(team, self.place, self.attention.offsets, [k, v]);
+        let pasts = self.kept.pasts.iter().enumerate();
+        self.attend(team, q, pasts.map(|(sequence, past)| (sequence..sequence + 1, past)), scratch, to);
+    }
+
+    /// Fills `to [n, heads * head_size]` with what the tokens find in all tokens of their sources, of which each has one.
+    pub fn run_over_sources(&self, team: &Team<'_>, q: Columns<'_>, scratch: &mut AttentionScratch, to: &mut [f32]) {
+        assert!(!self.attention.causal && self.attention.window.is_none(), "a source is seen as a whole");
+        assert!(self.attention.relative.is_none(), "there is no distance to a token of a source");
+        let mut first = 0;
+        let groups = self.kept.sources.chunk_by(|a, b| a == b).map(|group| {
+            first += group.len();
+            (first - group.len()..first, &group[0])
         });
+        self.attend(team, q, groups, scratch, to);
+    }
+
+    /// Attends with the rows of some sequences at a time to the tokens that are kept in the same blocks.
+    fn attend<'p>(
+        &self,
+        team: &Team<'_>,
+        q: Columns<'_>,
+        groups: impl Iterator<Item = (Range<usize>, &'p Past<'p>)>,
+        scratch: &mut AttentionScratch,
+        to: &mut [f32],
+    ) {
+        let (isa, attention) = (Isa::best(), &self.attention);
+        let disentangled = matches!(attention.relative, Some(Relative::Disentangled { .. }));
+        assert!(!disentangled, "keys are kept without what positions add to them");
+        assert_eq!(attention.offsets.len(), self.kept.pasts.len() + 1, "a past for each sequence");
         scratch.chunks.clear();
+        let mut pasts = Vec::new();
         let mut longest = 0;
-        for (pair, past) in attention.offsets.windows(2).zip(&self.kept.pasts) {
-            let (sequence, count) = (pair[0]..pair[1], (pair[1] - pair[0]).div_ceil(TASK_ROWS));
-            longest = longest.max(past.tokens + sequence.len());
+        for (sequences, past) in groups {
+            let rows = attention.offsets[sequences.start]..attention.offsets[sequences.end];
+            let count = rows.len().div_ceil(TASK_ROWS);
+            longest = longest.max(past.tokens + if attention.causal { rows.len() } else { 0 });
             for index in 0..count {
-                let rows = sequence.start + sequence.len() * index / count
-                    ..sequence.start + sequence.len() * (index + 1) / count;
-                scratch.chunks.push(Chunk { sequence: sequence.clone(), rows });
+                let part = rows.start + rows.len() * index / count..rows.start + rows.len() * (index + 1) / count;
+                scratch.chunks.push(Chunk { sequence: rows.clone(), rows: part });
+                pasts.push(past);
             }
         }
         if scratch.threads.len() < team.threads() {
@@ -128,22 +179,19 @@ impl CachedAttention<'_> {
             // SAFETY: no two tasks run at the same time on the same thread.
             #[expect(unsafe_code, reason = "each thread has its buffers")]
             let buffers = unsafe { &mut threads.part(thread..thread + 1)[0] };
-            let (chunk, head) = (&chunks[task / attention.heads], task % attention.heads);
-            let sequence = attention.offsets.partition_point(|offset| *offset <= chunk.sequence.start) - 1;
-            isa.run(Attend { cached: self, q, sequence, head, chunk, buffers, to: &to });
+            let (chunk, past, head) =
+                (&chunks[task / attention.heads], pasts[task / attention.heads], task % attention.heads);
+            isa.run(Attend { cached: self, q, past, head, chunk, buffers, to: &to });
         });
-    }
-
-    /// The keys or values of a head in a block.
-    fn head<S: Simd>(&self, sequence: usize, block: usize, head: usize) -> (&Shared<'_, f32>, usize) {
-        let number = self.kept.pasts[sequence].blocks[block] as usize;
-        (&self.kept.blocks[number], self.place.first + head * self.place.head_len(S::PANEL))
     }
 }
 
 /// Writes the new keys and values of one head of a sequence.
 struct Keep<'a> {
-    cached: &'a CachedAttention<'a>,
+    kept: &'a Kept<'a>,
+    place: Place,
+    /// The rows of the new tokens.
+    rows: Range<usize>,
     k: Columns<'a>,
     v: Columns<'a>,
     sequence: usize,
@@ -155,15 +203,14 @@ impl Kernel for Keep<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let size = self.cached.place.head_size;
-        let offsets = self.cached.attention.offsets;
-        let past = self.cached.kept.pasts[self.sequence].tokens;
-        for (token, row) in (past..).zip(offsets[self.sequence]..offsets[self.sequence + 1]) {
-            let (block, first) = self.cached.head::<S>(self.sequence, token / BLOCK, self.head);
+        let size = self.place.head_size;
+        let past = &self.kept.pasts[self.sequence];
+        for (token, row) in (past.tokens..).zip(self.rows) {
+            let (block, first) = self.kept.head::<S>(past, token / BLOCK, self.place, self.head);
             let token = token % BLOCK;
             // SAFETY: `Kept` has seen that no other sequence has this block, and this task alone has this head of it.
             #[expect(unsafe_code, reason = "blocks are cut up among sequences and heads")]
-            let to = unsafe { block.part(first..first + self.cached.place.head_len(S::PANEL)) };
+            let to = unsafe { block.part(first..first + self.place.head_len(S::PANEL)) };
             let (keys, values) = to.split_at_mut(BLOCK * size);
             let panel = &mut keys[token / S::PANEL * size * S::PANEL..][..size * S::PANEL];
             let key = self.k.row(row, self.head * size, size);
@@ -184,7 +231,7 @@ impl Kernel for Keep<'_> {
 struct Attend<'a> {
     cached: &'a CachedAttention<'a>,
     q: Columns<'a>,
-    sequence: usize,
+    past: &'a Past<'a>,
     head: usize,
     chunk: &'a Chunk,
     buffers: &'a mut Buffers,
@@ -209,10 +256,15 @@ impl Kernel for Attend<'_> {
             let mut factors = [0.0; ROWS];
             for (row, factor) in rows.clone().zip(&mut factors) {
                 let seen = self.seen(row);
+                let bias = self.bias(row, seen.start);
                 let scores = &mut self.buffers.scores[(row - rows.start) * stride..][..stride];
                 scores[panels.start * S::PANEL..seen.start].fill(0.0);
                 scores[seen.end..].fill(0.0);
-                *factor = weigh::<S>(&mut scores[seen], attention.soft_cap, |_| ());
+                *factor = weigh::<S>(&mut scores[seen], attention.soft_cap, |scores| {
+                    for (score, bias) in scores.iter_mut().zip(bias.into_iter().flatten()) {
+                        *score += bias;
+                    }
+                });
             }
             self.sums::<S>(rows.len(), panels.start * S::PANEL..newest, stride);
             for ((row, from), factor) in rows.zip(self.buffers.sums.chunks_exact(padded)).zip(factors) {
@@ -228,11 +280,29 @@ impl Kernel for Attend<'_> {
     }
 }
 
-impl Attend<'_> {
-    /// The tokens of its sequence that a row sees.
+impl<'a> Attend<'a> {
+    /// Of what is kept, the tokens that a row sees.
     fn seen(&self, row: usize) -> Range<usize> {
-        let token = self.cached.kept.pasts[self.sequence].tokens + (row - self.chunk.sequence.start);
+        if !self.cached.attention.causal {
+            return 0..self.past.tokens;
+        }
+        let token = self.token(row);
         token.saturating_sub(self.cached.attention.window.unwrap_or(usize::MAX))..token + 1
+    }
+
+    /// What distances add to the scores of a row, from the token `first` on.
+    fn bias(&self, row: usize, first: usize) -> Option<&'a [f32]> {
+        match self.cached.attention.relative {
+            Some(Relative::Bias { table, reach }) => {
+                Some(&table[self.head * (2 * reach + 1) + reach + first - self.token(row)..])
+            }
+            _ => None,
+        }
+    }
+
+    /// A row's place in its sequence.
+    fn token(&self, row: usize) -> usize {
+        self.past.tokens + (row - self.chunk.sequence.start)
     }
 
     /// Where the keys and values of its head begin in a block.
@@ -240,7 +310,7 @@ impl Attend<'_> {
     fn block<S: Simd>(&self, block: usize) -> *const f32 {
         let attention = &self.cached.attention;
         let head = self.head / (attention.heads / attention.key_value_heads);
-        let (block, first) = self.cached.head::<S>(self.sequence, block, head);
+        let (block, first) = self.cached.kept.head::<S>(self.past, block, self.cached.place, head);
         block.pointer(first)
     }
 

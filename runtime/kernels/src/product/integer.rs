@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use super::{Block, Product};
+use super::{Block, Product, Quantized};
 use crate::chunk::{CHUNK, Chunk, put, take};
-use crate::packed::{Integers, Numbers};
+use crate::packed::Integers;
 use crate::shared::Shared;
 use crate::simd::{Kernel, Simd, TALLEST_TILE, WIDEST_PANEL};
 use crate::team::Team;
@@ -22,16 +22,9 @@ const ROUND: f32 = 12_582_912.0;
 /// Rows that are turned into bytes in a task of their own.
 const ROWS: usize = 16;
 
-/// Memory for activations as bytes; it grows to what the largest product needs.
-#[derive(Default)]
-pub struct Quantized {
-    words: Vec<u32>,
-    rows: Vec<Row>,
-}
-
 /// How a row is scaled.
 #[derive(Clone, Copy, Default)]
-struct Row {
+pub(super) struct Row {
     scale: f32,
     zero: i32,
 }
@@ -48,16 +41,13 @@ pub(super) struct Rows<'a> {
 }
 
 impl Quantized {
-    /// Nothing yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Memory for the rows of a product, if it needs any.
-    pub(super) fn of<'a>(&'a mut self, product: &Product<'a>, count: usize) -> Option<Rows<'a>> {
-        let Numbers::Int8(Integers { balance, .. }) = &product.weight.numbers else {
-            return None;
-        };
+    /// Memory for `count` rows of a product with weights in bytes.
+    pub(super) fn of_integers<'a>(
+        &'a mut self,
+        Integers { balance, .. }: &'a Integers,
+        product: &Product<'a>,
+        count: usize,
+    ) -> Rows<'a> {
         let width = product.weight.inputs.div_ceil(product.weight.isa.group());
         if self.words.len() < width * count {
             self.words.resize(width * count, 0);
@@ -65,7 +55,7 @@ impl Quantized {
         if self.rows.len() < count {
             self.rows.resize(count, Row::default());
         }
-        Some(Rows { words: Shared::new(&mut self.words), rows: Shared::new(&mut self.rows), balance, width, count })
+        Rows { words: Shared::new(&mut self.words), rows: Shared::new(&mut self.rows), balance, width, count }
     }
 }
 

@@ -4,13 +4,13 @@
 //! thread reads its part of the weight only. Activations are read where they are: broadcasts of single numbers gain
 //! nothing from packing.
 
+mod blocks;
 mod finish;
 mod integer;
 
 use std::ops::Range;
 
 pub use finish::Finish;
-pub use integer::Quantized;
 
 use crate::packed::{Numbers, Packed};
 use crate::shared::Shared;
@@ -32,6 +32,24 @@ const FINISHED_ROWS: usize = 16;
 
 /// Multiplications that are not worth a second thread.
 const SMALL: usize = 1 << 15;
+
+/// Memory for activations as bytes; it grows to what the largest product needs.
+#[derive(Default)]
+pub struct Quantized {
+    words: Vec<u32>,
+    /// How each row is scaled, for integers.
+    rows: Vec<integer::Row>,
+    /// How each group is scaled, for blocks.
+    factors: Vec<[u32; 2]>,
+    workspaces: Vec<blocks::Workspace>,
+}
+
+impl Quantized {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
 
 /// `finish(x weight^T)`.
 pub struct Product<'a> {
@@ -55,24 +73,37 @@ impl Product<'_> {
         assert_eq!(self.x.len(), rows * inputs, "as many rows of x as of results");
         self.finish.check(rows, outputs);
         let cut = Cut::new(self, rows, team.threads());
-        let quantized = quantized.of(self, rows);
-        if let (Some(quantized), true) = (&quantized, cut.columns > 1) {
-            quantized.fill_all(team, self);
-        }
+        let isa = self.weight.isa;
+        // Where tasks share rows, these become bytes first.
+        let fill = cut.columns == 1;
         let to = Shared::new(to);
-        team.each(cut.tasks(), &|task, _| {
-            let block = Block { product: self, rows: cut.rows(task), panels: cut.panels(task), to: &to };
-            match &self.weight.numbers {
-                Numbers::F32(numbers) => self.weight.isa.run(Floats { block, weights: numbers }),
-                Numbers::Bf16(numbers) => self.weight.isa.run(Floats { block, weights: numbers }),
-                Numbers::Int8(integers) => {
-                    if let Some(quantized) = &quantized {
-                        let fill = cut.columns == 1;
-                        self.weight.isa.run(integer::Bytes { block, weights: integers, quantized, fill });
-                    }
-                }
+        let block = |task| Block { product: self, rows: cut.rows(task), panels: cut.panels(task), to: &to };
+        match &self.weight.numbers {
+            Numbers::F32(numbers) => {
+                team.each(cut.tasks(), &|task, _| isa.run(Floats { block: block(task), weights: numbers }));
             }
-        });
+            Numbers::Bf16(numbers) => {
+                team.each(cut.tasks(), &|task, _| isa.run(Floats { block: block(task), weights: numbers }));
+            }
+            Numbers::Int8(weights) => {
+                let quantized = &quantized.of_integers(weights, self, rows);
+                if !fill {
+                    quantized.fill_all(team, self);
+                }
+                team.each(cut.tasks(), &|task, _| {
+                    isa.run(integer::Bytes { block: block(task), weights, quantized, fill });
+                });
+            }
+            Numbers::Blocks(panels) => {
+                let quantized = &quantized.of_blocks(panels, inputs, rows, team.threads());
+                if !fill {
+                    quantized.fill_all(team, self);
+                }
+                team.each(cut.tasks(), &|task, thread| {
+                    isa.run(blocks::Task { block: block(task), quantized, fill, thread });
+                });
+            }
+        }
         if cut.columns > 1 && (self.finish.add.is_some() || self.finish.norm.is_some()) {
             team.each(rows.div_ceil(FINISHED_ROWS), &|task, _| {
                 let rows = task * FINISHED_ROWS..rows.min((task + 1) * FINISHED_ROWS);
@@ -111,8 +142,8 @@ struct Cut {
 impl Cut {
     fn new(product: &Product<'_>, rows: usize, threads: usize) -> Self {
         let weight = product.weight;
-        let panels = weight.outputs.div_ceil(weight.isa.panel());
-        let sizes = [rows, panels, weight.isa.rows()];
+        let panels = weight.outputs.div_ceil(weight.panel());
+        let sizes = [rows, panels, weight.rows()];
         let small = rows * weight.inputs * weight.outputs < SMALL;
         if small || threads == 1 || rows >= ROWS_FOR_A_THREAD * threads {
             let threads = if small { 1 } else { threads };
@@ -173,7 +204,7 @@ impl Block<'_> {
     #[inline(always)]
     fn finish_rows(&self) {
         let outputs = self.product.weight.outputs;
-        if self.panels == (0..outputs.div_ceil(self.product.weight.isa.panel())) {
+        if self.panels == (0..outputs.div_ceil(self.product.weight.panel())) {
             self.product.finish.rows(self.to, outputs, self.rows.clone());
         }
     }

@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 use half::bf16;
 
 use super::{Simd, Weight};
-use crate::tile::{IntegerTile, Tile, by_rows};
+use crate::tile::{BlockShape, BlockTile, IntegerTile, Tile, by_rows};
 
 /// Vectors in a row of a tile.
 const VECTORS: usize = 2;
@@ -23,6 +23,8 @@ impl Simd for Avx2 {
     const FUSED: bool = true;
     const GROUP: usize = 4;
     const INTEGER_ROWS: usize = 4;
+    const BLOCK_ROWS: usize = 4;
+    const HALVES: bool = true;
 
     type Vector = __m256;
 
@@ -64,6 +66,112 @@ impl Simd for Avx2 {
     unsafe fn integer_tile(rows: usize, tile: IntegerTile) {
         // SAFETY: the caller's promise.
         unsafe { by_rows!(rows, integers, tile, 1 2 3 4) }
+    }
+
+    #[inline(always)]
+    unsafe fn block_tile<B: BlockShape>(rows: usize, tile: BlockTile) {
+        // SAFETY: the caller's promise.
+        unsafe { by_rows!(rows, blocks::<B>, tile, 1 2 3 4) }
+    }
+
+    #[inline(always)]
+    fn halves(from: &[[u8; 2]; 16]) -> [f32; 16] {
+        let mut to = [0.0; 16];
+        unsafe {
+            for part in 0..2 {
+                let halves = _mm_loadu_si128(from.as_ptr().add(part * 8).cast());
+                _mm256_storeu_ps(to.as_mut_ptr().add(part * 8), _mm256_cvtph_ps(halves));
+            }
+        }
+        to
+    }
+}
+
+/// Numbers without a sign times activations with one, in pairs (`vpmaddubsw`); as many lines are added up in 16 bits as
+/// cannot overflow.
+#[inline(never)]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn blocks<B: BlockShape, const ROWS: usize>(tile: BlockTile) {
+    unsafe {
+        let ones = _mm256_set1_epi16(1);
+        let mut sums = [[_mm256_setzero_ps(); VECTORS]; ROWS];
+        for (row, sums) in sums.iter_mut().enumerate() {
+            for (vector, sum) in sums.iter_mut().enumerate() {
+                *sum = _mm256_loadu_ps(tile.c.add(row).cast::<f32>().add(vector * 8));
+            }
+        }
+        let mut lines: *const __m256i = tile.lines.cast();
+        let mut a = tile.a;
+        for group in 0..tile.groups {
+            let mut integers = products::<B, ROWS>(lines, a, tile.a_stride, ones);
+            lines = lines.add(B::LINES * VECTORS);
+            if B::BYTES {
+                let high = products::<B, ROWS>(lines, a, tile.a_stride, ones);
+                lines = lines.add(B::LINES * VECTORS);
+                for (sums, high) in integers.iter_mut().zip(high) {
+                    for (sum, high) in sums.iter_mut().zip(high) {
+                        *sum = _mm256_add_epi32(*sum, _mm256_slli_epi32::<4>(high));
+                    }
+                }
+            }
+            a = a.add(B::LINES);
+            for row in 0..ROWS {
+                let factors: *const f32 = tile.factors.add(row * tile.factors_stride + group).cast();
+                let (scale, of_row) = (_mm256_set1_ps(*factors), _mm256_set1_ps(*factors.add(1)));
+                for vector in 0..VECTORS {
+                    let scales = _mm256_loadu_ps(tile.scales.add(group).cast::<f32>().add(vector * 8));
+                    let mut integer = integers[row][vector];
+                    if !B::MIN {
+                        integer = _mm256_sub_epi32(integer, _mm256_castps_si256(of_row));
+                    }
+                    let sum = &mut sums[row][vector];
+                    *sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(integer), _mm256_mul_ps(scale, scales), *sum);
+                    if B::MIN {
+                        let mins = _mm256_loadu_ps(tile.mins.add(group).cast::<f32>().add(vector * 8));
+                        *sum = _mm256_fmadd_ps(mins, of_row, *sum);
+                    }
+                }
+            }
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            for (vector, sum) in sums.iter().enumerate() {
+                _mm256_storeu_ps(tile.c.add(row).cast::<f32>().add(vector * 8), *sum);
+            }
+        }
+    }
+}
+
+/// The integer sums of a group.
+#[inline(always)]
+unsafe fn products<B: BlockShape, const ROWS: usize>(
+    lines: *const __m256i,
+    a: *const u32,
+    a_stride: usize,
+    ones: __m256i,
+) -> [[__m256i; VECTORS]; ROWS] {
+    unsafe {
+        let mut sums = [[_mm256_setzero_si256(); VECTORS]; ROWS];
+        for span in 0..B::LINES / B::SPAN {
+            let mut pairs = [[_mm256_setzero_si256(); VECTORS]; ROWS];
+            for line in span * B::SPAN..(span + 1) * B::SPAN {
+                let weights: [__m256i; VECTORS] =
+                    std::array::from_fn(|vector| _mm256_loadu_si256(lines.add(line * VECTORS + vector)));
+                for (row, pairs) in pairs.iter_mut().enumerate() {
+                    let a = _mm256_set1_epi32((*a.add(row * a_stride + line)).cast_signed());
+                    for (pair, weights) in pairs.iter_mut().zip(weights) {
+                        let products = _mm256_maddubs_epi16(weights, a);
+                        *pair = if line == span * B::SPAN { products } else { _mm256_add_epi16(*pair, products) };
+                    }
+                }
+            }
+            for (sums, pairs) in sums.iter_mut().zip(pairs) {
+                for (sum, pairs) in sums.iter_mut().zip(pairs) {
+                    let wide = _mm256_madd_epi16(pairs, ones);
+                    *sum = if span == 0 { wide } else { _mm256_add_epi32(*sum, wide) };
+                }
+            }
+        }
+        sums
     }
 }
 

@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 use half::bf16;
 
 use super::{Simd, Weight};
-use crate::tile::{IntegerTile, Tile, by_rows};
+use crate::tile::{BlockShape, BlockTile, IntegerTile, Tile, by_rows};
 
 /// Vectors in a row of a tile.
 const VECTORS: usize = 2;
@@ -23,6 +23,8 @@ impl Simd for Avx512 {
     const FUSED: bool = true;
     const GROUP: usize = 4;
     const INTEGER_ROWS: usize = Self::ROWS;
+    const BLOCK_ROWS: usize = 8;
+    const HALVES: bool = false;
 
     type Vector = __m512;
 
@@ -64,6 +66,59 @@ impl Simd for Avx512 {
     unsafe fn integer_tile(rows: usize, tile: IntegerTile) {
         // SAFETY: the caller's promise.
         unsafe { by_rows!(rows, integers, tile, 1 2 3 4 5 6 7 8 9 10 11 12) }
+    }
+
+    #[inline(always)]
+    unsafe fn block_tile<B: BlockShape>(rows: usize, tile: BlockTile) {
+        // SAFETY: the caller's promise.
+        unsafe { by_rows!(rows, blocks::<B>, tile, 1 2 3 4 5 6 7 8) }
+    }
+
+    #[inline(always)]
+    fn halves(from: &[[u8; 2]; 16]) -> [f32; 16] {
+        let mut to = [0.0; 16];
+        unsafe {
+            let halves = _mm256_loadu_si256(from.as_ptr().cast());
+            _mm512_storeu_ps(to.as_mut_ptr(), _mm512_cvtph_ps(halves));
+        }
+        to
+    }
+}
+
+/// Numbers without a sign times activations with one (`vpdpbusd`).
+#[inline(always)]
+unsafe fn blocks<B: BlockShape, const ROWS: usize>(tile: BlockTile) {
+    unsafe {
+        let mut sums = [_mm512_setzero_ps(); ROWS];
+        for (row, sum) in sums.iter_mut().enumerate() {
+            *sum = _mm512_loadu_ps(tile.c.add(row).cast());
+        }
+        for group in 0..tile.groups {
+            let mut integers = [_mm512_setzero_si512(); ROWS];
+            for line in group * B::LINES..(group + 1) * B::LINES {
+                let weights = _mm512_loadu_si512(tile.lines.add(line).cast());
+                for (row, integer) in integers.iter_mut().enumerate() {
+                    let a = _mm512_set1_epi32((*tile.a.add(row * tile.a_stride + line)).cast_signed());
+                    *integer = _mm512_dpbusd_epi32(*integer, weights, a);
+                }
+            }
+            let scales = _mm512_loadu_ps(tile.scales.add(group).cast());
+            let mins = if B::MIN { _mm512_loadu_ps(tile.mins.add(group).cast()) } else { scales };
+            for (row, (sum, mut integer)) in sums.iter_mut().zip(integers).enumerate() {
+                let factors: *const f32 = tile.factors.add(row * tile.factors_stride + group).cast();
+                let (scale, of_row) = (_mm512_set1_ps(*factors), _mm512_set1_ps(*factors.add(1)));
+                if !B::MIN {
+                    integer = _mm512_sub_epi32(integer, _mm512_castps_si512(of_row));
+                }
+                *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(integer), _mm512_mul_ps(scale, scales), *sum);
+                if B::MIN {
+                    *sum = _mm512_fmadd_ps(mins, of_row, *sum);
+                }
+            }
+        }
+        for (row, sum) in sums.iter().enumerate() {
+            _mm512_storeu_ps(tile.c.add(row).cast(), *sum);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ mod plain;
 
 use std::sync::OnceLock;
 
-use half::bf16;
+use half::{bf16, f16};
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
@@ -25,7 +25,7 @@ pub(crate) use avx512::Avx512;
 pub(crate) use neon::Neon;
 pub(crate) use plain::Plain;
 
-use crate::tile::{IntegerTile, Tile};
+use crate::tile::{BlockShape, BlockTile, IntegerTile, Tile};
 
 /// The widest panel of packed weights of any instruction set.
 pub(crate) const WIDEST_PANEL: usize = 32;
@@ -51,6 +51,10 @@ pub(crate) trait Simd: Copy + 'static {
     const GROUP: usize;
     /// The most rows of a tile of integers.
     const INTEGER_ROWS: usize;
+    /// The most rows of a tile of blocks.
+    const BLOCK_ROWS: usize;
+    /// Whether tiles of blocks take bytes cut in two.
+    const HALVES: bool;
 
     type Vector: Copy;
 
@@ -65,6 +69,28 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn tile<W: Weight>(rows: usize, tile: Tile<W>);
     /// The same for integers and `rows <= INTEGER_ROWS`.
     unsafe fn integer_tile(rows: usize, tile: IntegerTile);
+    /// The same for blocks, a panel of 16 outputs, and `rows <= BLOCK_ROWS`.
+    unsafe fn block_tile<B: BlockShape>(rows: usize, tile: BlockTile);
+
+    /// Half precision as single precision.
+    #[inline(always)]
+    fn halves(from: &[[u8; 2]; 16]) -> [f32; 16] {
+        let mut to = [0.0; 16];
+        for (to, bytes) in to.iter_mut().zip(from) {
+            *to = half_to_single(f16::from_le_bytes(*bytes));
+        }
+        to
+    }
+}
+
+/// `f16::to_f32` asks the processor for each number; this is arithmetic alone, which becomes vector code.
+#[inline(always)]
+pub(crate) fn half_to_single(x: f16) -> f32 {
+    let bits = u32::from(x.to_bits());
+    let magnitude = f32::from_bits((bits & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
+    // Infinities and NaN keep all bits of their exponent set.
+    let special = if bits & 0x7c00 == 0x7c00 { 0x7f80_0000 } else { 0 };
+    f32::from_bits(magnitude.to_bits() | special | (bits & 0x8000) << 16)
 }
 
 /// `a * b + c` for one number, as an instruction of `S` where it has one.
@@ -162,6 +188,11 @@ impl Isa {
         self.run(Ask(|sizes: Sizes| sizes.rows))
     }
 
+    /// The most rows of a tile of blocks.
+    pub(crate) fn block_rows(self) -> usize {
+        self.run(Ask(|sizes: Sizes| sizes.block_rows))
+    }
+
     /// Weights of one column side by side in an integer panel.
     pub(crate) fn group(self) -> usize {
         self.run(Ask(|sizes: Sizes| sizes.group))
@@ -208,6 +239,7 @@ struct Sizes {
     panel: usize,
     rows: usize,
     group: usize,
+    block_rows: usize,
 }
 
 /// Asks for the sizes of an instruction set's tiles.
@@ -218,6 +250,6 @@ impl Kernel for Ask {
 
     #[inline(always)]
     fn run<S: Simd>(self) -> usize {
-        (self.0)(Sizes { panel: S::PANEL, rows: S::ROWS, group: S::GROUP })
+        (self.0)(Sizes { panel: S::PANEL, rows: S::ROWS, group: S::GROUP, block_rows: S::BLOCK_ROWS })
     }
 }

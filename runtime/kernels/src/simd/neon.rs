@@ -7,7 +7,7 @@ use std::arch::aarch64::*;
 use half::bf16;
 
 use super::{Simd, Weight};
-use crate::tile::{IntegerTile, Tile, by_rows};
+use crate::tile::{BlockShape, BlockTile, IntegerTile, Tile, by_rows};
 
 /// Vectors in a row of a tile.
 const VECTORS: usize = 4;
@@ -23,6 +23,8 @@ impl Simd for Neon {
     const FUSED: bool = true;
     const GROUP: usize = 2;
     const INTEGER_ROWS: usize = Self::ROWS;
+    const BLOCK_ROWS: usize = 2;
+    const HALVES: bool = true;
 
     type Vector = float32x4_t;
 
@@ -61,6 +63,91 @@ impl Simd for Neon {
     unsafe fn integer_tile(rows: usize, tile: IntegerTile) {
         // SAFETY: the caller's promise.
         unsafe { by_rows!(rows, integers, tile, 1 2 3 4 5 6) }
+    }
+
+    #[inline(always)]
+    unsafe fn block_tile<B: BlockShape>(rows: usize, tile: BlockTile) {
+        // SAFETY: the caller's promise.
+        unsafe { by_rows!(rows, blocks::<B>, tile, 1 2) }
+    }
+}
+
+#[inline(always)]
+unsafe fn blocks<B: BlockShape, const ROWS: usize>(tile: BlockTile) {
+    unsafe {
+        let mut sums = [[vdupq_n_f32(0.0); VECTORS]; ROWS];
+        for (row, sums) in sums.iter_mut().enumerate() {
+            for (vector, sum) in sums.iter_mut().enumerate() {
+                *sum = vld1q_f32(tile.c.add(row).cast::<f32>().add(vector * 4));
+            }
+        }
+        let mut lines: *const i8 = tile.lines.cast();
+        for group in 0..tile.groups {
+            let a = tile.a.add(group * B::LINES);
+            let mut integers = products::<B, ROWS>(lines, a, tile.a_stride);
+            lines = lines.add(B::LINES * 64);
+            if B::BYTES {
+                let high = products::<B, ROWS>(lines, a, tile.a_stride);
+                lines = lines.add(B::LINES * 64);
+                for (sums, high) in integers.iter_mut().zip(high) {
+                    for (sum, high) in sums.iter_mut().zip(high) {
+                        *sum = vaddq_s32(*sum, vshlq_n_s32::<4>(high));
+                    }
+                }
+            }
+            for row in 0..ROWS {
+                let [scale, of_row] = *tile.factors.add(row * tile.factors_stride + group);
+                for vector in 0..VECTORS {
+                    let scales = vld1q_f32(tile.scales.add(group).cast::<f32>().add(vector * 4));
+                    let mut integer = integers[row][vector];
+                    if !B::MIN {
+                        integer = vsubq_s32(integer, vdupq_n_s32(of_row.cast_signed()));
+                    }
+                    let sum = &mut sums[row][vector];
+                    let scales = vmulq_f32(vdupq_n_f32(f32::from_bits(scale)), scales);
+                    *sum = vfmaq_f32(*sum, vcvtq_f32_s32(integer), scales);
+                    if B::MIN {
+                        let mins = vld1q_f32(tile.mins.add(group).cast::<f32>().add(vector * 4));
+                        *sum = vfmaq_f32(*sum, mins, vdupq_n_f32(f32::from_bits(of_row)));
+                    }
+                }
+            }
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            for (vector, sum) in sums.iter().enumerate() {
+                vst1q_f32(tile.c.add(row).cast::<f32>().add(vector * 4), *sum);
+            }
+        }
+    }
+}
+
+/// The integer sums of a group. A sum in 16 bits has one product of each line, so that all lines fit.
+#[inline(always)]
+unsafe fn products<B: BlockShape, const ROWS: usize>(
+    lines: *const i8,
+    a: *const u32,
+    a_stride: usize,
+) -> [[int32x4_t; VECTORS]; ROWS] {
+    unsafe {
+        let mut low = [[vdupq_n_s16(0); VECTORS]; ROWS];
+        let mut high = low;
+        for line in 0..B::LINES {
+            for vector in 0..VECTORS {
+                let weights = vld1q_s8(lines.add(line * 64 + vector * 16));
+                for row in 0..ROWS {
+                    let a = vreinterpretq_s8_u32(vdupq_n_u32(*a.add(row * a_stride + line)));
+                    low[row][vector] = vmlal_s8(low[row][vector], vget_low_s8(weights), vget_low_s8(a));
+                    high[row][vector] = vmlal_high_s8(high[row][vector], weights, a);
+                }
+            }
+        }
+        let mut sums = [[vdupq_n_s32(0); VECTORS]; ROWS];
+        for row in 0..ROWS {
+            for vector in 0..VECTORS {
+                sums[row][vector] = vpaddq_s32(vpaddlq_s16(low[row][vector]), vpaddlq_s16(high[row][vector]));
+            }
+        }
+        sums
     }
 }
 

@@ -5,7 +5,7 @@
 use half::bf16;
 
 use super::{Simd, Weight};
-use crate::tile::{IntegerTile, Tile, by_rows};
+use crate::tile::{BlockShape, BlockTile, IntegerTile, Tile, by_rows};
 
 /// Vectors in a row of a tile.
 const VECTORS: usize = 1;
@@ -21,6 +21,8 @@ impl Simd for Plain {
     const FUSED: bool = false;
     const GROUP: usize = 2;
     const INTEGER_ROWS: usize = Self::ROWS;
+    const BLOCK_ROWS: usize = Self::ROWS;
+    const HALVES: bool = false;
 
     type Vector = [f32; 16];
 
@@ -59,6 +61,46 @@ impl Simd for Plain {
     unsafe fn integer_tile(rows: usize, tile: IntegerTile) {
         // SAFETY: the caller's promise.
         unsafe { by_rows!(rows, integers, tile, 1 2 3 4) }
+    }
+
+    #[inline(always)]
+    unsafe fn block_tile<B: BlockShape>(rows: usize, tile: BlockTile) {
+        // SAFETY: the caller's promise.
+        unsafe { by_rows!(rows, blocks::<B>, tile, 1 2 3 4) }
+    }
+}
+
+#[inline(always)]
+unsafe fn blocks<B: BlockShape, const ROWS: usize>(tile: BlockTile) {
+    unsafe {
+        for group in 0..tile.groups {
+            let mut sums = [[0i32; 16]; ROWS];
+            for line in group * B::LINES..(group + 1) * B::LINES {
+                let weights: [[u8; 4]; 16] = tile.lines.add(line).cast::<[[u8; 4]; 16]>().read();
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let a = (*tile.a.add(row * tile.a_stride + line)).to_le_bytes();
+                    for (sum, weights) in sums.iter_mut().zip(weights) {
+                        for at in 0..4 {
+                            *sum += i32::from(weights[at]) * i32::from(a[at].cast_signed());
+                        }
+                    }
+                }
+            }
+            let (scales, mins) = (*tile.scales.add(group), *tile.mins.add(group));
+            for (row, sums) in sums.into_iter().enumerate() {
+                let [scale, of_row] = *tile.factors.add(row * tile.factors_stride + group);
+                let to = &mut *tile.c.add(row);
+                for column in 0..16 {
+                    let sum = if B::MIN { sums[column] } else { sums[column] - of_row.cast_signed() };
+                    #[expect(clippy::cast_precision_loss, reason = "a sum of less than 2^24")]
+                    let sum = sum as f32;
+                    to[column] += sum * (f32::from_bits(scale) * scales[column]);
+                    if B::MIN {
+                        to[column] += mins[column] * f32::from_bits(of_row);
+                    }
+                }
+            }
+        }
     }
 }
 

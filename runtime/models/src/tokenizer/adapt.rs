@@ -4,7 +4,13 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
-use tokenizers::{AddedToken, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer};
+use tokenizers::decoders::byte_fallback::ByteFallback;
+use tokenizers::decoders::fuse::Fuse;
+use tokenizers::decoders::sequence::Sequence;
+use tokenizers::decoders::strip::Strip;
+use tokenizers::normalizers::Replace;
+use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
+use tokenizers::{AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, Tokenizer};
 
 use super::class::Class;
 use super::settings::Settings;
@@ -21,6 +27,9 @@ pub(super) fn adapt(
     }
     if class.sets_prefix_space() {
         set_prefix_space(inner, config["add_prefix_space"].as_bool().unwrap_or(false));
+    }
+    if class.splits_as_llama() && !byte_level(inner) {
+        split_as_llama(inner, config)?;
     }
     add_tokens(inner, config, settings)
 }
@@ -39,6 +48,33 @@ fn normalize_as_bert(inner: &mut Tokenizer, config: &Value) -> tokenizers::Resul
         inner.with_normalizer(Some(wanted))?;
     }
     Ok(())
+}
+
+/// The class of Llama makes all steps around its model anew: words begin with `▁`, which a piece of text gets that has
+/// none. By its older rule (`legacy`) each piece between special tokens does, else the first alone.
+fn split_as_llama(inner: &mut Tokenizer, config: &Value) -> tokenizers::Result<()> {
+    let scheme = match (config["add_prefix_space"].as_bool(), config["legacy"].as_bool()) {
+        (Some(false), _) => PrependScheme::Never,
+        (_, Some(true)) => PrependScheme::Always,
+        _ => PrependScheme::First,
+    };
+    inner.with_normalizer(None::<NormalizerWrapper>)?;
+    inner.with_pre_tokenizer(Some(Metaspace::new('▁', scheme, false)));
+    let mut steps: Vec<DecoderWrapper> =
+        vec![Replace::new("▁", " ")?.into(), ByteFallback::default().into(), Fuse::default().into()];
+    if scheme != PrependScheme::Never {
+        steps.push(Strip::new(' ', 1, 0).into());
+    }
+    inner.with_decoder(Some(Sequence::new(steps)));
+    Ok(())
+}
+
+/// Whether a step works with bytes as GPT-2's does. Such a file is used as it is, whatever class is named.
+fn byte_level(inner: &Tokenizer) -> bool {
+    let json = |step: serde_json::Result<String>| step.is_ok_and(|text| text.contains("\"ByteLevel\""));
+    json(serde_json::to_string(&inner.get_pre_tokenizer()))
+        || json(serde_json::to_string(&inner.get_decoder()))
+        || json(serde_json::to_string(&inner.get_post_processor()))
 }
 
 fn set_prefix_space(inner: &mut Tokenizer, prefix_space: bool) {

@@ -183,6 +183,11 @@ impl Class {
         as_bert.contains(&self.name.as_str())
     }
 
+    /// Whether it makes normalizer, pre-tokenizer and decoder of Llama's first tokenizers, whatever `tokenizer.json` has.
+    pub(super) fn splits_as_llama(&self) -> bool {
+        self.name == "Llama"
+    }
+
     /// Whether it sets `add_prefix_space`, whatever `tokenizer.json` has.
     pub(super) fn sets_prefix_space(&self) -> bool {
         ["Bart", "GPT2", "LED", "Longformer", "Mvp", "Roberta"].contains(&self.name.as_str())

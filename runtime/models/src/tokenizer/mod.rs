@@ -5,6 +5,7 @@
 //! it; windows and padding by the options of a call. Ids alone are put together without the library (`pieces`).
 
 mod adapt;
+mod bytes;
 mod call;
 mod class;
 mod decode;
@@ -24,6 +25,7 @@ use serde_json::Value;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{ModelWrapper, PostProcessor, PostProcessorWrapper};
 
+pub use bytes::TokenBytes;
 pub use call::{Arguments, detokenize_call, tokenize_call};
 pub use encode::{EncodeOptions, Side, Text, Truncation};
 pub use encoding::Encoding;
@@ -57,10 +59,16 @@ pub struct Tokenizer {
 
 impl Tokenizer {
     pub(crate) fn open(folder: &ModelFolder) -> Result<Self, Error> {
-        let path = folder.file("tokenizer.json");
-        let bytes = read_bytes(&path, LARGEST)?;
+        let gguf = folder.gguf()?;
+        let path = gguf.as_ref().map_or_else(|| folder.file("tokenizer.json"), |gguf| gguf.path().to_owned());
         let failed = |source| Error::TokenizerFile { path: path.clone(), source };
-        let mut inner = guarded(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(failed)?;
+        let mut inner = match gguf {
+            Some(gguf) => guarded(|| gguf.tokenizer()).map_err(|source| gguf.no_tokenizer(source))?,
+            None => {
+                let bytes = read_bytes(&path, LARGEST)?;
+                guarded(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(failed)?
+            }
+        };
         let config = folder.json("tokenizer_config.json")?.unwrap_or(Value::Null);
         let class = Class::of(&config, &folder.json("config.json")?.unwrap_or(Value::Null));
         let settings = Settings::read(folder, &config, &class, &inner)?;

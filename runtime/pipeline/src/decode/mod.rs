@@ -6,6 +6,7 @@
 
 mod context;
 mod fields;
+mod generate;
 mod output;
 mod rungs;
 mod steps;
@@ -98,7 +99,8 @@ fn model(name: Option<Spanned<Name>>, node: &Node, cx: &mut Context) -> Option<M
     let mut fields = Fields::of(node, "a model", cx)?;
     let source = fields.required("source", cx, values::text);
     let plugin = fields.optional("plugin", cx, values::path);
+    let adapter = fields.optional("adapter", cx, values::path);
     let dtype = fields.optional("dtype", cx, values::dtype);
     fields.finish(cx);
-    Some(Model { name: name?.value, source: source?, plugin, dtype: dtype.unwrap_or_default() })
+    Some(Model { name: name?.value, source: source?, plugin, adapter, dtype: dtype.unwrap_or_default() })
 }

@@ -3,9 +3,10 @@
 use super::context::Context;
 use super::fields::Fields;
 use super::steps::{classifier, model, refuse_unknown_kind};
-use super::values;
+use super::{generate, values};
 use crate::name::Name;
 use crate::pipeline::{Rung, RungKind};
+use crate::prompt::PromptTemplate;
 use crate::rules::Accept;
 use crate::spanned::Spanned;
 use crate::tree::Node;
@@ -40,21 +41,35 @@ fn rung(node: &Node, names: &mut Vec<Spanned<Name>>, cx: &mut Context) -> Option
             fields.finish(cx);
             (kind, accept)
         }
-        Some(RungKind::LLM) => (llm(fields, cx), None),
+        Some(RungKind::LLM) => {
+            let kind = llm(&mut fields, cx);
+            let accept = fields.optional("accept", cx, accept);
+            fields.finish(cx);
+            (kind, accept)
+        }
         _ => (None, None),
     };
     Some(Rung { name: name?.value, kind: kind?, accept: accept.unwrap_or_default() })
 }
 
-fn llm(mut fields: Fields<'_>, cx: &mut Context) -> Option<RungKind> {
+fn llm(fields: &mut Fields<'_>, cx: &mut Context) -> Option<RungKind> {
     let model = fields.required("model", cx, model);
     let otherwise = fields.required("otherwise", cx, values::text);
-    if let Some(rule) = fields.get("accept") {
-        let problem = rule.mistake("a rung of kind `llm` has no `accept`", "");
-        cx.report(problem.hint("a language model always answers; what it says has no score to compare"));
+    let system = fields.optional("system", cx, label_prompt);
+    let prompt = fields.optional("prompt", cx, label_prompt);
+    Some(RungKind::Llm { model: model?, system, prompt, otherwise: otherwise?.value })
+}
+
+/// A template that reads the text and the labels.
+fn label_prompt(key: &str, node: &Node, cx: &mut Context) -> Option<PromptTemplate> {
+    let (written, template) = generate::template(key, node, cx)?;
+    let other = template.variables().find(|name| !matches!(*name, "text" | "labels"));
+    if let Some(other) = other {
+        let problem = written.mistake(format!("a rung's `{key}` cannot read `{other}`"), "");
+        cx.report(problem.hint("it reads `text` and `labels`"));
+        return None;
     }
-    fields.finish(cx);
-    Some(RungKind::Llm { model: model?, otherwise: otherwise?.value })
+    Some(template)
 }
 
 fn accept(_key: &str, node: &Node, cx: &mut Context) -> Option<Accept> {

@@ -1,11 +1,11 @@
 //! `[[steps]]`.
 
 use runtime_diagnostics::Explain;
-use runtime_tasks::{InputType, OutputType, TaskKind};
+use runtime_tasks::{InputType, OutputType};
 
 use super::context::{Context, did_you_mean, hinted};
 use super::fields::Fields;
-use super::{rungs, task, values};
+use super::{generate, rungs, task, values};
 use crate::labels::refuse_duplicates;
 use crate::name::Name;
 use crate::pipeline::{Classifier, Labels, Ladder, Reference, Step, StepKind, ZeroShot, outputs_of};
@@ -33,8 +33,11 @@ fn step(node: &Node, names: &mut Vec<Spanned<Name>>, cx: &mut Context) -> Option
     let kind = match written.as_ref().map(|kind| kind.as_str()) {
         Some(StepKind::LADDER) => ladder(fields, cx).map(StepKind::Ladder),
         Some(StepKind::ZERO_SHOT) => zero_shot(fields, cx).map(StepKind::ZeroShot),
+        Some(kind @ (StepKind::GENERATE | StepKind::CHAT)) => {
+            generate::generate(kind == StepKind::CHAT, node, fields, cx).map(StepKind::Generate)
+        }
         Some(name) => {
-            let task = TaskKind::ALL.into_iter().find(|task| task.name() == name);
+            let task = StepKind::task(name);
             task.and_then(|task| task::task(task, node, fields, cx)).map(StepKind::Task)
         }
         // Which other keys are legal depends on the kind, so they are left alone.
@@ -115,14 +118,20 @@ fn text(key: &str, node: &Node, cx: &mut Context) -> Option<Reference> {
 /// A field of the record, or an output of an earlier step, that holds what is asked for.
 pub(super) fn reference(key: &str, node: &Node, holds: InputType, cx: &mut Context) -> Option<Reference> {
     let written = values::text(key, node, cx)?;
-    let Some((step, output)) = written.split_once('.') else {
+    if !written.contains('.') {
         if cx.has_step(&written) {
             let message = format!("`{}` is read as a field of the record, not as the step", written.value);
             cx.warnings.push(written.warning(message).hint("a step's output is written `step.output`"));
         }
         return Some(Reference::Field(written.value));
-    };
-    match (cx.use_output(&written, step, output), holds) {
+    }
+    output_reference(&written, holds, cx)
+}
+
+/// `step.output`, which must hold what is asked for.
+pub(super) fn output_reference(written: &Spanned<String>, holds: InputType, cx: &mut Context) -> Option<Reference> {
+    let (step, output) = written.split_once('.')?;
+    match (cx.use_output(written, step, output), holds) {
         (Some(OutputType::Number | OutputType::List), InputType::Text) => {
             cx.report(written.mistake(format!("`{}` is no text", written.value), ""));
         }

@@ -14,13 +14,7 @@ use crate::tree::Node;
 /// The rest of the step `node`, whose name and kind have been read.
 pub(super) fn task(task: TaskKind, node: &Node, mut fields: Fields<'_>, cx: &mut Context) -> Option<TaskStep> {
     let model = fields.required("model", cx, model);
-    let params: Vec<(&'static str, Spanned<Value>)> = TaskOptions::names(task)
-        .into_iter()
-        .filter_map(|name| {
-            let node = fields.get(name)?;
-            Some((name, node.with(values::json(name, node, cx)?)))
-        })
-        .collect();
+    let params = params(TaskOptions::names(task).into_iter(), &mut fields, cx);
     let options = options(task, node, &params, cx);
     let words = matches!(
         options,
@@ -42,8 +36,21 @@ pub(super) fn task(task: TaskKind, node: &Node, mut fields: Fields<'_>, cx: &mut
     Some(TaskStep { task, model: model?, inputs, options: options?, params, truncate })
 }
 
+/// The parameters of these names that are written.
+pub(super) fn params(
+    names: impl Iterator<Item = &'static str>,
+    fields: &mut Fields<'_>,
+    cx: &mut Context,
+) -> Vec<(&'static str, Spanned<Value>)> {
+    let written = names.filter_map(|name| {
+        let node = fields.get(name)?;
+        Some((name, node.with(values::json(name, node, cx)?)))
+    });
+    written.collect()
+}
+
 /// The parameters, checked; each that is wrong is reported at its place.
-fn options(
+pub(super) fn options(
     task: TaskKind,
     step: &Node,
     params: &[(&'static str, Spanned<Value>)],

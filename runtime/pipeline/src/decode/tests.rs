@@ -51,6 +51,8 @@ fn record(key: &str, node: &Node, steps: &[Step], cx: &mut Context) -> Option<Ma
     for (step, input) in inputs {
         let Reference::Field(field) = input.from else { continue };
         match table.get(field) {
+            // A template may do without.
+            None if input.holds == InputType::Any => {}
             None => {
                 let message = format!("the record has no field `{field}`, which the step `{}` reads", step.name);
                 let near = nearest(field, table.0.iter().map(|entry| entry.key.as_str()));
@@ -58,7 +60,7 @@ fn record(key: &str, node: &Node, steps: &[Step], cx: &mut Context) -> Option<Ma
                 cx.report_if_whole(hinted(node.mistake(message, ""), hint));
             }
             Some(value) => match (&value.value, input.holds) {
-                (Value::String(_), _) | (Value::Array(_), InputType::Texts) => {}
+                (Value::String(_), _) | (Value::Array(_), InputType::Texts) | (_, InputType::Any) => {}
                 (_, InputType::Texts) => cx.wrong_type(field, value, "a string or an array of strings", None),
                 (_, InputType::Text) => cx.wrong_type(field, value, "a string", None),
             },
@@ -133,7 +135,7 @@ fn texts_of<'a>(target: &Target, steps: &'a [Step]) -> Option<Vec<&'a str>> {
         StepKind::Ladder(ladder) => ladder.rungs.as_slice(),
         StepKind::ZeroShot(_) => &[],
         // Only the model knows its labels.
-        StepKind::Task(_) => return None,
+        StepKind::Task(_) | StepKind::Generate(_) => return None,
     };
     if source.output == "rung" {
         return Some(rungs.iter().map(|rung| rung.name.as_str()).collect());

@@ -41,8 +41,8 @@ pub(super) struct Angles {
     pub(super) factor: f64,
 }
 
-/// What a plan needs memory for.
-#[derive(Default)]
+/// What steps need memory for.
+#[derive(Clone, Default)]
 pub(super) struct Layout {
     /// Rows and columns of the slots.
     pub(super) slots: Vec<(Dim, usize)>,

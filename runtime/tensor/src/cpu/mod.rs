@@ -19,15 +19,32 @@ use step::{Constants, Step};
 
 /// A compiled graph.
 pub(crate) struct CpuPlan {
-    steps: Vec<Step>,
+    /// What is computed of texts.
+    texts: Program,
+    /// What is computed of their sources, where they have such.
+    sources: Option<Program>,
     constants: Constants,
-    layout: Layout,
     outputs: Vec<Output>,
     max_sequence: Option<u32>,
     /// Where a block of kept keys and values has those of each attention, or why they cannot be kept.
     places: Result<Vec<Place>, NotCausal>,
+    /// Where a block of a source has those of each attention to it.
+    source_places: Vec<Place>,
+}
+
+/// Steps, and the memory in which they run.
+struct Program {
+    steps: Vec<Step>,
+    layout: Layout,
     /// Memory of runs that have ended, for those to come.
     arenas: Mutex<Vec<Arena>>,
+}
+
+/// What is kept of the sequences of a run, and where in their blocks.
+struct Keeping<'a> {
+    kept: Kept<'a>,
+    places: &'a [Place],
+    source_places: &'a [Place],
 }
 
 /// An operator that keeps a plan from going on where a run ended, and why.
@@ -54,7 +71,7 @@ impl CpuPlan {
     }
 
     /// Refuses a batch that cannot be run: sequences that are too long, indices outside of their tables.
-    fn check(&self, batch: &Batch, arena: &Arena) -> Result<(), Error> {
+    fn check(&self, program: &Program, batch: &Batch, arena: &Arena) -> Result<(), Error> {
         for (sequence, span) in batch.spans().enumerate() {
             let tokens = batch.past(sequence) + span.len();
             if let Some(limit) = self.max_sequence.filter(|limit| tokens > *limit as usize) {
@@ -65,7 +82,7 @@ impl CpuPlan {
             Some(index) => Err(Error::Index { operator, index: *index, count }),
             None => Ok(()),
         };
-        for step in &self.steps {
+        for step in &program.steps {
             match step {
                 Step::LookUp { parts, .. } => {
                     for part in parts {
@@ -79,27 +96,52 @@ impl CpuPlan {
         Ok(())
     }
 
-    fn arena(&self) -> Arena {
-        self.arenas.lock().ok().and_then(|mut arenas| arenas.pop()).unwrap_or_else(|| Arena::new(&self.layout))
+    /// Goes through the steps, and returns the memory with their results, to be [given back](Program::give_back).
+    fn run_steps(&self, program: &Program, batch: &Batch, keeping: Option<&Keeping<'_>>) -> Result<Arena, Error> {
+        let mut arena = program.arena();
+        arena.fit(&program.layout, batch);
+        self.check(program, batch, &arena)?;
+        Team::of_pool(|team| {
+            for step in &program.steps {
+                step.run(team, &self.constants, batch, keeping, &mut arena);
+            }
+        });
+        Ok(arena)
+    }
+
+    fn run_texts(&self, batch: &Batch, keeping: Option<&Keeping<'_>>) -> Result<Outputs, Error> {
+        let arena = self.run_steps(&self.texts, batch, keeping)?;
+        let results = self.outputs.iter().map(|output| (output.name.clone(), output.read(batch, &arena)));
+        let results = Outputs::new(results.collect());
+        self.texts.give_back(arena);
+        Ok(results)
+    }
+
+    /// Refuses sequences without sources where the plan reads such, and sequences with sources elsewhere.
+    fn check_sources(&self, batch: &Batch) -> Result<(), Error> {
+        let sequences = batch.sequences();
+        let with = batch.sources().iter().filter(|source| source.tokens > 0).count();
+        match &self.sources {
+            Some(_) if with < sequences => Err(Error::NeedsSources { with, sequences }),
+            None if !batch.sources().is_empty() => Err(Error::NoSources),
+            _ => Ok(()),
+        }
     }
 }
 
-impl CpuPlan {
-    fn run_steps(&self, batch: &Batch, kept: Option<&(Kept<'_>, &[Place])>) -> Result<Outputs, Error> {
-        let mut arena = self.arena();
-        arena.fit(&self.layout, batch);
-        self.check(batch, &arena)?;
-        Team::of_pool(|team| {
-            for step in &self.steps {
-                step.run(team, &self.constants, batch, kept, &mut arena);
-            }
-        });
-        let results = self.outputs.iter().map(|output| (output.name.clone(), output.read(batch, &arena)));
-        let results = Outputs::new(results.collect());
+impl Program {
+    fn new(steps: Vec<Step>, layout: Layout) -> Self {
+        Self { steps, layout, arenas: Mutex::default() }
+    }
+
+    fn arena(&self) -> Arena {
+        self.arenas.lock().ok().and_then(|mut arenas| arenas.pop()).unwrap_or_else(|| Arena::new(&self.layout))
+    }
+
+    fn give_back(&self, arena: Arena) {
         if let Ok(mut arenas) = self.arenas.lock() {
             arenas.push(arena);
         }
-        Ok(results)
     }
 }
 
@@ -108,24 +150,48 @@ impl Plan for CpuPlan {
         if !batch.pasts().is_empty() {
             return Err(Error::Pasts { with: batch.pasts().len(), sequences: batch.sequences() });
         }
-        self.run_steps(batch, None)
+        if self.sources.is_some() {
+            return Err(Error::NeedsSources { with: 0, sequences: batch.sequences() });
+        }
+        self.run_texts(batch, None)
     }
 
     fn cache(&self, blocks: usize) -> Result<Cache, Error> {
         match &self.places {
-            Ok(places) => Ok(Cache::new(places.clone(), blocks)),
+            Ok(places) => Ok(Cache::new(places.clone(), self.source_places.clone(), blocks)),
             Err(NotCausal { operator, reason }) => Err(Error::NotCausal { operator, reason }),
         }
     }
 
-    fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error> {
-        if batch.pasts().len() != batch.sequences() {
-            return Err(Error::Pasts { with: batch.pasts().len(), sequences: batch.sequences() });
+    fn read_sources(&self, batch: &Batch, cache: &mut Cache) -> Result<(), Error> {
+        let sources = self.sources.as_ref().filter(|_| batch.sources().is_empty()).ok_or(Error::NoSources)?;
+        check_pasts(batch)?;
+        if let Some((sequence, past)) = batch.pasts().iter().enumerate().find(|(_, past)| past.tokens > 0) {
+            return Err(Error::SourceInParts { sequence, tokens: past.tokens });
         }
-        let pasts = batch.pasts().iter().map(|past| kernels::Past { tokens: past.tokens, blocks: &past.blocks });
-        let kept = Kept::new(&mut cache.memory, pasts.collect(), batch.offsets());
-        self.run_steps(batch, Some(&(kept, &cache.places)))
+        let arena = self.run_steps(sources, batch, Some(&keeping(batch, cache)))?;
+        sources.give_back(arena);
+        Ok(())
     }
+
+    fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error> {
+        check_pasts(batch)?;
+        self.check_sources(batch)?;
+        self.run_texts(batch, Some(&keeping(batch, cache)))
+    }
+}
+
+fn check_pasts(batch: &Batch) -> Result<(), Error> {
+    let (with, sequences) = (batch.pasts().len(), batch.sequences());
+    if with == sequences { Ok(()) } else { Err(Error::Pasts { with, sequences }) }
+}
+
+fn keeping<'a>(batch: &'a Batch, cache: &'a mut Cache) -> Keeping<'a> {
+    let all = |pasts: &'a [crate::batch::Past]| {
+        pasts.iter().map(|past| kernels::Past { tokens: past.tokens, blocks: &past.blocks }).collect()
+    };
+    let kept = Kept::new(&mut cache.memory, all(batch.pasts()), all(batch.sources()), batch.offsets());
+    Keeping { kept, places: &cache.places, source_places: &cache.source_places }
 }
 
 impl Output {
@@ -151,7 +217,8 @@ impl Output {
 /// How many rows a size of a batch stands for.
 fn count(batch: &Batch, rows: Dim) -> usize {
     match rows {
-        Dim::Tokens => batch.tokens(),
+        // Of sources and texts, which are computed apart, a batch holds one or the other.
+        Dim::Tokens | Dim::Source => batch.tokens(),
         Dim::Sequences => batch.sequences(),
         Dim::Rows => batch.rows().len(),
         Dim::Fixed(rows) => rows as usize,
@@ -174,10 +241,12 @@ enum Ids {
 impl Ids {
     fn new(input: Input, countings: &mut Vec<Counting>) -> Self {
         match input {
-            Input::TokenIds => Self::Tokens,
+            Input::TokenIds | Input::SourceIds => Self::Tokens,
             Input::TokenTypes => Self::Types,
-            Input::Positions { first: 0, padding: None } => Self::Positions,
-            Input::Positions { first, padding } => {
+            Input::Positions { first: 0, padding: None } | Input::SourcePositions { first: 0, padding: None } => {
+                Self::Positions
+            }
+            Input::Positions { first, padding } | Input::SourcePositions { first, padding } => {
                 let known = countings.iter().position(|counting| *counting == (first, padding));
                 Self::Counted(known.unwrap_or_else(|| {
                     countings.push((first, padding));

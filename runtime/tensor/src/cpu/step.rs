@@ -2,10 +2,10 @@
 
 use runtime_graph::{Activation, Binary, Pooling};
 use runtime_kernels as kernels;
-use runtime_kernels::{Attention, CachedAttention, Finish, Kept, Norm, Packed, Place, Product, Rotary, Table, Team};
+use runtime_kernels::{Attention, CachedAttention, Finish, Norm, Packed, Product, Rotary, Table, Team};
 
 use super::arena::{Arena, Home};
-use super::{Ids, count};
+use super::{Ids, Keeping, count};
 use crate::Batch;
 
 /// What a plan computes with: packed weights, tables, and vectors.
@@ -18,8 +18,15 @@ pub(super) struct Constants {
 
 /// A table whose rows are looked up.
 pub(super) struct Rows {
-    pub(super) table: Table,
+    pub(super) table: Lookup,
     pub(super) rows: usize,
+}
+
+/// What they are looked up in.
+pub(super) enum Lookup {
+    Table(Table),
+    /// A weight in blocks, which products may have too, by its number.
+    Packed(usize),
 }
 
 /// A normalisation with its vectors.
@@ -86,7 +93,20 @@ pub(super) enum Step {
         k: Home,
         v: Home,
         heads: Heads,
-        /// Its number among the attentions whose keys and values can be kept.
+        /// Its number among the attentions whose keys and values can be kept; those of sources are not.
+        place: Option<usize>,
+        to: Home,
+    },
+    /// Keeps keys and values of sources, for the attention to them of this number.
+    Keep {
+        k: Home,
+        v: Home,
+        place: usize,
+    },
+    /// Attention to what the sources' keys and values of this number are.
+    CrossAttention {
+        q: Home,
+        heads: Heads,
         place: usize,
         to: Home,
     },
@@ -148,9 +168,10 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// The values that it reads, and the one that it writes.
-    pub(super) fn homes(&mut self) -> (Vec<&mut Home>, &mut Home) {
-        match self {
+    /// The values that it reads, and the one that it writes, if any.
+    pub(super) fn homes(&mut self) -> (Vec<&mut Home>, Option<&mut Home>) {
+        let (read, written) = match self {
+            Self::Keep { k, v, .. } => return (vec![k, v], None),
             Self::LookUp { to, .. } => (vec![], to),
             Self::Product { x, follow, to, .. } => {
                 let operands = [follow.factor.as_mut(), follow.add.as_mut()];
@@ -167,11 +188,15 @@ impl Step {
             | Self::Convolution { x, to, .. }
             | Self::Pool { x, to, .. }
             | Self::Select { x, to } => (vec![x], to),
-        }
+            Self::CrossAttention { q, to, .. } => (vec![q], to),
+        };
+        (read, Some(written))
     }
 
-    fn to(&self) -> Home {
+    /// The value that it writes, if any.
+    pub(super) fn to(&self) -> Option<Home> {
         match self {
+            Self::Keep { .. } => None,
             Self::Rotary { x: to, .. }
             | Self::LookUp { to, .. }
             | Self::Product { to, .. }
@@ -184,7 +209,8 @@ impl Step {
             | Self::Neighbours { to, .. }
             | Self::Convolution { to, .. }
             | Self::Pool { to, .. }
-            | Self::Select { to, .. } => *to,
+            | Self::CrossAttention { to, .. }
+            | Self::Select { to, .. } => Some(*to),
         }
     }
 
@@ -194,14 +220,16 @@ impl Step {
         team: &Team<'_>,
         constants: &Constants,
         batch: &Batch,
-        kept: Option<&(Kept<'_>, &[Place])>,
+        keeping: Option<&Keeping<'_>>,
         arena: &mut Arena,
     ) {
-        let home = self.to();
+        let Some(home) = self.to() else {
+            return self.fill(team, constants, batch, keeping, arena, &mut []);
+        };
         let rows = count(batch, home.rows);
         // The slot of the result is taken out, so that the others can be read meanwhile.
         let mut slot = std::mem::take(&mut arena.slots[home.slot]);
-        self.fill(team, constants, batch, kept, arena, &mut slot[..rows * home.width]);
+        self.fill(team, constants, batch, keeping, arena, &mut slot[..rows * home.width]);
         arena.slots[home.slot] = slot;
     }
 
@@ -210,7 +238,7 @@ impl Step {
         team: &Team<'_>,
         constants: &Constants,
         batch: &Batch,
-        kept: Option<&(Kept<'_>, &[Place])>,
+        keeping: Option<&Keeping<'_>>,
         arena: &mut Arena,
         to: &mut [f32],
     ) {
@@ -218,7 +246,10 @@ impl Step {
             Self::LookUp { parts, norm, to: home } => {
                 for (index, part) in parts.iter().enumerate() {
                     let (table, ids) = (&constants.tables[part.table].table, arena.ids(batch, part.ids));
-                    kernels::look_up_rows(team, table, home.width, ids, index > 0, to);
+                    match table {
+                        Lookup::Table(table) => kernels::look_up_rows(team, table, home.width, ids, index > 0, to),
+                        Lookup::Packed(weight) => constants.packed[*weight].look_up(team, ids, index > 0, to),
+                    }
                 }
                 if let Some(norm) = norm {
                     norm.with(constants).run_in_place(team, to);
@@ -244,17 +275,26 @@ impl Step {
                 let mut scratch = std::mem::take(&mut arena.attention);
                 let operands = [q, k, v].map(|home| arena.columns(*home, batch));
                 let attention = heads.with(constants, batch, arena, home.columns);
-                match kept {
+                match keeping.zip(*place) {
                     None => attention.run(team, operands, &mut scratch, to),
-                    Some((kept, places)) => {
-                        CachedAttention { attention, place: places[*place], kept }.run(
-                            team,
-                            operands,
-                            &mut scratch,
-                            to,
-                        );
+                    Some((Keeping { kept, places, .. }, place)) => {
+                        let cached = CachedAttention { attention, place: places[place], kept };
+                        cached.run(team, operands, &mut scratch, to);
                     }
                 }
+                arena.attention = scratch;
+            }
+            Self::Keep { k, v, place } => {
+                let Keeping { kept, source_places, .. } = keeping.expect("sources are read into a cache");
+                let operands = [k, v].map(|home| arena.columns(*home, batch));
+                kept.keep(team, source_places[*place], batch.offsets(), operands);
+            }
+            Self::CrossAttention { q, heads, place, to: home } => {
+                let Keeping { kept, source_places, .. } = keeping.expect("texts with sources are run after them");
+                let mut scratch = std::mem::take(&mut arena.attention);
+                let attention = heads.with(constants, batch, arena, home.columns);
+                let cached = CachedAttention { attention, place: source_places[*place], kept };
+                cached.run_over_sources(team, arena.columns(*q, batch), &mut scratch, to);
                 arena.attention = scratch;
             }
             Self::Norm { x, norm, .. } => norm.with(constants).run(team, arena.whole(*x, batch), to),

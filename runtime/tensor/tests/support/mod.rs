@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use runtime_graph::{Builder, Catalog, DType, Value};
-use runtime_tensor::{Batch, Device, Matrix, Precision, StoredTensor, Weights, compile};
+use runtime_tensor::{Batch, Device, Matrix, Precision, StoredTensor, StoredType, Weights, compile};
 
 pub(crate) const VOCABULARY: u32 = 23;
 pub(crate) const WIDTH: u32 = 12;
@@ -35,7 +35,11 @@ impl Weights for Memory {
         let (shape, numbers) = self.0.get(name).ok_or("no such tensor")?;
         let shape = shape.iter().map(|size| *size as usize).collect();
         let bytes = numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>().into();
-        Ok(StoredTensor { dtype: DType::F32, shape, bytes })
+        Ok(StoredTensor { dtype: DType::F32.into(), shape, bytes })
+    }
+
+    fn stored_type(&self, _: &str) -> Result<StoredType, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(DType::F32.into())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::output::{count, number, say, seconds};
 
 /// Counts of one run.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     start: Instant,
     answered: usize,
     tokens: usize,
@@ -20,28 +20,28 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { start: Instant::now(), answered: 0, tokens: 0, truncated: 0, bad: 0, exit: Exit::Ok }
     }
 
-    pub(super) fn answered(&mut self, tokens: usize, truncated: usize) {
+    pub(crate) fn answered(&mut self, tokens: usize, truncated: usize) {
         self.answered += 1;
         self.tokens += tokens;
         self.truncated += truncated;
     }
 
-    pub(super) fn bad(&mut self, exit: Exit) {
+    pub(crate) fn bad(&mut self, exit: Exit) {
         self.bad += 1;
         self.exit = self.exit.max(exit);
     }
 
     /// 0, or the gravest of what records failed with.
-    pub(super) fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         self.exit
     }
 
     /// Tells it on stderr; of a single text only what is wrong.
-    pub(super) fn tell(&self, several: bool) {
+    pub(crate) fn tell(&self, several: bool) {
         say(&self.warning(several));
         if several {
             say(&self.text(self.start.elapsed()));

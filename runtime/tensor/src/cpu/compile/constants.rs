@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use runtime_graph::{Binary, DType, Dim, Element, Graph, Node, Op, ValueId};
 use runtime_kernels as kernels;
-use runtime_kernels::{Finish, Norm, Packed, Product, Quantized, Table, Team};
+use runtime_kernels::{BlockType, Finish, Norm, Packed, Product, Quantized, Table, Team};
 
 use super::super::step::activation;
-use crate::{Error, Precision, StoredTensor, Weights};
+use crate::{Error, Precision, StoredTensor, StoredType, Weights};
 
 /// The constants of a graph. Weights are read when they are asked for, so that none is held in two forms.
 pub(super) struct Values<'g> {
@@ -43,6 +44,30 @@ impl<'g> Values<'g> {
         let stored = self.weights.read(name).map_err(|source| Error::Weight { name: name.clone(), source })?;
         stored.check(name, &self.graph.nodes[node].shape)?;
         Ok(stored)
+    }
+
+    /// The type of the blocks in which a constant is stored, if it is.
+    pub(super) fn blocks(&self, value: ValueId) -> Result<Option<BlockType>, Error> {
+        let Op::Weight { name } = &self.graph.node(value).op else { return Ok(None) };
+        match self.weights.stored_type(name).map_err(|source| Error::Weight { name: name.clone(), source })? {
+            StoredType::Blocks(kind) => Ok(Some(kind)),
+            StoredType::Plain(_) => Ok(None),
+        }
+    }
+
+    /// Some rows, of `inputs` numbers, of each of some constants that are stored in blocks of one type.
+    pub(super) fn packed_blocks(
+        &self,
+        kind: BlockType,
+        inputs: usize,
+        pieces: &[(ValueId, Range<usize>)],
+    ) -> Result<Packed, Error> {
+        let stored: Vec<_> = pieces.iter().map(|(value, _)| self.stored(value.index())).collect::<Result<_, _>>()?;
+        let row = inputs / kind.elements() * kind.bytes();
+        let pieces = stored.iter().zip(pieces);
+        let pieces: Vec<&[u8]> =
+            pieces.map(|(stored, (_, rows))| &stored.bytes[rows.start * row..rows.end * row]).collect();
+        Ok(Packed::of_blocks(kind, inputs, &pieces))
     }
 
     /// What tells a constant from others: nodes that name the same weight have the same.
@@ -92,7 +117,7 @@ impl<'g> Values<'g> {
         Ok(vectors.len() - 1)
     }
 
-    /// A table in the precision in which it is stored.
+    /// A table, which is not in blocks, in the precision in which it is stored.
     pub(super) fn table(&self, value: ValueId) -> Result<Table, Error> {
         if let Some(numbers) = self.folded.get(&value.index()) {
             return Ok(Table::F32(numbers.clone()));
@@ -100,9 +125,11 @@ impl<'g> Values<'g> {
         let stored = self.stored(value.index())?;
         let pairs = stored.bytes.as_chunks().0.iter();
         Ok(match stored.dtype {
-            DType::F32 => Table::F32(stored.to_f32()),
-            DType::F16 => Table::F16(pairs.map(|bytes| half::f16::from_le_bytes(*bytes)).collect()),
-            DType::BF16 => Table::Bf16(pairs.map(|bytes| half::bf16::from_le_bytes(*bytes)).collect()),
+            StoredType::Plain(DType::F32) | StoredType::Blocks(_) => Table::F32(stored.to_f32()),
+            StoredType::Plain(DType::F16) => Table::F16(pairs.map(|bytes| half::f16::from_le_bytes(*bytes)).collect()),
+            StoredType::Plain(DType::BF16) => {
+                Table::Bf16(pairs.map(|bytes| half::bf16::from_le_bytes(*bytes)).collect())
+            }
         })
     }
 
@@ -150,6 +177,15 @@ impl<'g> Values<'g> {
                 for (column, to) in to.chunks_exact_mut(rows.max(1)).enumerate() {
                     for (to, x) in to.iter_mut().zip(operands[0][column..].iter().step_by(columns)) {
                         *to = *x;
+                    }
+                }
+            }
+            Op::Sinusoids { rows, frequencies } => {
+                for (row, to) in (0..*rows).zip(to.chunks_exact_mut(2 * frequencies.len())) {
+                    let (sines, cosines) = to.split_at_mut(frequencies.len());
+                    for ((sine, cosine), frequency) in sines.iter_mut().zip(cosines).zip(frequencies) {
+                        let (s, c) = (f64::from(row) * frequency).sin_cos();
+                        (*sine, *cosine) = (s as f32, c as f32);
                     }
                 }
             }

@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use runtime_graph::{Activation, Binary, Dim, Op, ValueId};
-use runtime_kernels::Packed;
+use runtime_kernels::{BlockType, Packed};
 
 use super::super::arena::Home;
 use super::super::step::{Follow, Step};
@@ -45,7 +45,7 @@ struct Piece {
 
 impl Lowering<'_> {
     /// Finds all products and what is fused with them.
-    pub(super) fn plan_linears(&mut self) {
+    pub(super) fn plan_linears(&mut self) -> Result<(), Error> {
         for index in 0..self.graph.nodes.len() {
             if self.graph.nodes[index].op != Op::Linear || self.is_constant(index) {
                 continue;
@@ -56,7 +56,7 @@ impl Lowering<'_> {
             }
             self.fused[index] = true;
         }
-        self.join();
+        self.join()
     }
 
     /// The product of a node, or those of the columns that are read of it.
@@ -123,8 +123,9 @@ impl Lowering<'_> {
         linear
     }
 
-    /// Joins products of one value that nothing is fused with, where their readers take columns.
-    fn join(&mut self) {
+    /// Joins products of one value that nothing is fused with, where their readers take columns and their weights are in
+    /// blocks of one type or in none.
+    fn join(&mut self) -> Result<(), Error> {
         let mut joined: Vec<Linear> = Vec::new();
         for linear in std::mem::take(&mut self.linears) {
             let alone = |linear: &Linear| linear.at == linear.pieces[linear.pieces.len() - 1].result;
@@ -132,14 +133,21 @@ impl Lowering<'_> {
                 let whole = linear.pieces.iter().all(|piece| self.reads_columns(piece.result));
                 whole && (linear.pieces.len() > 1 || alone(linear))
             };
-            let known =
-                if fits(&linear) { joined.iter_mut().find(|known| known.x == linear.x && fits(known)) } else { None };
+            let blocks = self.values.blocks(linear.pieces[0].weight)?;
+            let mut known = None;
+            for other in joined.iter_mut().filter(|other| other.x == linear.x && fits(other) && fits(&linear)) {
+                if self.values.blocks(other.pieces[0].weight)? == blocks {
+                    known = Some(other);
+                    break;
+                }
+            }
             match known {
                 Some(known) => known.pieces.extend(linear.pieces),
                 None => joined.push(linear),
             }
         }
         self.linears = joined;
+        Ok(())
     }
 
     /// Emits a product.
@@ -178,6 +186,11 @@ impl Lowering<'_> {
     fn packed(&mut self, pieces: &[Piece], x: Home) -> Result<usize, Error> {
         let inputs = x.columns;
         let outputs: usize = pieces.iter().map(|piece| piece.rows.len()).sum();
+        // What is stored in blocks stays in them; those of one product are of one type.
+        if let Some(kind) = self.values.blocks(pieces[0].weight)? {
+            let pieces: Vec<_> = pieces.iter().map(|piece| (piece.weight, piece.rows.clone())).collect();
+            return self.packed_blocks(kind, inputs, &pieces);
+        }
         let worth = inputs >= WORTH_CONVERTING && outputs >= WORTH_CONVERTING && x.rows != Dim::Sequences;
         let precision = if worth { self.precision } else { Precision::F32 };
         let name = |piece: &Piece| (self.values.name(piece.weight), piece.rows.clone());
@@ -193,6 +206,23 @@ impl Lowering<'_> {
             first += piece.rows.len();
         }
         self.constants.packed.push(packed);
+        self.packed.insert(key, self.constants.packed.len() - 1);
+        Ok(self.constants.packed.len() - 1)
+    }
+
+    /// Rows of weights in blocks, shared by all products and look-ups with the same.
+    pub(super) fn packed_blocks(
+        &mut self,
+        kind: BlockType,
+        inputs: usize,
+        pieces: &[(ValueId, Range<usize>)],
+    ) -> Result<usize, Error> {
+        let name = |(weight, rows): &(ValueId, Range<usize>)| (self.values.name(*weight), rows.clone());
+        let key = (pieces.iter().map(name).collect(), Precision::F32);
+        if let Some(known) = self.packed.get(&key) {
+            return Ok(*known);
+        }
+        self.constants.packed.push(self.values.packed_blocks(kind, inputs, pieces)?);
         self.packed.insert(key, self.constants.packed.len() - 1);
         Ok(self.constants.packed.len() - 1)
     }

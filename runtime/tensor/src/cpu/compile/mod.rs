@@ -10,12 +10,12 @@ mod places;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use runtime_graph::{Dim, Graph, Node, Op, ValueId};
+use runtime_graph::{CrossAttentionOptions, Dim, Graph, Node, Op, Relative, ValueId};
 use runtime_kernels::Place;
 
 use super::arena::{Angles, Distances, Home, Layout};
-use super::step::{Constants, Heads, Normalise, Part, Rows, Step, Terms};
-use super::{CpuPlan, Ids, NotCausal, Output, Source};
+use super::step::{Constants, Heads, Lookup, Normalise, Part, Rows, Step, Terms};
+use super::{CpuPlan, Ids, NotCausal, Output, Program, Source};
 use crate::{Error, Matrix, Precision, Weights};
 use constants::Values;
 use linear::Linear;
@@ -23,7 +23,7 @@ use linear::Linear;
 /// Compiles `graph` with its weights in `precision`.
 pub(super) fn compile(graph: &Graph, weights: &dyn Weights, precision: Precision) -> Result<CpuPlan, Error> {
     let mut lowering = Lowering::new(graph, weights, precision)?;
-    lowering.plan_linears();
+    lowering.plan_linears()?;
     for node in 0..graph.nodes.len() {
         lowering.node(node)?;
     }
@@ -59,6 +59,8 @@ struct Lowering<'g> {
     layout: Layout,
     /// Where a block has what is kept of each attention.
     places: Vec<Place>,
+    /// Where a block of a source has what is kept of each attention to it.
+    source_places: Vec<Place>,
     /// Rows and columns of the values that steps write.
     buffers: Vec<(Dim, usize)>,
 }
@@ -90,6 +92,7 @@ impl<'g> Lowering<'g> {
             tables: HashMap::new(),
             layout: Layout::default(),
             places: Vec::new(),
+            source_places: Vec::new(),
             buffers: Vec::new(),
         })
     }
@@ -189,6 +192,7 @@ impl<'g> Lowering<'g> {
             }
             Op::Convolution { groups } => return self.convolution(index, groups as usize),
             Op::Attention(_) => self.attention(index)?,
+            Op::CrossAttention(_) => self.cross_attention(index),
             Op::Activation(activation) => {
                 Step::Activation { x: self.whole(inputs[0]), activation, to: self.buffer_for(index) }
             }
@@ -204,6 +208,7 @@ impl<'g> Lowering<'g> {
             Op::SelectRows => Step::Select { x: self.whole(inputs[0]), to: self.buffer_for(index) },
             Op::Input(_)
             | Op::Weight { .. }
+            | Op::Sinusoids { .. }
             | Op::Transpose
             | Op::Linear
             | Op::LayerNorm { .. }
@@ -213,8 +218,8 @@ impl<'g> Lowering<'g> {
         Ok(())
     }
 
-    fn emit(&mut self, node: usize, mut step: Step) {
-        self.homes[node] = Some(*step.homes().1);
+    fn emit(&mut self, node: usize, step: Step) {
+        self.homes[node] = step.to();
         self.steps.push(step);
     }
 
@@ -257,9 +262,13 @@ impl<'g> Lowering<'g> {
         if let Some(table) = self.tables.get(&name) {
             return Ok(Part { table: *table, ids });
         }
-        let (rows, _) = matrix(self.graph.node(table));
+        let (rows, width) = matrix(self.graph.node(table));
         let rows = if let Dim::Fixed(rows) = rows { rows as usize } else { 0 };
-        self.constants.tables.push(Rows { table: self.values.table(table)?, rows });
+        let table = match self.values.blocks(table)? {
+            Some(kind) => Lookup::Packed(self.packed_blocks(kind, width, &[(table, 0..rows)])?),
+            None => Lookup::Table(self.values.table(table)?),
+        };
+        self.constants.tables.push(Rows { table, rows });
         self.tables.insert(name, self.constants.tables.len() - 1);
         Ok(Part { table: self.constants.tables.len() - 1, ids })
     }
@@ -320,16 +329,14 @@ impl<'g> Lowering<'g> {
                     _ => 0,
                 };
                 let vectors: Vec<usize> = tables.iter().map(|table| self.vector(*table)).collect::<Result<_, _>>()?;
-                let bias = matches!(relative, runtime_graph::Relative::Bias { .. });
+                let bias = matches!(relative, Relative::Bias { .. });
                 let vector = bias.then(|| vectors[0]);
                 let distances = Distances { relative, vector, heads, rows, causal: options.causal };
                 let distances = number_of(distances, &mut self.layout.distances);
                 let mut vectors = vectors.into_iter();
                 Some(match relative {
-                    runtime_graph::Relative::Bias { .. } => {
-                        Terms::Bias { distances, table: vectors.next().unwrap_or_default() }
-                    }
-                    runtime_graph::Relative::Disentangled { keys, queries, .. } => Terms::Disentangled {
+                    Relative::Bias { .. } => Terms::Bias { distances, table: vectors.next().unwrap_or_default() },
+                    Relative::Disentangled { keys, queries, .. } => Terms::Disentangled {
                         distances,
                         keys: vectors.by_ref().take(usize::from(keys)).next(),
                         queries: vectors.next().filter(|_| queries),
@@ -347,12 +354,35 @@ impl<'g> Lowering<'g> {
             relative,
         };
         let [q, k, v] = [0, 1, 2].map(|operand| self.home(node.inputs[operand]));
-        let first = self.places.last().map_or(0, |place| place.first + place.len());
-        self.places.push(Place { first, heads: heads.key_value_heads, head_size: width / heads.heads });
-        Ok(Step::Attention { q, k, v, heads, place: self.places.len() - 1, to: self.buffer_for(index) })
+        let place = (q.rows == Dim::Tokens).then(|| new_place(&mut self.places, &heads, width));
+        Ok(Step::Attention { q, k, v, heads, place, to: self.buffer_for(index) })
     }
 
-    fn finish(mut self) -> Result<CpuPlan, Error> {
+    /// Emits the step that keeps the keys and values, and returns the one that attends to them.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "rounding to single precision")]
+    fn cross_attention(&mut self, index: usize) -> Step {
+        let node = &self.graph.nodes[index];
+        let Op::CrossAttention(CrossAttentionOptions { heads, key_value_heads, scale }) = node.op else {
+            unreachable!("the caller has looked")
+        };
+        let (_, width) = matrix(node);
+        let heads = heads as usize;
+        let heads = Heads {
+            heads,
+            key_value_heads: key_value_heads as usize,
+            causal: false,
+            window: None,
+            scale: scale.unwrap_or_else(|| 1.0 / ((width / heads) as f64).sqrt()) as f32,
+            soft_cap: None,
+            relative: None,
+        };
+        let [q, k, v] = [0, 1, 2].map(|operand| self.home(node.inputs[operand]));
+        let place = new_place(&mut self.source_places, &heads, width);
+        self.steps.push(Step::Keep { k, v, place });
+        Step::CrossAttention { q, heads, place, to: self.buffer_for(index) }
+    }
+
+    fn finish(self) -> Result<CpuPlan, Error> {
         let mut outputs = Vec::new();
         for output in &self.graph.outputs {
             let from = match self.homes[output.value.index()] {
@@ -368,18 +398,23 @@ impl<'g> Lowering<'g> {
                 Source::Constant(_) => None,
             })
             .collect();
-        self.layout.slots = places::assign(&self.buffers, &mut self.steps, &mut computed);
+        let of_source = |step: &Step| step.to().is_none_or(|home| home.rows == Dim::Source);
+        let (sources, texts): (Vec<Step>, Vec<Step>) = self.steps.into_iter().partition(of_source);
+        let program = |mut steps: Vec<Step>, outputs: &mut [&mut Home]| {
+            let slots = places::assign(&self.buffers, &mut steps, outputs);
+            Program::new(steps, Layout { slots, ..self.layout.clone() })
+        };
         Ok(CpuPlan {
-            steps: self.steps,
+            texts: program(texts, &mut computed),
+            sources: (!self.source_places.is_empty()).then(|| program(sources, &mut [])),
+            source_places: self.source_places,
             constants: self.constants,
-            layout: self.layout,
             outputs,
             max_sequence: self.graph.max_sequence,
             places: match looks_ahead(self.graph) {
                 None => Ok(self.places),
                 Some(operator) => Err(operator),
             },
-            arenas: std::sync::Mutex::default(),
         })
     }
 
@@ -393,10 +428,14 @@ impl<'g> Lowering<'g> {
 
 /// The first operator that keeps what is computed of a token from standing once it is computed.
 fn looks_ahead(graph: &Graph) -> Option<NotCausal> {
-    graph.nodes.iter().find_map(|node| {
+    // A source is read as a whole.
+    let of_texts = |node: &&Node| !matches!(node.shape.as_matrix(), Some((Dim::Source, _)));
+    graph.nodes.iter().filter(of_texts).find_map(|node| {
         let reason = match &node.op {
             Op::Attention(options) if !options.causal => "sees tokens that follow",
-            Op::Attention(options) if options.relative.is_some() => "depends on distances",
+            Op::Attention(options) if matches!(options.relative, Some(Relative::Disentangled { .. })) => {
+                "adds products with distances"
+            }
             Op::Convolution { .. } => "sees tokens that follow",
             Op::Pool(_) => "needs whole sequences",
             _ => return None,
@@ -408,6 +447,13 @@ fn looks_ahead(graph: &Graph) -> Option<NotCausal> {
 /// Rows and columns of a node's result; what is no matrix is never a step of its own.
 fn matrix(node: &Node) -> (Dim, usize) {
     node.shape.as_matrix().map_or((Dim::Fixed(0), 0), |(rows, width)| (rows, width as usize))
+}
+
+/// Adds the keys and values of an attention to those of a block.
+fn new_place(places: &mut Vec<Place>, heads: &Heads, width: usize) -> usize {
+    let first = places.last().map_or(0, |place| place.first + place.len());
+    places.push(Place { first, heads: heads.key_value_heads, head_size: width / heads.heads });
+    places.len() - 1
 }
 
 /// The number of `item` among `known`, where it is put if it is new.

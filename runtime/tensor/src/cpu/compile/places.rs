@@ -13,7 +13,7 @@ pub(super) fn assign(buffers: &[(Dim, usize)], steps: &mut [Step], outputs: &mut
     let mut last_use = vec![0; buffers.len()];
     for (index, step) in steps.iter_mut().enumerate() {
         let (read, written) = step.homes();
-        read.into_iter().chain([written]).for_each(|home| last_use[home.slot] = index);
+        read.into_iter().chain(written).for_each(|home| last_use[home.slot] = index);
     }
     outputs.iter().for_each(|home| last_use[home.slot] = steps.len());
 
@@ -22,29 +22,33 @@ pub(super) fn assign(buffers: &[(Dim, usize)], steps: &mut [Step], outputs: &mut
     let mut places: Vec<Option<usize>> = vec![None; buffers.len()];
     for (index, step) in steps.iter_mut().enumerate() {
         let (read, written) = step.homes();
-        let buffer = written.slot;
-        let place = *places[buffer].get_or_insert_with(|| {
-            let (rows, width) = buffers[buffer];
-            let fitting = free.iter().enumerate().filter(|(_, slot)| slots[**slot].0 == rows);
-            match fitting.min_by_key(|(_, slot)| slots[**slot].1.abs_diff(width)).map(|(at, _)| at) {
-                Some(at) => {
-                    let slot = free.swap_remove(at);
-                    slots[slot].1 = slots[slot].1.max(width);
-                    slot
+        let place = written.as_ref().map(|home| {
+            let buffer = home.slot;
+            *places[buffer].get_or_insert_with(|| {
+                let (rows, width) = buffers[buffer];
+                let fitting = free.iter().enumerate().filter(|(_, slot)| slots[**slot].0 == rows);
+                match fitting.min_by_key(|(_, slot)| slots[**slot].1.abs_diff(width)).map(|(at, _)| at) {
+                    Some(at) => {
+                        let slot = free.swap_remove(at);
+                        slots[slot].1 = slots[slot].1.max(width);
+                        slot
+                    }
+                    None => {
+                        slots.push((rows, width));
+                        slots.len() - 1
+                    }
                 }
-                None => {
-                    slots.push((rows, width));
-                    slots.len() - 1
-                }
-            }
+            })
         });
-        let mut ended: Vec<usize> = read.iter().map(|home| home.slot).chain([buffer]).collect();
+        let mut ended: Vec<usize> = read.iter().chain(&written).map(|home| home.slot).collect();
         ended.sort_unstable();
         ended.dedup();
         for home in read {
             home.slot = places[home.slot].expect("it was written by an earlier step");
         }
-        written.slot = place;
+        if let Some((home, place)) = written.zip(place) {
+            home.slot = place;
+        }
         ended.retain(|buffer| last_use[*buffer] == index);
         free.extend(ended.into_iter().filter_map(|buffer| places[buffer]));
     }

@@ -1,0 +1,3 @@
+//! The built-in `pegasus` as a plugin.
+
+runtime_plugin_sdk::export!(runtime_architectures::pegasus::ARCHITECTURE);

@@ -1,0 +1,120 @@
+//! A request that a worker has taken.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use runtime_diagnostics::panic_message;
+use runtime_generation::Lengths;
+use runtime_tensor::{BLOCK, Cached};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::request::{GenerateRequest, Generated, check_prompt};
+use super::search::Search;
+use super::{Event, admission};
+use crate::{Error, ScheduleError};
+
+/// A request with all that it holds.
+pub(crate) struct Job {
+    pub(super) search: Search,
+    /// Blocks that it may need.
+    pub(super) blocks: usize,
+    pub(super) time: Duration,
+    cached_tokens: usize,
+    prompt_tokens: usize,
+    keep: bool,
+    arrived: Instant,
+    first_token: Option<Duration>,
+    deadline: Option<Instant>,
+    events: UnboundedSender<Event>,
+}
+
+impl Job {
+    /// # Errors
+    /// Where the prompt leaves no room, or the parameters do not fit the model.
+    pub(super) fn new(
+        request: GenerateRequest,
+        vocabulary: usize,
+        max_positions: Option<usize>,
+        events: UnboundedSender<Event>,
+    ) -> Result<Self, Error> {
+        check_prompt(&request.prompt, 1, max_positions)?;
+        let (prompt_tokens, padding, config) = (request.prompt.len(), request.padding, &request.config);
+        let mut lengths = Lengths::new(config, prompt_tokens + padding, max_positions.map(|limit| limit + padding))?;
+        if let Some(limit) = max_positions {
+            lengths.max_length = lengths.max_length.min(limit + padding);
+        }
+        let new = lengths.max_length - padding - prompt_tokens;
+        let sequences = config.num_beams.max(config.num_return_sequences);
+        let source = request.source.as_ref().map_or(0, |source| source.len().div_ceil(BLOCK));
+        let ahead = config.prompt_lookup_num_tokens.unwrap_or(0);
+        let blocks = source + admission::blocks(prompt_tokens, new, sequences, ahead);
+        let arrived = Instant::now();
+        let deadline = config.max_time.and_then(|time| Duration::try_from_secs_f64(time).ok());
+        Ok(Self {
+            blocks,
+            time: Duration::ZERO,
+            cached_tokens: 0,
+            prompt_tokens: request.source.as_ref().map_or(prompt_tokens, Vec::len),
+            keep: request.keep,
+            arrived,
+            first_token: None,
+            deadline: deadline.and_then(|time| arrived.checked_add(time)),
+            events,
+            search: Search::new(request, lengths, vocabulary)?,
+        })
+    }
+
+    /// Whether its caller has gone away.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.events.is_closed()
+    }
+
+    /// The prompt.
+    pub(super) fn prompt(&self) -> &[u32] {
+        &self.search.branches[0].tokens
+    }
+
+    /// Begins with what is known of its prompt.
+    pub(super) fn begin(&mut self, known: Cached) {
+        self.cached_tokens = known.tokens();
+        self.search.branches[0].cached = known;
+    }
+
+    /// Goes on by the scores of a run.
+    ///
+    /// # Errors
+    /// As [`Search::go_on`].
+    pub(super) fn go_on(&mut self, scores: Vec<Vec<Vec<f32>>>) -> Result<(), Error> {
+        self.first_token.get_or_insert_with(|| self.arrived.elapsed());
+        let (search, events) = (&mut self.search, &self.events);
+        // A caller that has just gone away does not want to know.
+        let tell = |token| drop(events.send(Event::Token(token)));
+        catch_unwind(AssertUnwindSafe(|| search.go_on(scores, tell)))
+            .map_err(|panic| ScheduleError::Panicked { message: panic_message(&*panic) })??;
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            self.search.stop();
+        }
+        Ok(())
+    }
+
+    /// Answers, and gives what may be kept.
+    pub(super) fn finish(self) -> Option<(Vec<u32>, Cached)> {
+        let guessed_tokens = self.search.guessed;
+        let (sequences, kept) = self.search.into_sequences();
+        let done = Generated {
+            sequences,
+            prompt_tokens: self.prompt_tokens,
+            cached_tokens: self.cached_tokens,
+            guessed_tokens,
+            time: self.time,
+            first_token: self.first_token.unwrap_or_default(),
+        };
+        drop(self.events.send(Event::Done(Ok(done))));
+        kept.filter(|_| self.keep)
+    }
+
+    /// Says why there is no answer.
+    pub(super) fn fail(self, error: Error) {
+        drop(self.events.send(Event::Done(Err(error))));
+    }
+}

@@ -1,0 +1,59 @@
+//! How likely continuations of a prompt are.
+
+use std::time::Instant;
+
+use runtime_generation::log_softmax;
+use runtime_tensor::Cached;
+use tokio::sync::oneshot;
+
+use super::request::Scored;
+use super::run::{Machine, Part, Rows};
+use super::worker::PROMPT_BUDGET;
+use crate::{Error, ScheduleError};
+
+/// Continuations whose probability is asked for.
+pub(crate) struct ScoreJob {
+    pub(super) prompt: Vec<u32>,
+    pub(super) continuations: Vec<Vec<u32>>,
+    pub(super) reply: oneshot::Sender<Result<Scored, Error>>,
+}
+
+/// Runs the model on the prompt, of which `cached` is known, and then on all continuations at once.
+pub(super) fn score(
+    machine: &mut Machine,
+    cached: &mut Cached,
+    prompt: &[u32],
+    continuations: &[Vec<u32>],
+) -> Result<Scored, Error> {
+    let start = Instant::now();
+    let mut behind = Rows::new();
+    while cached.tokens() < prompt.len() {
+        let end = prompt.len().min(cached.tokens() + PROMPT_BUDGET);
+        let tokens = prompt[cached.tokens()..end].to_vec();
+        let rows = usize::from(end == prompt.len());
+        behind = machine.run(&mut [Part { cached, source: None, tokens, rows }])?.pop().unwrap_or_default();
+    }
+    let first = behind.first().ok_or(ScheduleError::Gone)?;
+    // The last token of a continuation need not be read.
+    let mut forks: Vec<Cached> = continuations.iter().map(|_| cached.clone()).collect();
+    let longer = forks.iter_mut().zip(continuations).filter(|(_, tokens)| tokens.len() > 1);
+    let mut parts: Vec<Part<'_>> = longer
+        .map(|(cached, tokens)| {
+            let read = tokens[..tokens.len() - 1].to_vec();
+            Part { cached, source: None, rows: read.len(), tokens: read }
+        })
+        .collect();
+    let rest = if parts.is_empty() { Vec::new() } else { machine.run(&mut parts)? };
+    let mut rest = rest.into_iter();
+    let log_probs = continuations.iter().map(|tokens| {
+        let rows = if tokens.len() > 1 { rest.next().unwrap_or_default() } else { Rows::new() };
+        let rows = std::iter::once(first.clone()).chain(rows);
+        tokens.iter().zip(rows).map(|(token, row)| log_prob(row, *token)).collect()
+    });
+    Ok(Scored { log_probs: log_probs.collect(), time: start.elapsed() })
+}
+
+fn log_prob(mut scores: Vec<f32>, token: u32) -> f32 {
+    log_softmax(&mut scores);
+    scores.get(token as usize).copied().unwrap_or(f32::NEG_INFINITY)
+}

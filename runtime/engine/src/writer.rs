@@ -1,0 +1,97 @@
+//! A pipeline step that generates: a record becomes a prompt, and a language model goes on from it or answers it.
+
+use std::time::Duration;
+
+use runtime_generation::{FinishReason, GenerationConfig};
+use runtime_pipeline::PromptTemplate;
+use runtime_tasks::Generation;
+use serde_json::{Map, Value, json};
+
+use crate::task::text_generation::{conversation, with_length};
+use crate::{Error, LanguageModel};
+
+/// A model with the prompts of a step.
+pub(crate) struct Writer {
+    model: LanguageModel,
+    chat: bool,
+    system: Option<PromptTemplate>,
+    prompt: PromptTemplate,
+    config: GenerationConfig,
+    clean_up: Option<bool>,
+}
+
+/// What was written.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) text: String,
+    pub(crate) tokens: usize,
+    pub(crate) finish_reason: &'static str,
+    pub(crate) time: Duration,
+}
+
+impl Writer {
+    /// # Errors
+    /// Where the parameters do not go with those of the model, or a chat is asked of a model without a template.
+    pub(crate) fn new(
+        model: LanguageModel,
+        chat: bool,
+        system: Option<PromptTemplate>,
+        prompt: PromptTemplate,
+        options: &Generation,
+    ) -> Result<Self, Error> {
+        let config = with_length(model.config().with_params(&options.generate)?);
+        if chat {
+            // Told before the first record is read.
+            model.template()?;
+        }
+        Ok(Self { model, chat, system, prompt, config, clean_up: options.clean_up_tokenization_spaces })
+    }
+
+    /// # Errors
+    /// Where the record lacks what a template needs, the prompt is too long, or the model fails.
+    pub(crate) async fn write(&self, fields: &Map<String, Value>) -> Result<Written, Error> {
+        let prompt = render("prompt", &self.prompt, fields)?;
+        let tokens = match self.chat {
+            false => self.model.tokens(&prompt)?,
+            true => self.model.chat_tokens(&conversation(&messages(self.system.as_ref(), prompt, fields)?))?,
+        };
+        // The prompts of a step begin alike, which need not be read again for each record.
+        let generated = self.model.generate(tokens, self.config.clone(), true)?.finish().await?;
+        let first = generated.sequences.into_iter().next();
+        let first = first.ok_or(crate::ScheduleError::Gone)?;
+        let text = self.model.decode_as(&first.tokens, self.clean_up)?;
+        Ok(Written {
+            text: before_stop(text, &self.config.stop_strings),
+            tokens: first.tokens.len(),
+            finish_reason: if first.finish_reason == FinishReason::Length { "length" } else { "stop" },
+            time: generated.time,
+        })
+    }
+}
+
+/// A template's text; `what` names it in messages.
+pub(crate) fn render(
+    what: &'static str,
+    template: &PromptTemplate,
+    fields: &Map<String, Value>,
+) -> Result<String, Error> {
+    template.render(fields).map_err(|source| Error::Prompt { what, source })
+}
+
+/// The conversation that begins with what the model is told and asked.
+pub(crate) fn messages(
+    system: Option<&PromptTemplate>,
+    prompt: String,
+    fields: &Map<String, Value>,
+) -> Result<Vec<Value>, Error> {
+    let system = system.map(|system| render("system prompt", system, fields)).transpose()?;
+    let system = system.map(|content| json!({"role": "system", "content": content}));
+    Ok(system.into_iter().chain([json!({"role": "user", "content": prompt})]).collect())
+}
+
+/// A text up to the first of `stops`, which is none of it.
+fn before_stop(mut text: String, stops: &[String]) -> String {
+    let end = stops.iter().filter_map(|stop| text.find(stop.as_str())).min();
+    text.truncate(end.unwrap_or(text.len()));
+    text
+}

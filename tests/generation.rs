@@ -1,0 +1,175 @@
+//! Generation of many requests at once: each gets what it gets alone, and nothing that they held stays behind.
+
+use std::time::{Duration, Instant};
+
+use futures::executor::block_on;
+use futures::future::join_all;
+use runtime_engine::{Error, Generated, LanguageModel, Options, Registry};
+use runtime_models::ModelFolder;
+use runtime_tests::root;
+use serde_json::{Value, json};
+
+const TEXTS: [&str; 5] = [
+    "The capital of France is",
+    "Once upon a time, there was a young engineer who",
+    "In the beginning",
+    "a",
+    "One two three four one two three four one two three four one two",
+];
+
+fn load(options: Options) -> LanguageModel {
+    let folder = ModelFolder::new(root().join("tests/gguf/models/llama-f16"));
+    LanguageModel::load(&Registry::new(options), &folder, None).expect("it loads")
+}
+
+fn ask(model: &LanguageModel, text: &str, params: &Value, keep: bool) -> Result<Generated, Error> {
+    let config = model.config().with_params(params.as_object().expect("an object"))?;
+    block_on(model.generate(model.tokens(text)?, config, keep)?.finish())
+}
+
+/// Tokens of each sequence.
+fn tokens(generated: &Generated) -> Vec<Vec<u32>> {
+    generated.sequences.iter().map(|sequence| sequence.tokens.clone()).collect()
+}
+
+/// Parameters of the request number `index`, by which its answer is known.
+fn params(index: usize) -> Value {
+    match index % 5 {
+        0 => json!({"do_sample": false, "max_new_tokens": 24}),
+        1 => json!({"do_sample": false, "max_new_tokens": 12, "num_beams": 3, "num_return_sequences": 2}),
+        2 => json!({"do_sample": true, "seed": index, "max_new_tokens": 16, "num_return_sequences": 3}),
+        3 => json!({"do_sample": false, "max_new_tokens": 20, "prompt_lookup_num_tokens": 4}),
+        _ if index % 2 == 0 => json!({"do_sample": false, "max_new_tokens": 12, "regex": "[a-z]{2,6}[0-9]"}),
+        _ => json!({"do_sample": false, "max_new_tokens": 3, "repetition_penalty": 1.3}),
+    }
+}
+
+fn text(index: usize) -> &'static str {
+    TEXTS[index % TEXTS.len()]
+}
+
+/// Waits until the worker holds nothing.
+fn settle(model: &LanguageModel) -> (usize, usize) {
+    let generator = model.loaded().generator().expect("it generates");
+    generator.forget().expect("the worker is there");
+    let start = Instant::now();
+    // The worker looks at what it holds when it does something.
+    while start.elapsed() < Duration::from_secs(20) && (generator.requests() > 0 || generator.blocks_held() > 0) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (generator.requests(), generator.blocks_held())
+}
+
+/// Resident memory in KiB, where the system tells.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse().ok())
+}
+
+#[test]
+fn two_hundred_mixed_requests_answer_as_alone_and_leave_nothing() {
+    let model = load(Options::default());
+    let alone: Vec<Vec<Vec<u32>>> =
+        (0..25).map(|index| tokens(&ask(&model, text(index / 5), &params(index), false).expect("alone"))).collect();
+    let mut memory = Vec::new();
+    for round in 0..3 {
+        let streams = (0..200).map(|number| {
+            let index = number % 25;
+            // The draws of a request are its own, whatever its number.
+            let config = model.config().with_params(params(index).as_object().expect("an object")).expect("parameters");
+            let prompt = model.tokens(text(index / 5)).expect("tokens");
+            (number, model.generate(prompt, config, number % 3 == 0).expect("it is taken"))
+        });
+        let answers = streams.map(async |(number, mut stream)| {
+            if number % 7 == 3 {
+                // The caller goes away midway.
+                stream.next().await;
+                return None;
+            }
+            Some((number, stream.finish().await.expect("an answer")))
+        });
+        for (number, generated) in block_on(join_all(answers.collect::<Vec<_>>())).into_iter().flatten() {
+            assert_eq!(tokens(&generated), alone[number % 25], "round {round}, request {number}");
+        }
+        assert_eq!(settle(&model), (0, 0), "round {round}: requests and blocks that are held");
+        memory.extend(resident());
+    }
+    if let [first, .., last] = memory.as_slice() {
+        assert!(*last < first + first / 10, "memory grows: {memory:?} KiB");
+    }
+}
+
+#[test]
+fn a_wrong_request_is_told_and_others_go_on() {
+    let model = load(Options::default());
+    let right = json!({"do_sample": false, "max_new_tokens": 24});
+    let expected = tokens(&ask(&model, TEXTS[1], &right, false).expect("an answer"));
+    let config = model.config().with_params(right.as_object().expect("an object")).expect("parameters");
+    let under_way = model.generate(model.tokens(TEXTS[1]).expect("tokens"), config, false).expect("it is taken");
+
+    let long = "word ".repeat(4000);
+    let vocabulary = model.loaded().model().width;
+    let all: Vec<usize> = (0..vocabulary).collect();
+    for (text, params, told) in [
+        (long.as_str(), json!({"max_new_tokens": 2}), "the model takes"),
+        (TEXTS[0], json!({"temperature": -1.0}), "`temperature` must be above 0"),
+        (TEXTS[0], json!({"max_new_tokens": 0}), "`max_new_tokens`"),
+        (TEXTS[0], json!({"num_beams": 3, "do_sample": false, "suppress_tokens": all}), "no token is left"),
+        (TEXTS[0], json!({"num_beams": 2, "num_return_sequences": 3}), "`num_return_sequences`"),
+        (TEXTS[0], json!({"logit_bias": {"9999999": 1.0}}), "9999999"),
+        (TEXTS[0], json!({"top_q": 1}), "top_q"),
+    ] {
+        let error = ask(&model, text, &params, false).expect_err("it is refused").to_string();
+        assert!(error.contains(told), "{params}: {error}");
+    }
+    assert_eq!(tokens(&block_on(under_way.finish()).expect("an answer")), expected);
+    assert_eq!(settle(&model), (0, 0));
+}
+
+#[test]
+fn a_conversation_that_goes_on_is_not_read_again() {
+    let model = load(Options::default());
+    let params = json!({"do_sample": false, "max_new_tokens": 20});
+    let text = TEXTS.join(" ");
+    let fresh = ask(&model, &text, &params, true).expect("an answer");
+    assert_eq!(fresh.cached_tokens, 0);
+    let again = ask(&model, &text, &params, true).expect("an answer");
+    assert!(again.cached_tokens > 0 && again.cached_tokens < again.prompt_tokens, "{again:?}");
+    assert_eq!(tokens(&again), tokens(&fresh));
+    let longer = format!("{text} and so on");
+    let kept = ask(&model, &longer, &params, true).expect("an answer");
+    model.loaded().generator().expect("it generates").forget().expect("the worker is there");
+    let read = ask(&model, &longer, &params, false).expect("an answer");
+    assert!(kept.cached_tokens > 0 && read.cached_tokens == 0);
+    assert_eq!(tokens(&kept), tokens(&read));
+}
+
+#[test]
+fn requests_wait_for_room_and_what_never_fits_is_refused() {
+    let plenty = load(Options::default());
+    let params = json!({"do_sample": false, "max_new_tokens": 24});
+    let expected = tokens(&ask(&plenty, TEXTS[0], &params, false).expect("an answer"));
+    let block = plenty.loaded().model().plan.cache(1).expect("a cache").block_bytes();
+    let tight = load(Options { kv_cache: 3 * block, ..Options::default() });
+    let config = tight.config().with_params(params.as_object().expect("an object")).expect("parameters");
+    let prompt = tight.tokens(TEXTS[0]).expect("tokens");
+    let streams: Vec<_> =
+        (0..12).map(|_| tight.generate(prompt.clone(), config.clone(), true).expect("it is taken")).collect();
+    for generated in block_on(join_all(streams.into_iter().map(|stream| stream.finish()))) {
+        assert_eq!(tokens(&generated.expect("an answer")), expected);
+    }
+    let error = ask(&tight, TEXTS[4], &json!({"max_new_tokens": 100, "num_beams": 4, "do_sample": false}), false);
+    assert!(matches!(error, Err(Error::CacheTooSmall { .. })), "{error:?}");
+    assert_eq!(settle(&tight), (0, 0));
+}
+
+#[test]
+fn what_is_guessed_from_the_prompt_changes_nothing() {
+    let model = load(Options::default());
+    for text in TEXTS {
+        let plain = json!({"do_sample": false, "max_new_tokens": 40});
+        let guessing = json!({"do_sample": false, "max_new_tokens": 40, "prompt_lookup_num_tokens": 6});
+        let (plain, guessed) = (ask(&model, text, &plain, false), ask(&model, text, &guessing, false));
+        assert_eq!(tokens(&guessed.expect("an answer")), tokens(&plain.expect("an answer")), "{text}");
+    }
+}
