@@ -2,7 +2,6 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "minijinja hands arguments over by value")]
 
-use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
@@ -10,31 +9,38 @@ use minijinja::value::{Kwargs, Rest, Tuple, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use crate::budget::{count, made, spend_items};
+use crate::cases::capitalized;
+use crate::markup::{self, like};
 use crate::methods::{self, invalid};
 use crate::objects::Range;
 use crate::python::{self, is_space};
 use crate::rewrite::LOOPED;
+use crate::sorting::{dictsort, sort};
 use crate::strings::{filled, joined};
-use crate::text::{escaped, format, indent, percent_encoded, replace, trim, truncate, without_tags, words};
+use crate::text::{format, indent, percent_encoded, replace, trim, truncate, without_tags, words};
 use crate::turns::{Cycler, Joiner};
 
 /// Puts them in the place of minijinja's.
 pub(crate) fn add(environment: &mut Environment<'_>) {
-    environment.add_filter("string", |value: &Value| python::str(value));
+    environment.add_filter("string", |value: &Value| {
+        if value.as_str().is_some() { Ok(value.clone()) } else { python::str(value).map(Value::from) }
+    });
     environment.add_filter("default", default);
     environment.add_filter("d", default);
     environment.add_filter("length", length);
     environment.add_filter("count", length);
     environment.add_filter("int", int);
     environment.add_filter("float", float);
-    environment.add_filter("trim", trim);
+    environment.add_filter("trim", |value: &Value, chars: Option<String>| marked(value, trim(value, chars)));
     environment.add_filter("join", join);
     environment.add_filter("wordcount", |value: &Value| Ok::<_, Error>(words(&python::str(value)?)));
     environment.add_filter(LOOPED, looped);
     environment.add_filter("replace", replace);
-    environment.add_filter("indent", indent);
+    environment.add_filter("indent", |value: &Value, places: Rest<Value>, names: Kwargs| {
+        marked(value, indent(value, places, names))
+    });
     environment.add_filter("center", |value: &Value, width: Option<i64>| {
-        filled(&python::str(value)?, "center", width.unwrap_or(80), " ")
+        marked(value, filled(&python::str(value)?, "center", width.unwrap_or(80), " "))
     });
     environment.add_filter("abs", |value: Value| match value.kind() {
         ValueKind::Bool => Ok(Value::from(i64::from(value.is_true()))),
@@ -42,7 +48,11 @@ pub(crate) fn add(environment: &mut Environment<'_>) {
     });
     environment.add_filter("attr", |value: &Value, name: &Value| methods::attribute_only(value, name));
     environment.add_filter("first", |value: &Value| {
-        if value.is_undefined() { Ok(Value::UNDEFINED) } else { minijinja::filters::first(value) }
+        if value.is_undefined() {
+            Ok(Value::UNDEFINED)
+        } else {
+            minijinja::filters::first(value).map(|first| like(value, first))
+        }
     });
     environment.add_filter(
         "last",
@@ -65,15 +75,23 @@ pub(crate) fn add(environment: &mut Environment<'_>) {
     environment.add_filter("groupby", |value: Value, attribute: Option<&str>, names: Kwargs| {
         made(minijinja::filters::groupby(value, attribute, names)?)
     });
-    environment.add_filter("format", format);
+    environment.add_filter("format", |value: &Value, places: Rest<Value>, names: Kwargs| {
+        marked(value, format(value, places, names))
+    });
     environment.add_filter("map", map);
-    environment.add_filter("escape", escaped);
-    environment.add_filter("e", escaped);
-    environment.add_filter("forceescape", escaped);
+    environment.add_filter("safe", markup::safe);
+    environment.add_filter("escape", markup::escape);
+    environment.add_filter("e", markup::escape);
+    environment.add_filter("forceescape", markup::escape_again);
     environment.add_filter("pprint", |value: &Value| python::repr(value));
-    environment.add_filter("truncate", truncate);
+    environment.add_filter("truncate", |value: &Value, places: Rest<Value>, names: Kwargs| {
+        marked(value, truncate(value, places, names))
+    });
     environment.add_filter("striptags", |value: &Value| Ok::<_, Error>(without_tags(&python::str(value)?)));
     environment.add_filter("urlencode", |value: &Value| Ok::<_, Error>(percent_encoded(&python::str(value)?)));
+    environment.add_filter("upper", |value: &Value| marked(value, Ok(python::str(value)?.to_uppercase())));
+    environment.add_filter("lower", |value: &Value| marked(value, Ok(python::str(value)?.to_lowercase())));
+    environment.add_filter("capitalize", |value: &Value| marked(value, Ok(capitalized(&python::str(value)?))));
     for name in ["bool", "chain", "lines", "split", "zip"] {
         // Jinja has none of these.
         environment.remove_filter(name);
@@ -90,6 +108,11 @@ pub(crate) fn add(environment: &mut Environment<'_>) {
     environment.add_function("cycler", |items: Rest<Value>| {
         Value::from_object(Cycler { items: items.0, at: AtomicUsize::new(0) })
     });
+}
+
+/// What a filter makes of a string, marked as HTML where the string is.
+fn marked(value: &Value, made: Result<String, Error>) -> Result<Value, Error> {
+    Ok(like(value, Value::from(made?)))
 }
 
 /// An argument by place or else by name.
@@ -185,7 +208,7 @@ fn join(value: &Value, between: Option<Value>, attribute: Option<Value>, names: 
 }
 
 /// What a `for` goes through: minijinja goes through `none` as through an empty list.
-fn looped(value: Value) -> Result<Value, Error> {
+pub(crate) fn looped(value: Value) -> Result<Value, Error> {
     count(&value)?;
     if value.is_none() { Err(invalid("`none` cannot be iterated over")) } else { Ok(value) }
 }
@@ -239,13 +262,6 @@ fn items(value: &Value) -> Result<Vec<Value>, Error> {
     }
 }
 
-/// Arguments by name, of which the first few may also be given by place.
-fn named(places: &[Value], order: &[&str], names: Kwargs) -> Kwargs {
-    let given = names.args().map(|name| (name.to_owned(), names.peek::<Value>(name).unwrap_or_default()));
-    let given: Vec<(String, Value)> = given.collect();
-    order.iter().map(|name| (*name).to_owned()).zip(places.iter().cloned()).chain(given).collect()
-}
-
 /// `dict(mapping_or_pairs, **kwargs)`.
 fn dict(first: Option<Value>, names: Kwargs) -> Result<Value, Error> {
     let mut pairs: Vec<(Value, Value)> = Vec::new();
@@ -263,23 +279,4 @@ fn dict(first: Option<Value>, names: Kwargs) -> Result<Value, Error> {
         pairs.push((Value::from(name), names.get(name)?));
     }
     Ok(Value::from_pairs(pairs))
-}
-
-/// `sort(value, reverse=False, case_sensitive=False, attribute=None)`.
-fn sort(state: &State, value: Value, places: Rest<Value>, names: Kwargs) -> Result<Value, Error> {
-    let value = looped(value)?;
-    let mixed = |value: &Value| -> Result<bool, Error> {
-        let kinds: BTreeSet<bool> = value.try_iter()?.map(|item| item.kind() == ValueKind::String).collect();
-        Ok(kinds.len() > 1)
-    };
-    let names = named(&places, &["reverse", "case_sensitive", "attribute"], names);
-    if !names.has("attribute") && mixed(&value)? {
-        return Err(invalid("strings and other values have no order"));
-    }
-    minijinja::filters::sort(state, value, names)
-}
-
-/// `dictsort(value, case_sensitive=False, by='key', reverse=False)`.
-fn dictsort(value: &Value, places: Rest<Value>, names: Kwargs) -> Result<Value, Error> {
-    minijinja::filters::dictsort(value, named(&places, &["case_sensitive", "by", "reverse"], names))
 }

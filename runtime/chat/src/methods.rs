@@ -1,5 +1,5 @@
-//! Items and attributes of values, and the methods of Python's lists and mappings that a template may call. Those that change a value are absent:
-//! transformers renders in a sandbox that refuses them.
+//! Items and attributes of values, and the methods of Python's lists and mappings that a template may call. Those that
+//! change a value are absent: transformers renders in a sandbox that refuses them.
 
 use minijinja::value::{Kwargs, Tuple, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
@@ -7,8 +7,8 @@ use minijinja::{Error, ErrorKind, State, Value};
 use crate::budget::count;
 use crate::objects::{Method, View, is_namespace};
 use crate::operators::equal;
-use crate::python;
 use crate::strings::string;
+use crate::{markup, python};
 
 /// The method that stands for a slice.
 pub(crate) const SLICE: &str = "__slice__";
@@ -75,6 +75,7 @@ fn item(value: &Value, key: &Value) -> Result<Value, Error> {
     let found = value.get_item(key)?;
     Ok(match key.as_str().filter(|_| found.is_undefined()) {
         Some(name) => method(value, name).unwrap_or(found),
+        None if found.as_str().is_some() && value.as_str().is_some() => markup::like(value, found),
         None => found,
     })
 }
@@ -89,6 +90,10 @@ pub(crate) fn call(_: &mut State<'_, '_>, value: &Value, method: &str, args: &[V
         _ => count(value)?,
     }
     match (value.as_str(), value.kind()) {
+        (Some(text), _) if value.is_safe() => {
+            let made = string(text, method, &markup::arguments(method, args)?)?;
+            Ok(markup::like_method(value, method, made))
+        }
         (Some(text), _) => string(text, method, args),
         (None, ValueKind::Map) => mapping(value, method, args),
         (None, ValueKind::Seq | ValueKind::Iterable) => list(value, method, args),
@@ -168,7 +173,8 @@ fn slice(value: &Value, args: &[Value]) -> Result<Value, Error> {
     if let Some(text) = value.as_str() {
         let chars: Vec<char> = text.chars().collect();
         let places = places(chars.len(), start, stop, step)?;
-        return Ok(Value::from(places.into_iter().map(|place| chars[place]).collect::<String>()));
+        let taken: String = places.into_iter().map(|place| chars[place]).collect();
+        return Ok(markup::like(value, Value::from(taken)));
     }
     match value.kind() {
         ValueKind::Seq | ValueKind::Iterable => {}

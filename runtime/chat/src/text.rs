@@ -8,8 +8,8 @@ use minijinja::{Error, Value};
 use crate::budget::spend;
 use crate::filters::{argument, defined};
 use crate::methods::invalid;
-use crate::printf;
 use crate::python::{self, is_space};
+use crate::{markup, printf};
 
 pub(crate) fn trim(value: &Value, chars: Option<String>) -> Result<String, Error> {
     let text = python::str(value)?;
@@ -72,21 +72,17 @@ pub(crate) fn indent(value: &Value, places: Rest<Value>, names: Kwargs) -> Resul
 /// `format(text, *args, **kwargs)`, which takes arguments by place or by name.
 pub(crate) fn format(value: &Value, places: Rest<Value>, names: Kwargs) -> Result<String, Error> {
     let text = python::str(value)?;
-    let given: Vec<(String, Value)> =
-        names.args().map(|name| Ok((name.to_owned(), names.get::<Value>(name)?))).collect::<Result<_, Error>>()?;
+    let shown = |other: &Value| if value.is_safe() { markup::shown(other) } else { Ok(other.clone()) };
+    let places: Vec<Value> = places.iter().map(shown).collect::<Result<_, _>>()?;
+    let given: Vec<(String, Value)> = names
+        .args()
+        .map(|name| Ok((name.to_owned(), shown(&names.get::<Value>(name)?)?)))
+        .collect::<Result<_, Error>>()?;
     match (given.is_empty(), places.is_empty()) {
         (true, _) => printf::formatted(&text, &places, None),
         (false, true) => printf::formatted(&text, &[], Some(&Value::from_pairs(given))),
         (false, false) => Err(invalid("`format` takes arguments by place or by name, not both")),
     }
-}
-
-/// `escape`, with the entities of MarkupSafe.
-pub(crate) fn escaped(value: &Value) -> Result<String, Error> {
-    let text = python::str(value)?;
-    spend(text.len().saturating_mul(5))?;
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    Ok(text.replace('"', "&#34;").replace('\'', "&#39;"))
 }
 
 /// `truncate(s, length=255, killwords=False, end='...', leeway=5)`.
