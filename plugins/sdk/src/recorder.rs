@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use runtime_graph::{
-    Activation, AttentionOptions, Binary, CrossAttentionOptions, DType, Dim, ExpertsOptions, Head, Input, Op, Place, Pooling, Recorder,
-    Refusal, Relative, Rotary, Shape, TensorInfo, ValueId,
+    Activation, AttentionOptions, Binary, CrossAttentionOptions, DType, Dim, ExpertsOptions, Head, Input, Op, Place,
+    Pooling, Recorder, Refusal, Relative, Rotary, Shape, TensorInfo, ValueId,
 };
 
 use crate::wit;

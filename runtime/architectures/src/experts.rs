@@ -17,8 +17,7 @@ pub(crate) struct Experts {
 }
 
 /// What the parts of a layer are called; the first is transformers' own, as files in its form of version 5 have them.
-const NAMES: [[&str; 4]; 2] =
-    [["mlp", "gate_proj", "up_proj", "down_proj"], ["block_sparse_moe", "w1", "w3", "w2"]];
+const NAMES: [[&str; 4]; 2] = [["mlp", "gate_proj", "up_proj", "down_proj"], ["block_sparse_moe", "w1", "w3", "w2"]];
 
 impl Experts {
     /// Qwen's fields; `count` and `top_k` are the family's defaults.

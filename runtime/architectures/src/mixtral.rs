@@ -10,13 +10,8 @@ use crate::experts::{Experts, number};
 pub const ARCHITECTURE: Architecture =
     Architecture { name: "mixtral", model_types: &["mixtral"], base_prefix: "model", heads: &HEADS, build };
 
-const DEFAULTS: Defaults = Defaults {
-    key_value_heads: Some(8),
-    positions: 4096 * 32,
-    epsilon: 1e-5,
-    theta: 1_000_000.0,
-    ..Defaults::LLAMA
-};
+const DEFAULTS: Defaults =
+    Defaults { key_value_heads: Some(8), positions: 4096 * 32, epsilon: 1e-5, theta: 1_000_000.0, ..Defaults::LLAMA };
 
 fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
     let decoder = Decoder::with_defaults(config, &DEFAULTS)?;

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use crate::recording::{NativeRecording, Recording};
 use crate::{
-    Activation, AttentionOptions, Binary, Catalog, CrossAttentionOptions, Embedding, Expert, ExpertsOptions, Input, Linear,
-    Norm, Op, Pooling, Relative, Rotary, Shape, TensorInfo, ValueId,
+    Activation, AttentionOptions, Binary, Catalog, CrossAttentionOptions, Embedding, Expert, ExpertsOptions, Input,
+    Linear, Norm, Op, Pooling, Relative, Rotary, Shape, TensorInfo, ValueId,
 };
 
 /// The author's line, where it is known.

@@ -231,12 +231,15 @@ fn experts(options: &ExpertsOptions, shapes: &[&Shape], broken: impl Fn(&str) ->
     for (expert, shapes) in experts.chunks_exact(3).enumerate() {
         if shapes.iter().zip(&expected).any(|(shape, expected)| **shape != *expected) {
             let [gate, up, down] = &expected;
-            let rule = format!("gate, up and down must be `{gate}`, `{up}` and `{down}`, and those of expert {expert} are not");
+            let rule = format!(
+                "gate, up and down must be `{gate}`, `{up}` and `{down}`, and those of expert {expert} are not"
+            );
             return Err(broken(&rule));
         }
     }
     if options.top_k == 0 || options.top_k > count {
-        let (option, value, rule) = ("top_k", options.top_k.to_string(), "there must be at least one, and no more than experts");
+        let (option, value, rule) =
+            ("top_k", options.top_k.to_string(), "there must be at least one, and no more than experts");
         return Err(Fault::Option { operator: "experts", option, value, rule });
     }
     Ok(shapes[0].clone())

@@ -168,10 +168,26 @@ mod tests {
 
     /// Four rows of five experts.
     const LOGITS: [f32; 20] = [
-        0.0, 2.0, 1.0, -1.0, 1.5, //
-        3.0, 3.0, 3.0, 3.0, 3.0, //
-        f32::NAN, -2.0, f32::NEG_INFINITY, 0.5, -1.0, //
-        -1.0, 0.0, 4.0, 0.0, 5.0,
+        0.0,
+        2.0,
+        1.0,
+        -1.0,
+        1.5, //
+        3.0,
+        3.0,
+        3.0,
+        3.0,
+        3.0, //
+        f32::NAN,
+        -2.0,
+        f32::NEG_INFINITY,
+        0.5,
+        -1.0, //
+        -1.0,
+        0.0,
+        4.0,
+        0.0,
+        5.0,
     ];
 
     fn routing(logits: &[f32], top_k: usize, normalise: bool) -> Routing {

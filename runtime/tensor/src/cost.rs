@@ -70,9 +70,7 @@ fn work(graph: &Graph, node: &Node) -> u64 {
             inner.saturating_mul(if let Dim::Fixed(size) = dim { u64::from(*size) } else { 1 })
         }),
         // Three products for each expert that a row is given to.
-        Op::Experts(options) => {
-            rows(graph.node(node.inputs[2])).saturating_mul(3 * u64::from(options.top_k))
-        }
+        Op::Experts(options) => rows(graph.node(node.inputs[2])).saturating_mul(3 * u64::from(options.top_k)),
         // Each query meets each row of the tables of positions.
         Op::Attention(_) => node.inputs[3..].iter().map(|table| rows(graph.node(*table))).sum::<u64>().max(1),
         _ => 1,
