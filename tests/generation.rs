@@ -40,7 +40,7 @@ fn params(index: usize) -> Value {
         1 => json!({"do_sample": false, "max_new_tokens": 12, "num_beams": 3, "num_return_sequences": 2}),
         2 => json!({"do_sample": true, "seed": index, "max_new_tokens": 16, "num_return_sequences": 3}),
         3 => json!({"do_sample": false, "max_new_tokens": 20, "prompt_lookup_num_tokens": 4}),
-        _ if index % 2 == 0 => json!({"do_sample": false, "max_new_tokens": 12, "regex": "[a-z]{2,6}[0-9]"}),
+        _ if index.is_multiple_of(2) => json!({"do_sample": false, "max_new_tokens": 12, "regex": "[a-z]{2,6}[0-9]"}),
         _ => json!({"do_sample": false, "max_new_tokens": 3, "repetition_penalty": 1.3}),
     }
 }
@@ -156,7 +156,7 @@ fn requests_wait_for_room_and_what_never_fits_is_refused() {
     let prompt = tight.tokens(TEXTS[0]).expect("tokens");
     let streams: Vec<_> =
         (0..12).map(|_| tight.generate(prompt.clone(), config.clone(), true).expect("it is taken")).collect();
-    for generated in block_on(join_all(streams.into_iter().map(|stream| stream.finish()))) {
+    for generated in block_on(join_all(streams.into_iter().map(runtime_engine::GenerationStream::finish))) {
         assert_eq!(tokens(&generated.expect("an answer")), expected);
     }
     let error = ask(&tight, TEXTS[4], &json!({"max_new_tokens": 100, "num_beams": 4, "do_sample": false}), false);

@@ -158,12 +158,12 @@ fn a_damaged_file_is_read_or_refused_and_never_more() {
 fn commands_take_a_file_where_they_take_a_folder() {
     let project = Project::empty();
     let path = file("qwen3-f16").display().to_string();
-    let graph = project.run(&["model", "graph", &path]);
+    let graph = project.run(["model", "graph", &path]);
     assert_eq!(graph.code, Some(0), "{}", graph.stderr);
     assert!(graph.stdout.contains("model.layers.1.self_attn.q_norm.weight"), "{}", graph.stdout);
-    let verified = project.run(&["verify", &place().display().to_string(), "--model", "qwen3-f16"]);
+    let verified = project.run(["verify", &place().display().to_string(), "--model", "qwen3-f16"]);
     assert_eq!(verified.code, Some(0), "{}", verified.stderr);
-    let refused: Finished = project.run(&["model", "graph", "no/such.gguf"]);
+    let refused: Finished = project.run(["model", "graph", "no/such.gguf"]);
     assert!(refused.stderr.contains("no/such.gguf"), "{}", refused.stderr);
     assert_ne!(refused.code, Some(0));
 }

@@ -67,7 +67,7 @@ fn with_options(schema: &Value) -> Value {
 /// The whole text is matched in any case, and the library knows no anchors.
 fn without_anchors(regex: &str) -> &str {
     let regex = regex.strip_prefix('^').unwrap_or(regex);
-    regex.strip_suffix('$').filter(|before| escapes(before) % 2 == 0).unwrap_or(regex)
+    regex.strip_suffix('$').filter(|before| escapes(before).is_multiple_of(2)).unwrap_or(regex)
 }
 
 /// One terminal, so that what several choices begin with is one way to go.

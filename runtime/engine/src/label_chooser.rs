@@ -100,7 +100,7 @@ impl LabelChooser {
         let prompt = render("prompt", &self.prompt, &fields)?;
         let chat = self.model.is_chat();
         let prompt = match chat {
-            true => self.model.render(&conversation(&messages(self.system.as_ref(), prompt, &fields)?))?,
+            true => self.model.render(&conversation(&messages(self.system.as_ref(), &prompt, &fields)?))?,
             false => prompt + ANSWER,
         };
         let tokens = self.model.encode(&prompt, !chat)?;

@@ -53,7 +53,7 @@ impl Writer {
         let prompt = render("prompt", &self.prompt, fields)?;
         let tokens = match self.chat {
             false => self.model.tokens(&prompt)?,
-            true => self.model.chat_tokens(&conversation(&messages(self.system.as_ref(), prompt, fields)?))?,
+            true => self.model.chat_tokens(&conversation(&messages(self.system.as_ref(), &prompt, fields)?))?,
         };
         // The prompts of a step begin alike, which need not be read again for each record.
         let generated = self.model.generate(tokens, self.config.clone(), true)?.finish().await?;
@@ -81,7 +81,7 @@ pub(crate) fn render(
 /// The conversation that begins with what the model is told and asked.
 pub(crate) fn messages(
     system: Option<&PromptTemplate>,
-    prompt: String,
+    prompt: &str,
     fields: &Map<String, Value>,
 ) -> Result<Vec<Value>, Error> {
     let system = system.map(|system| render("system prompt", system, fields)).transpose()?;

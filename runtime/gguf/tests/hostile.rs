@@ -1,5 +1,7 @@
 //! Files that are cut off, damaged, or made to do harm: an error for each, and no more memory than the file is long.
 
+#![expect(unsafe_code, reason = "to see what is asked for, an allocator stands before the system's")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs;
@@ -14,7 +16,6 @@ thread_local! {
     static LARGEST: Cell<usize> = const { Cell::new(0) };
 }
 
-#[expect(unsafe_code, reason = "to see what is asked for, an allocator stands before the system's")]
 // SAFETY: every call is passed on to the system's allocator as it is.
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -3,10 +3,6 @@
 //! Each sum runs over the depth in order, one fused step for each number, however many rows the tile has and however
 //! the depth is cut. So a row's result does not depend on the rows beside it.
 
-use std::marker::PhantomData;
-
-use crate::blocks::Blocks;
-use crate::blocks::panel::{Floats, Line};
 use crate::simd::{Simd, Weight};
 
 /// Operands of a tile: `c = a b`, or `c += a b`.
@@ -79,59 +75,6 @@ pub(crate) struct IntegerTile {
     pub(crate) b: *const i8,
     /// `[rows, panel]`
     pub(crate) c: *mut i32,
-}
-
-/// Operands of a tile of blocks: some rows, a panel of 16 outputs, some groups of inputs that share a factor.
-///
-/// With the integers `sum = numbers - zero`, it adds `sum (scale of the row * scale of the output)`, and
-/// `min * (sum of the row)` where there are least numbers, to the sums so far, one group after the other.
-#[derive(Clone, Copy)]
-pub(crate) struct BlockTile {
-    pub(crate) groups: usize,
-    /// The first row: 4 bytes with a sign in a word.
-    pub(crate) a: *const u32,
-    /// From a row of `a` to the next.
-    pub(crate) a_stride: usize,
-    /// The factors of the first row: for each group its scale, and the sum of its numbers, which is a single times that
-    /// scale where there are least numbers, else an integer times what stands for 0.
-    pub(crate) factors: *const [u32; 2],
-    /// From the factors of a row to those of the next.
-    pub(crate) factors_stride: usize,
-    /// The lines of each group.
-    pub(crate) lines: *const Line,
-    /// `[groups, 16]`
-    pub(crate) scales: *const Floats,
-    /// `[groups, 16]`
-    pub(crate) mins: *const Floats,
-    /// The sums so far, `[rows, 16]`.
-    pub(crate) c: *mut Floats,
-}
-
-/// What tells tiles of blocks apart.
-pub(crate) trait BlockShape {
-    /// Lines of a group: 8, or 4.
-    const LINES: usize;
-    /// Lines of which the products of a pair of inputs, added up, stay within 16 bits with a sign.
-    const SPAN: usize;
-    /// Whether the numbers are bytes, of which the low halves come first where they are cut in two.
-    const BYTES: bool;
-    /// Whether there are least numbers.
-    const MIN: bool;
-}
-
-/// The shape of tiles of a type of block.
-pub(crate) struct ShapeOf<K>(PhantomData<K>);
-
-impl<K: Blocks> BlockShape for ShapeOf<K> {
-    const LINES: usize = K::KIND.layout().group / 4;
-    // Activations are at most 127: eight lines of 15, four of 31, two of 63 times twice that are below 2^15.
-    const SPAN: usize = match K::KIND.layout().bits {
-        2 | 3 | 4 | 8 => Self::LINES,
-        5 => 4,
-        _ => 2,
-    };
-    const BYTES: bool = K::KIND.layout().bits == 8;
-    const MIN: bool = K::KIND.layout().min;
 }
 
 /// Calls a function for a constant number of rows.

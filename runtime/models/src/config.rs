@@ -1,6 +1,6 @@
 //! What the host reads from `config.json`; the rest is the architecture's.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use runtime_graph::{Config, Head, Refusal};
 use serde_json::Value;
@@ -94,8 +94,8 @@ fn entails(label: &str) -> bool {
 }
 
 impl ModelConfig {
-    pub(crate) fn read(path: PathBuf) -> Result<Self, Error> {
-        Self::of_text(read(&path)?, &path)
+    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+        Self::of_text(read(path)?, path)
     }
 
     /// The configuration that stands in the file at `path`, or that it amounts to.

@@ -94,7 +94,7 @@ impl ModelFolder {
     pub fn config(&self) -> Result<ModelConfig, Error> {
         match self.gguf()? {
             Some(gguf) => ModelConfig::of_text(gguf.config()?.to_string(), gguf.path()),
-            None => ModelConfig::read(self.file("config.json")),
+            None => ModelConfig::read(&self.file("config.json")),
         }
     }
 

@@ -229,7 +229,7 @@ impl Writer<'_> {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
             let other_form = OTHER_FORMS.contains(&ending.as_str()) || OTHER_FOLDERS.contains(&&*name);
-            !name.starts_with('.') && !weights.iter().any(|weight| weight == path) && !(top && other_form)
+            !(name.starts_with('.') || weights.iter().any(|weight| weight == path) || top && other_form)
         })
     }
 }

@@ -50,6 +50,8 @@ pub enum Expectation {
         /// The greatest.
         max: Option<f64>,
     },
+    /// A text with this one in it, or a list that has it as an item. Capital letters are as small ones.
+    Contains(String),
 }
 
 impl Expectation {
@@ -60,6 +62,13 @@ impl Expectation {
             Self::Range { min, max } => value
                 .as_f64()
                 .is_some_and(|value| min.is_none_or(|min| value >= min) && max.is_none_or(|max| value <= max)),
+            Self::Contains(part) => match value {
+                Value::String(text) => text.to_lowercase().contains(&part.to_lowercase()),
+                Value::Array(items) => {
+                    items.iter().filter_map(Value::as_str).any(|item| item.to_lowercase() == part.to_lowercase())
+                }
+                _ => false,
+            },
         }
     }
 }
@@ -68,6 +77,7 @@ impl fmt::Display for Expectation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Equals(value) => value.fmt(f),
+            Self::Contains(part) => write!(f, "what contains {part:?}"),
             Self::Range { min: Some(min), max: None } => write!(f, "at least {min}"),
             Self::Range { min: None, max: Some(max) } => write!(f, "at most {max}"),
             Self::Range { min, max } => {
@@ -119,5 +129,10 @@ mod tests {
         assert!(range.holds(&json!(0.5)) && range.holds(&json!(0.75)), "bounds are included");
         assert!(!range.holds(&json!(0.76)) && !range.holds(&json!(0.49)));
         assert!(!range.holds(&json!("0.6")) && !range.holds(&Value::Null), "only a number can be in a range");
+        let contains = Expectation::Contains("Ferry".to_owned());
+        assert!(contains.holds(&json!("the ferry is late")) && contains.holds(&json!(["bus", "ferry"])));
+        assert!(
+            !contains.holds(&json!("the bus")) && !contains.holds(&json!(["ferryman"])) && !contains.holds(&json!(1))
+        );
     }
 }

@@ -47,6 +47,7 @@ impl Pipeline {
 fn expected(expectation: &Expectation) -> Value {
     match expectation {
         Expectation::Equals(value) => value.clone(),
+        Expectation::Contains(part) => json!({"contains": part}),
         Expectation::Range { min, max } => {
             let bounds = [("min", min), ("max", max)];
             let set = bounds.into_iter().filter_map(|(name, bound)| Some((name.to_owned(), json!((*bound)?))));

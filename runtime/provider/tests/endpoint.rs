@@ -248,7 +248,7 @@ fn many_ask_at_once_and_some_leave() {
     let asking = Box::pin(client.ask(ChatRequest::of(None, "Hi")));
     let seen = Box::pin(async {
         while server.requests().is_empty() {
-            std::thread::yield_now()
+            std::thread::yield_now();
         }
     });
     match block_on(select(asking, seen)) {

@@ -67,7 +67,7 @@ impl Random {
         let mut bytes: Vec<u8> = (0..count * kind.bytes()).map(|_| self.next().to_le_bytes()[3]).collect();
         // Halves, where they are and what they are: 0x2000 is 2^-7.
         let factors: &[(usize, u16)] = match kind {
-            BlockType::Q4_1 => &[(0, 0x2000), (2, 0x2000 + (3 << 10) | 0x8000)],
+            BlockType::Q4_1 => &[(0, 0x2000), (2, (0x2000 + (3 << 10)) | 0x8000)],
             BlockType::Q8_0 => &[(0, 0x1000)],
             BlockType::Q4_K => &[(0, 0x0e00), (2, 0x1800)],
             BlockType::Q6_K => &[(208, 0x0400)],

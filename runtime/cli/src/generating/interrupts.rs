@@ -58,7 +58,7 @@ impl Interrupts {
     pub(crate) async fn next(&mut self) {
         if self.pressed.next().await.is_none() {
             // The handler, and with it the sender, stays as long as the process.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

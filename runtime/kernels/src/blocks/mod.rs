@@ -5,6 +5,7 @@
 
 pub(crate) mod panel;
 mod read;
+pub(crate) mod tile;
 
 use read::Unpacked;
 

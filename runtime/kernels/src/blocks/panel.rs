@@ -10,7 +10,7 @@
 //!
 //! 5 bits are 4 and 1, 6 are 4 and 2, 3 are 2 and 1. So a weight takes the memory that it has in the file, but for the
 //! factors of 6 bits, which take 8 here. A product spreads some inputs of a panel out to bytes and singles
-//! ([`Panels::spread`]), which then serve all of its rows.
+//! ([`Spread`]), which then serve all of its rows; few rows read the planes themselves.
 
 use std::ops::Range;
 
@@ -50,7 +50,7 @@ pub(crate) struct Panels {
 
 /// Where things are in the blocks of 16 rows.
 #[derive(Clone, Copy)]
-struct Places {
+pub(super) struct Places {
     /// The least numbers of blocks, behind their factors.
     mins: usize,
     /// The factors of groups.
@@ -58,15 +58,15 @@ struct Places {
     /// Those of the next group.
     next_group: usize,
     /// The planes.
-    planes: usize,
+    pub(super) planes: usize,
     /// Those of the next inputs.
-    next_planes: usize,
+    pub(super) next_planes: usize,
     /// The next blocks.
-    end: usize,
+    pub(super) end: usize,
 }
 
 impl Layout {
-    const fn places(&self) -> Places {
+    pub(super) const fn places(&self) -> Places {
         let mins = if self.single { 4 * PANEL } else { 2 * PANEL };
         let factors = mins + if self.min { 2 * PANEL } else { 0 };
         let next_group = match self.factors {
@@ -83,7 +83,7 @@ impl Layout {
 
 /// Memory in which some inputs of a panel are spread out.
 pub(crate) struct Spread {
-    /// The numbers as bytes; or of 32 inputs the low halves and then the high halves.
+    /// The numbers as bytes; or of 32 inputs the low halves of bytes and then the high halves.
     pub(crate) lines: Box<[Line]>,
     /// Of each group.
     pub(crate) scales: Box<[Floats]>,
@@ -107,6 +107,8 @@ impl Panels {
     pub(crate) fn new(kind: BlockType, inputs: usize, pieces: &[&[u8]]) -> Self {
         let layout = kind.layout();
         assert_eq!(inputs % layout.elements, 0, "rows are whole blocks");
+        // Without the sums, both are one.
+        let kept = if kind == BlockType::Q8_1 { BlockType::Q8_0 } else { kind };
         let blocks = inputs / layout.elements;
         let rows: Vec<&[u8]> =
             pieces.iter().flat_map(|piece| piece.chunks_exact((blocks * layout.bytes).max(1))).collect();
@@ -117,14 +119,15 @@ impl Panels {
             panels.for_each(|(panel, rows)| {
                 for (block, to) in panel.chunks_exact_mut(places.end).enumerate() {
                     let blocks = rows.iter().map(|row| &row[block * layout.bytes..][..layout.bytes]);
-                    pack(layout, blocks.map(|block| Unpacked::read(kind, block)).collect(), to);
+                    let blocks: Vec<Unpacked> = blocks.map(|block| Unpacked::read(kind, block)).collect();
+                    pack(layout, &blocks, to);
                 }
             });
         }
-        Self { kind, blocks, bytes }
+        Self { kind: kept, blocks, bytes }
     }
 
-    /// The most blocks of a panel that are spread out at a time, where `halves` says whether bytes are cut in two.
+    /// The most blocks of a panel that are spread out at a time, where bytes are cut in two or not.
     pub(crate) fn most_blocks(&self, halves: bool) -> usize {
         SPREAD_LINES * GROUP / self.kind.elements() / if halves { 2 } else { 1 }
     }
@@ -134,29 +137,11 @@ impl Panels {
         self.blocks
     }
 
-    /// Spreads out some blocks of a panel, which are of kind `K`; `HALVES` cuts bytes in two.
-    #[inline(always)]
-    pub(crate) fn spread<S: Simd, K: Blocks, const HALVES: bool>(
-        &self,
-        panel: usize,
-        blocks: Range<usize>,
-        to: &mut Spread,
-    ) {
-        let layout = const { K::KIND.layout() };
-        let places = const { K::KIND.layout().places() };
-        let first = (panel * self.blocks + blocks.start) * places.end;
-        let bytes = &self.bytes[first..][..blocks.len() * places.end];
-        let groups = layout.elements / layout.group;
-        let lines = layout.elements / GROUP * if HALVES { 2 } else { 1 };
-        let floats = to.scales.chunks_exact_mut(groups).zip(to.mins.chunks_exact_mut(groups));
-        let to = to.lines.chunks_exact_mut(lines).zip(floats);
-        for (block, (lines, (scales, mins))) in bytes.chunks_exact(places.end).zip(to) {
-            factors(layout, places, block, &S::halves, scales, mins);
-            let planes = block[places.planes..].chunks_exact(places.next_planes);
-            for (planes, lines) in planes.zip(lines.chunks_exact_mut(if HALVES { 2 * LINES } else { LINES })) {
-                spread_planes::<HALVES>(layout.bits, planes.as_chunks().0, lines);
-            }
-        }
+    /// Some blocks of a panel.
+    pub(crate) fn bytes(&self, panel: usize, blocks: Range<usize>) -> &[u8] {
+        let end = self.kind.layout().places().end;
+        let first = (panel * self.blocks + blocks.start) * end;
+        &self.bytes[first..][..blocks.len() * end]
     }
 
     /// Fills `to` with the numbers of a row, or adds them to it.
@@ -184,8 +169,37 @@ impl Panels {
     }
 }
 
+impl Spread {
+    /// Spreads out the factors of blocks of kind `K`.
+    #[inline(always)]
+    pub(crate) fn factors<S: Simd, K: Blocks>(&mut self, bytes: &[u8]) {
+        let layout = const { K::KIND.layout() };
+        let places = const { K::KIND.layout().places() };
+        let groups = layout.elements / layout.group;
+        let to = self.scales.chunks_exact_mut(groups).zip(self.mins.chunks_exact_mut(groups));
+        for (block, (scales, mins)) in bytes.chunks_exact(places.end).zip(to) {
+            factors(layout, places, block, &S::halves, scales, mins);
+        }
+    }
+
+    /// Spreads out their numbers; `HALVES` cuts bytes in two.
+    #[inline(always)]
+    pub(crate) fn numbers<K: Blocks, const HALVES: bool>(&mut self, bytes: &[u8]) {
+        let layout = const { K::KIND.layout() };
+        let places = const { K::KIND.layout().places() };
+        let lines = if HALVES { 2 * LINES } else { LINES };
+        let to = self.lines.chunks_exact_mut(layout.elements / TOGETHER * lines);
+        for (block, to) in bytes.chunks_exact(places.end).zip(to) {
+            let planes = block[places.planes..].chunks_exact(places.next_planes);
+            for (planes, lines) in planes.zip(to.chunks_exact_mut(lines)) {
+                spread_planes::<HALVES>(layout.bits, planes.as_chunks().0, lines);
+            }
+        }
+    }
+}
+
 /// Lays out a block of each row of a panel.
-fn pack(layout: Layout, blocks: Vec<Unpacked>, to: &mut [u8]) {
+fn pack(layout: Layout, blocks: &[Unpacked], to: &mut [u8]) {
     let places = layout.places();
     for (column, block) in blocks.iter().enumerate() {
         if layout.single {
@@ -240,7 +254,7 @@ fn pack(layout: Layout, blocks: Vec<Unpacked>, to: &mut [u8]) {
 }
 
 /// The place of `BITS` bits of a line: the plane, and how far they are shifted there.
-const fn place<const BITS: usize>(line: usize) -> (usize, usize) {
+pub(super) const fn place<const BITS: usize>(line: usize) -> (usize, usize) {
     match BITS {
         4 => (line % 4, line / 4 * 4),
         2 => (line / 4, line % 4 * 2),
@@ -261,9 +275,9 @@ fn plane<const BITS: usize>(lines: &[Line; LINES], planes: &mut [Line], from: us
 /// Adds `BITS` bits from planes to lines, as those from `to` on.
 #[inline(always)]
 fn spread_bits<const BITS: usize, const FIRST: bool>(planes: &[Line], lines: &mut [Line], to: usize) {
-    for index in 0..LINES {
+    for (index, line) in lines.iter_mut().enumerate() {
         let (plane, shift) = place::<BITS>(index);
-        let (from, line) = (&planes[plane], &mut lines[index]);
+        let from = &planes[plane];
         for at in 0..from.len() {
             let bits = (from[at] >> shift & ((1 << BITS) - 1)) << to;
             line[at] = if FIRST { bits } else { line[at] | bits };

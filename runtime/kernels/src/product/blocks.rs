@@ -7,12 +7,12 @@ use std::ops::Range;
 
 use super::{Block, Product, Quantized, part};
 use crate::blocks::panel::{Floats, GROUP, PANEL, Panels, Spread, TOGETHER};
+use crate::blocks::tile::{BlockTile, InPlace, Source, SpreadOut};
 use crate::blocks::{Blocks, ForBlocks};
 use crate::chunk::put;
 use crate::shared::Shared;
 use crate::simd::{Kernel, Simd};
 use crate::team::Team;
-use crate::tile::{BlockShape, BlockTile, ShapeOf};
 
 /// The largest activation in bytes.
 const LARGEST: f32 = 127.0;
@@ -210,19 +210,25 @@ impl<S: Simd> ForBlocks for OfKind<'_, S> {
         let Task { block, quantized, .. } = self.task;
         let Workspace { spread, sums } = self.workspace;
         let panels = quantized.panels;
-        let halves = S::HALVES && ShapeOf::<K>::BYTES;
+        let halves = S::HALVES && K::KIND.layout().bits == 8;
         let steps = panels.blocks().div_ceil(panels.most_blocks(halves));
         grow(sums, block.rows.len());
         for panel in block.panels.clone() {
             sums[..block.rows.len()].fill([0.0; PANEL]);
             for step in 0..steps {
                 let blocks = part(panels.blocks(), steps, step);
-                if halves {
-                    panels.spread::<S, K, true>(panel, blocks.clone(), spread);
-                } else {
-                    panels.spread::<S, K, false>(panel, blocks.clone(), spread);
+                let bytes = panels.bytes(panel, blocks.clone());
+                spread.factors::<S, K>(bytes);
+                if block.rows.len() <= S::BLOCK_ROWS {
+                    self.task.tiles::<S, K, InPlace<K>>(blocks, bytes, spread, sums);
+                    continue;
                 }
-                self.task.tiles::<S, K>(blocks, spread, sums);
+                if halves {
+                    spread.numbers::<K, true>(bytes);
+                } else {
+                    spread.numbers::<K, false>(bytes);
+                }
+                self.task.tiles::<S, K, SpreadOut<K>>(blocks, spread.lines.as_flattened(), spread, sums);
             }
             self.task.finish::<S>(panel, sums);
         }
@@ -230,9 +236,15 @@ impl<S: Simd> ForBlocks for OfKind<'_, S> {
 }
 
 impl Task<'_> {
-    /// Adds the products of some blocks to the sums.
+    /// Adds the products of some blocks, whose factors have been spread out, to the sums.
     #[inline(always)]
-    fn tiles<S: Simd, K: Blocks>(&self, blocks: Range<usize>, spread: &Spread, sums: &mut [Floats]) {
+    fn tiles<S: Simd, K: Blocks, B: Source>(
+        &self,
+        blocks: Range<usize>,
+        weights: &[u8],
+        spread: &Spread,
+        sums: &mut [Floats],
+    ) {
         let Rows { words, factors, width, groups, .. } = self.quantized;
         let layout = const { K::KIND.layout() };
         let (first, first_group) =
@@ -245,16 +257,16 @@ impl Task<'_> {
                 a_stride: *width,
                 factors: factors.pointer(rows.start * groups + first_group),
                 factors_stride: *groups,
-                lines: spread.lines.as_ptr(),
+                weights: weights.as_ptr(),
                 scales: spread.scales.as_ptr(),
                 mins: spread.mins.as_ptr(),
                 c: sums[here..here + rows.len()].as_mut_ptr(),
             };
-            // SAFETY: `Isa::run` has asked for `S`; the rows have been filled, the blocks have been spread out, and
+            // SAFETY: `Isa::run` has asked for `S`; the rows have been filled, `weights` are these blocks, and
             // there are sums for all rows.
             #[expect(unsafe_code, reason = "the innermost loop checks nothing")]
             unsafe {
-                S::block_tile::<ShapeOf<K>>(rows.len(), tile);
+                S::block_tile::<B>(rows.len(), tile);
             }
         }
     }

@@ -7,7 +7,9 @@ use std::arch::x86_64::*;
 use half::bf16;
 
 use super::{Simd, Weight};
-use crate::tile::{BlockShape, BlockTile, IntegerTile, Tile, by_rows};
+use crate::blocks::panel;
+use crate::blocks::tile::{BlockTile, Source};
+use crate::tile::{IntegerTile, Tile, by_rows};
 
 /// Vectors in a row of a tile.
 const VECTORS: usize = 2;
@@ -23,10 +25,11 @@ impl Simd for Avx2 {
     const FUSED: bool = true;
     const GROUP: usize = 4;
     const INTEGER_ROWS: usize = 4;
-    const BLOCK_ROWS: usize = 4;
+    const BLOCK_ROWS: usize = 3;
     const HALVES: bool = true;
 
     type Vector = __m256;
+    type Line = [__m256i; VECTORS];
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::Vector {
@@ -69,9 +72,34 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn block_tile<B: BlockShape>(rows: usize, tile: BlockTile) {
+    unsafe fn block_tile<B: Source>(rows: usize, tile: BlockTile) {
         // SAFETY: the caller's promise.
         unsafe { by_rows!(rows, blocks::<B>, tile, 1 2 3 4) }
+    }
+
+    #[inline(always)]
+    unsafe fn line(from: *const panel::Line) -> Self::Line {
+        unsafe {
+            let from: *const __m256i = from.cast();
+            [_mm256_loadu_si256(from), _mm256_loadu_si256(from.add(1))]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn part([first, second]: Self::Line, shift: usize, mask: u8) -> Self::Line {
+        unsafe {
+            let mask = _mm256_set1_epi8(mask.cast_signed());
+            let part = |x| _mm256_and_si256(shifted(x, shift), mask);
+            [part(first), part(second)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn join(low: Self::Line, high: Self::Line, shift: usize) -> Self::Line {
+        unsafe {
+            let left = |x| if shift == 2 { _mm256_slli_epi16::<2>(x) } else { _mm256_slli_epi16::<4>(x) };
+            [_mm256_or_si256(low[0], left(high[0])), _mm256_or_si256(low[1], left(high[1]))]
+        }
     }
 
     #[inline(always)]
@@ -87,34 +115,45 @@ impl Simd for Avx2 {
     }
 }
 
+/// Pairs of bytes shifted to the right, by a number that the compiler knows once it has unrolled the loop.
+#[inline(always)]
+unsafe fn shifted(x: __m256i, shift: usize) -> __m256i {
+    unsafe {
+        match shift {
+            0 => x,
+            1 => _mm256_srli_epi16::<1>(x),
+            2 => _mm256_srli_epi16::<2>(x),
+            3 => _mm256_srli_epi16::<3>(x),
+            4 => _mm256_srli_epi16::<4>(x),
+            5 => _mm256_srli_epi16::<5>(x),
+            6 => _mm256_srli_epi16::<6>(x),
+            _ => _mm256_srli_epi16::<7>(x),
+        }
+    }
+}
+
 /// Numbers without a sign times activations with one, in pairs (`vpmaddubsw`); as many lines are added up in 16 bits as
 /// cannot overflow.
 #[inline(never)]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn blocks<B: BlockShape, const ROWS: usize>(tile: BlockTile) {
+unsafe fn blocks<B: Source, const ROWS: usize>(tile: BlockTile) {
     unsafe {
-        let ones = _mm256_set1_epi16(1);
         let mut sums = [[_mm256_setzero_ps(); VECTORS]; ROWS];
         for (row, sums) in sums.iter_mut().enumerate() {
             for (vector, sum) in sums.iter_mut().enumerate() {
                 *sum = _mm256_loadu_ps(tile.c.add(row).cast::<f32>().add(vector * 8));
             }
         }
-        let mut lines: *const __m256i = tile.lines.cast();
-        let mut a = tile.a;
         for group in 0..tile.groups {
-            let mut integers = products::<B, ROWS>(lines, a, tile.a_stride, ones);
-            lines = lines.add(B::LINES * VECTORS);
-            if B::BYTES {
-                let high = products::<B, ROWS>(lines, a, tile.a_stride, ones);
-                lines = lines.add(B::LINES * VECTORS);
+            let mut integers = products::<B, ROWS>(&tile, group, false);
+            if B::BITS == 8 {
+                let high = products::<B, ROWS>(&tile, group, true);
                 for (sums, high) in integers.iter_mut().zip(high) {
                     for (sum, high) in sums.iter_mut().zip(high) {
                         *sum = _mm256_add_epi32(*sum, _mm256_slli_epi32::<4>(high));
                     }
                 }
             }
-            a = a.add(B::LINES);
             for row in 0..ROWS {
                 let factors: *const f32 = tile.factors.add(row * tile.factors_stride + group).cast();
                 let (scale, of_row) = (_mm256_set1_ps(*factors), _mm256_set1_ps(*factors.add(1)));
@@ -141,33 +180,53 @@ unsafe fn blocks<B: BlockShape, const ROWS: usize>(tile: BlockTile) {
     }
 }
 
+/// Lines of which the products of pairs, added up, stay below 2^15: activations are at most 127, so that these are eight
+/// of numbers below 16, halves of bytes among them, four of those below 32, two of those below 64.
+const fn span<B: Source>() -> usize {
+    match B::BITS {
+        5 => 4,
+        6 => 2,
+        _ => B::LINES,
+    }
+}
+
+/// Does nothing, but has a value computed here: the compiler would load all lines first, for which there are no registers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn here(mut x: __m256i) -> __m256i {
+    unsafe { std::arch::asm!("/* {} */", inout(ymm_reg) x, options(nomem, nostack, preserves_flags)) };
+    x
+}
+
 /// The integer sums of a group.
-#[inline(always)]
-unsafe fn products<B: BlockShape, const ROWS: usize>(
-    lines: *const __m256i,
-    a: *const u32,
-    a_stride: usize,
-    ones: __m256i,
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn products<B: Source, const ROWS: usize>(
+    tile: &BlockTile,
+    group: usize,
+    high: bool,
 ) -> [[__m256i; VECTORS]; ROWS] {
     unsafe {
+        let ones = _mm256_set1_epi16(1);
+        let a = tile.a.add(group * B::LINES);
         let mut sums = [[_mm256_setzero_si256(); VECTORS]; ROWS];
-        for span in 0..B::LINES / B::SPAN {
+        for part in 0..B::LINES / span::<B>() {
             let mut pairs = [[_mm256_setzero_si256(); VECTORS]; ROWS];
-            for line in span * B::SPAN..(span + 1) * B::SPAN {
-                let weights: [__m256i; VECTORS] =
-                    std::array::from_fn(|vector| _mm256_loadu_si256(lines.add(line * VECTORS + vector)));
+            for line in part * span::<B>()..(part + 1) * span::<B>() {
+                let weights = B::line::<Avx2>(tile.weights, group, line, high);
                 for (row, pairs) in pairs.iter_mut().enumerate() {
-                    let a = _mm256_set1_epi32((*a.add(row * a_stride + line)).cast_signed());
+                    let a = _mm256_set1_epi32((*a.add(row * tile.a_stride + line)).cast_signed());
                     for (pair, weights) in pairs.iter_mut().zip(weights) {
                         let products = _mm256_maddubs_epi16(weights, a);
-                        *pair = if line == span * B::SPAN { products } else { _mm256_add_epi16(*pair, products) };
+                        *pair = if line == part * span::<B>() { products } else { _mm256_add_epi16(*pair, products) };
+                        *pair = here(*pair);
                     }
                 }
             }
             for (sums, pairs) in sums.iter_mut().zip(pairs) {
                 for (sum, pairs) in sums.iter_mut().zip(pairs) {
                     let wide = _mm256_madd_epi16(pairs, ones);
-                    *sum = if span == 0 { wide } else { _mm256_add_epi32(*sum, wide) };
+                    *sum = if part == 0 { wide } else { _mm256_add_epi32(*sum, wide) };
                 }
             }
         }

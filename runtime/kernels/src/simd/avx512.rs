@@ -7,7 +7,9 @@ use std::arch::x86_64::*;
 use half::bf16;
 
 use super::{Simd, Weight};
-use crate::tile::{BlockShape, BlockTile, IntegerTile, Tile, by_rows};
+use crate::blocks::panel;
+use crate::blocks::tile::{BlockTile, Source};
+use crate::tile::{IntegerTile, Tile, by_rows};
 
 /// Vectors in a row of a tile.
 const VECTORS: usize = 2;
@@ -27,6 +29,7 @@ impl Simd for Avx512 {
     const HALVES: bool = false;
 
     type Vector = __m512;
+    type Line = __m512i;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::Vector {
@@ -69,9 +72,39 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn block_tile<B: BlockShape>(rows: usize, tile: BlockTile) {
+    unsafe fn block_tile<B: Source>(rows: usize, tile: BlockTile) {
         // SAFETY: the caller's promise.
         unsafe { by_rows!(rows, blocks::<B>, tile, 1 2 3 4 5 6 7 8) }
+    }
+
+    #[inline(always)]
+    unsafe fn line(from: *const panel::Line) -> Self::Line {
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn part(line: Self::Line, shift: usize, mask: u8) -> Self::Line {
+        unsafe {
+            let shifted = match shift {
+                0 => line,
+                1 => _mm512_srli_epi16::<1>(line),
+                2 => _mm512_srli_epi16::<2>(line),
+                3 => _mm512_srli_epi16::<3>(line),
+                4 => _mm512_srli_epi16::<4>(line),
+                5 => _mm512_srli_epi16::<5>(line),
+                6 => _mm512_srli_epi16::<6>(line),
+                _ => _mm512_srli_epi16::<7>(line),
+            };
+            _mm512_and_si512(shifted, _mm512_set1_epi8(mask.cast_signed()))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn join(low: Self::Line, high: Self::Line, shift: usize) -> Self::Line {
+        unsafe {
+            let high = if shift == 2 { _mm512_slli_epi16::<2>(high) } else { _mm512_slli_epi16::<4>(high) };
+            _mm512_or_si512(low, high)
+        }
     }
 
     #[inline(always)]
@@ -87,7 +120,7 @@ impl Simd for Avx512 {
 
 /// Numbers without a sign times activations with one (`vpdpbusd`).
 #[inline(always)]
-unsafe fn blocks<B: BlockShape, const ROWS: usize>(tile: BlockTile) {
+unsafe fn blocks<B: Source, const ROWS: usize>(tile: BlockTile) {
     unsafe {
         let mut sums = [_mm512_setzero_ps(); ROWS];
         for (row, sum) in sums.iter_mut().enumerate() {
@@ -95,10 +128,11 @@ unsafe fn blocks<B: BlockShape, const ROWS: usize>(tile: BlockTile) {
         }
         for group in 0..tile.groups {
             let mut integers = [_mm512_setzero_si512(); ROWS];
-            for line in group * B::LINES..(group + 1) * B::LINES {
-                let weights = _mm512_loadu_si512(tile.lines.add(line).cast());
+            let a = tile.a.add(group * B::LINES);
+            for line in 0..B::LINES {
+                let weights = B::line::<Avx512>(tile.weights, group, line, false);
                 for (row, integer) in integers.iter_mut().enumerate() {
-                    let a = _mm512_set1_epi32((*tile.a.add(row * tile.a_stride + line)).cast_signed());
+                    let a = _mm512_set1_epi32((*a.add(row * tile.a_stride + line)).cast_signed());
                     *integer = _mm512_dpbusd_epi32(*integer, weights, a);
                 }
             }

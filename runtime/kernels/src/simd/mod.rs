@@ -25,7 +25,9 @@ pub(crate) use avx512::Avx512;
 pub(crate) use neon::Neon;
 pub(crate) use plain::Plain;
 
-use crate::tile::{BlockShape, BlockTile, IntegerTile, Tile};
+use crate::blocks::panel;
+use crate::blocks::tile::{BlockTile, Source};
+use crate::tile::{IntegerTile, Tile};
 
 /// The widest panel of packed weights of any instruction set.
 pub(crate) const WIDEST_PANEL: usize = 32;
@@ -57,6 +59,8 @@ pub(crate) trait Simd: Copy + 'static {
     const HALVES: bool;
 
     type Vector: Copy;
+    /// 64 bytes.
+    type Line: Copy;
 
     unsafe fn splat(x: f32) -> Self::Vector;
     unsafe fn load(from: *const f32) -> Self::Vector;
@@ -70,7 +74,13 @@ pub(crate) trait Simd: Copy + 'static {
     /// The same for integers and `rows <= INTEGER_ROWS`.
     unsafe fn integer_tile(rows: usize, tile: IntegerTile);
     /// The same for blocks, a panel of 16 outputs, and `rows <= BLOCK_ROWS`.
-    unsafe fn block_tile<B: BlockShape>(rows: usize, tile: BlockTile);
+    unsafe fn block_tile<B: Source>(rows: usize, tile: BlockTile);
+    /// The bytes of a line.
+    unsafe fn line(from: *const panel::Line) -> Self::Line;
+    /// Some bits of each byte: `line >> shift & mask`, with a shift below 8 and nothing that comes from the next byte.
+    unsafe fn part(line: Self::Line, shift: usize, mask: u8) -> Self::Line;
+    /// `low | high << shift` of each byte, with `shift` of 2 or 4 and nothing that leaves the byte.
+    unsafe fn join(low: Self::Line, high: Self::Line, shift: usize) -> Self::Line;
 
     /// Half precision as single precision.
     #[inline(always)]

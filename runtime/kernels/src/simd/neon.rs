@@ -7,7 +7,9 @@ use std::arch::aarch64::*;
 use half::bf16;
 
 use super::{Simd, Weight};
-use crate::tile::{BlockShape, BlockTile, IntegerTile, Tile, by_rows};
+use crate::blocks::panel;
+use crate::blocks::tile::{BlockTile, Source};
+use crate::tile::{IntegerTile, Tile, by_rows};
 
 /// Vectors in a row of a tile.
 const VECTORS: usize = 4;
@@ -27,6 +29,7 @@ impl Simd for Neon {
     const HALVES: bool = true;
 
     type Vector = float32x4_t;
+    type Line = [uint8x16_t; VECTORS];
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::Vector {
@@ -66,14 +69,52 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    unsafe fn block_tile<B: BlockShape>(rows: usize, tile: BlockTile) {
+    unsafe fn block_tile<B: Source>(rows: usize, tile: BlockTile) {
         // SAFETY: the caller's promise.
         unsafe { by_rows!(rows, blocks::<B>, tile, 1 2) }
+    }
+
+    #[inline(always)]
+    unsafe fn line(from: *const panel::Line) -> Self::Line {
+        unsafe {
+            let from: *const u8 = from.cast();
+            [vld1q_u8(from), vld1q_u8(from.add(16)), vld1q_u8(from.add(32)), vld1q_u8(from.add(48))]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn part(mut line: Self::Line, shift: usize, mask: u8) -> Self::Line {
+        unsafe {
+            for x in &mut line {
+                let shifted = match shift {
+                    0 => *x,
+                    1 => vshrq_n_u8::<1>(*x),
+                    2 => vshrq_n_u8::<2>(*x),
+                    3 => vshrq_n_u8::<3>(*x),
+                    4 => vshrq_n_u8::<4>(*x),
+                    5 => vshrq_n_u8::<5>(*x),
+                    6 => vshrq_n_u8::<6>(*x),
+                    _ => vshrq_n_u8::<7>(*x),
+                };
+                *x = vandq_u8(shifted, vdupq_n_u8(mask));
+            }
+            line
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn join(mut low: Self::Line, high: Self::Line, shift: usize) -> Self::Line {
+        unsafe {
+            for (low, high) in low.iter_mut().zip(high) {
+                *low = vorrq_u8(*low, if shift == 2 { vshlq_n_u8::<2>(high) } else { vshlq_n_u8::<4>(high) });
+            }
+            low
+        }
     }
 }
 
 #[inline(always)]
-unsafe fn blocks<B: BlockShape, const ROWS: usize>(tile: BlockTile) {
+unsafe fn blocks<B: Source, const ROWS: usize>(tile: BlockTile) {
     unsafe {
         let mut sums = [[vdupq_n_f32(0.0); VECTORS]; ROWS];
         for (row, sums) in sums.iter_mut().enumerate() {
@@ -81,14 +122,10 @@ unsafe fn blocks<B: BlockShape, const ROWS: usize>(tile: BlockTile) {
                 *sum = vld1q_f32(tile.c.add(row).cast::<f32>().add(vector * 4));
             }
         }
-        let mut lines: *const i8 = tile.lines.cast();
         for group in 0..tile.groups {
-            let a = tile.a.add(group * B::LINES);
-            let mut integers = products::<B, ROWS>(lines, a, tile.a_stride);
-            lines = lines.add(B::LINES * 64);
-            if B::BYTES {
-                let high = products::<B, ROWS>(lines, a, tile.a_stride);
-                lines = lines.add(B::LINES * 64);
+            let mut integers = products::<B, ROWS>(&tile, group, false);
+            if B::BITS == 8 {
+                let high = products::<B, ROWS>(&tile, group, true);
                 for (sums, high) in integers.iter_mut().zip(high) {
                     for (sum, high) in sums.iter_mut().zip(high) {
                         *sum = vaddq_s32(*sum, vshlq_n_s32::<4>(high));
@@ -123,19 +160,21 @@ unsafe fn blocks<B: BlockShape, const ROWS: usize>(tile: BlockTile) {
 
 /// The integer sums of a group. A sum in 16 bits has one product of each line, so that all lines fit.
 #[inline(always)]
-unsafe fn products<B: BlockShape, const ROWS: usize>(
-    lines: *const i8,
-    a: *const u32,
-    a_stride: usize,
+unsafe fn products<B: Source, const ROWS: usize>(
+    tile: &BlockTile,
+    group: usize,
+    high_halves: bool,
 ) -> [[int32x4_t; VECTORS]; ROWS] {
     unsafe {
+        let a = tile.a.add(group * B::LINES);
         let mut low = [[vdupq_n_s16(0); VECTORS]; ROWS];
         let mut high = low;
         for line in 0..B::LINES {
+            let weights = B::line::<Neon>(tile.weights, group, line, high_halves);
             for vector in 0..VECTORS {
-                let weights = vld1q_s8(lines.add(line * 64 + vector * 16));
+                let weights = vreinterpretq_s8_u8(weights[vector]);
                 for row in 0..ROWS {
-                    let a = vreinterpretq_s8_u32(vdupq_n_u32(*a.add(row * a_stride + line)));
+                    let a = vreinterpretq_s8_u32(vdupq_n_u32(*a.add(row * tile.a_stride + line)));
                     low[row][vector] = vmlal_s8(low[row][vector], vget_low_s8(weights), vget_low_s8(a));
                     high[row][vector] = vmlal_high_s8(high[row][vector], weights, a);
                 }

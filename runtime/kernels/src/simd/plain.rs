@@ -5,7 +5,9 @@
 use half::bf16;
 
 use super::{Simd, Weight};
-use crate::tile::{BlockShape, BlockTile, IntegerTile, Tile, by_rows};
+use crate::blocks::panel;
+use crate::blocks::tile::{BlockTile, Source};
+use crate::tile::{IntegerTile, Tile, by_rows};
 
 /// Vectors in a row of a tile.
 const VECTORS: usize = 1;
@@ -25,6 +27,7 @@ impl Simd for Plain {
     const HALVES: bool = false;
 
     type Vector = [f32; 16];
+    type Line = panel::Line;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::Vector {
@@ -64,22 +67,43 @@ impl Simd for Plain {
     }
 
     #[inline(always)]
-    unsafe fn block_tile<B: BlockShape>(rows: usize, tile: BlockTile) {
+    unsafe fn block_tile<B: Source>(rows: usize, tile: BlockTile) {
         // SAFETY: the caller's promise.
         unsafe { by_rows!(rows, blocks::<B>, tile, 1 2 3 4) }
+    }
+
+    #[inline(always)]
+    unsafe fn line(from: *const panel::Line) -> Self::Line {
+        unsafe { *from }
+    }
+
+    #[inline(always)]
+    unsafe fn part(mut line: Self::Line, shift: usize, mask: u8) -> Self::Line {
+        for byte in &mut line {
+            *byte = *byte >> shift & mask;
+        }
+        line
+    }
+
+    #[inline(always)]
+    unsafe fn join(mut low: Self::Line, high: Self::Line, shift: usize) -> Self::Line {
+        for at in 0..low.len() {
+            low[at] |= high[at] << shift;
+        }
+        low
     }
 }
 
 #[inline(always)]
-unsafe fn blocks<B: BlockShape, const ROWS: usize>(tile: BlockTile) {
+unsafe fn blocks<B: Source, const ROWS: usize>(tile: BlockTile) {
     unsafe {
         for group in 0..tile.groups {
             let mut sums = [[0i32; 16]; ROWS];
-            for line in group * B::LINES..(group + 1) * B::LINES {
-                let weights: [[u8; 4]; 16] = tile.lines.add(line).cast::<[[u8; 4]; 16]>().read();
+            for line in 0..B::LINES {
+                let weights = B::line::<Plain>(tile.weights, group, line, false);
                 for (row, sums) in sums.iter_mut().enumerate() {
-                    let a = (*tile.a.add(row * tile.a_stride + line)).to_le_bytes();
-                    for (sum, weights) in sums.iter_mut().zip(weights) {
+                    let a = (*tile.a.add(row * tile.a_stride + group * B::LINES + line)).to_le_bytes();
+                    for (sum, weights) in sums.iter_mut().zip(weights.as_chunks::<4>().0) {
                         for at in 0..4 {
                             *sum += i32::from(weights[at]) * i32::from(a[at].cast_signed());
                         }

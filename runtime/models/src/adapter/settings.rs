@@ -123,7 +123,8 @@ mod tests {
 
     fn read(more: Value) -> Result<Settings, String> {
         let mut settings = json!({"peft_type": "LORA", "lora_alpha": 6, "r": 4});
-        settings.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let Value::Object(more) = more else { unreachable!("the fields of an object") };
+        settings.as_object_mut().expect("an object").extend(more);
         Settings::read(settings, Path::new("a")).map_err(|error| error.to_string())
     }
 

@@ -28,7 +28,7 @@ impl<'a> Vocabulary<'a> {
         let kinds = fields.integers("tokenizer.ggml.token_type")?.unwrap_or_default();
         let scores = fields.floats("tokenizer.ggml.scores")?.unwrap_or_default();
         let lists = [("tokenizer.ggml.token_type", kinds.len()), ("tokenizer.ggml.scores", scores.len())];
-        for (key, length) in lists.into_iter().filter(|(_, length)| ![0, tokens.len()].contains(length)) {
+        if let Some((key, length)) = lists.into_iter().find(|(_, length)| ![0, tokens.len()].contains(length)) {
             let expected = format!("a list of {}, as there are tokens", tokens.len());
             let found = format!("one of {length}");
             return Err(GgufError::Wrong { key: key.to_owned(), expected, found });

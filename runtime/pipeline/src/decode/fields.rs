@@ -30,7 +30,9 @@ impl<'a> Fields<'a> {
 
     /// The value of `key`.
     pub(super) fn get(&mut self, key: &'static str) -> Option<&'a Node> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.table.get(key)
     }
 

@@ -79,7 +79,7 @@ fn expectation(entry: &Entry, targets: &[Target], steps: &[Step], cx: &mut Conte
         cx.report_if_whole(hinted(problem, did_you_mean(field, names, "its fields are")));
     }
     let expected = match &entry.node.value {
-        Value::Table(_) => range(&entry.node, cx)?,
+        Value::Table(_) => rule(&entry.node, cx)?,
         _ => Expectation::Equals(values::json(field, &entry.node, cx)?),
     };
     if let Some(target) = target {
@@ -88,13 +88,17 @@ fn expectation(entry: &Entry, targets: &[Target], steps: &[Step], cx: &mut Conte
     Some((field.value.clone(), expected))
 }
 
-fn range(node: &Node, cx: &mut Context) -> Option<Expectation> {
-    let mut fields = Fields::of(node, "a range", cx)?;
+/// A table of bounds, or of a part.
+fn rule(node: &Node, cx: &mut Context) -> Option<Expectation> {
+    let mut fields = Fields::of(node, "an expectation", cx)?;
     let min = fields.optional("min", cx, values::number);
     let max = fields.optional("max", cx, values::number);
-    let given = [fields.get("min"), fields.get("max")];
-    if given.iter().all(Option::is_none) {
-        fields.report_missing("a range needs `min` or `max`", cx);
+    let part = fields.optional("contains", cx, values::text);
+    let bounds = [fields.get("min"), fields.get("max")].iter().any(Option::is_some);
+    match (bounds, fields.get("contains").is_some()) {
+        (false, false) => fields.report_missing("an expectation needs `min`, `max` or `contains`", cx),
+        (true, true) => cx.report(node.mistake("what contains a text is no number, which has `min` or `max`", "")),
+        _ => {}
     }
     fields.finish(cx);
     if let (Some(min), Some(max)) = (min, max)
@@ -102,7 +106,7 @@ fn range(node: &Node, cx: &mut Context) -> Option<Expectation> {
     {
         cx.report(node.mistake(format!("no number is at least {min} and at most {max}"), ""));
     }
-    Some(Expectation::Range { min, max })
+    Some(part.map_or(Expectation::Range { min, max }, |part| Expectation::Contains(part.value)))
 }
 
 /// Warns of a test that can only fail. It is no error, because the pipeline itself runs.
@@ -111,6 +115,9 @@ fn warn_of_the_impossible(target: &Target, expected: &Expectation, node: &Node, 
     match (target.kind, expected) {
         (Some(OutputType::Text | OutputType::List), Expectation::Range { .. }) => {
             cx.warnings.push(node.warning(format!("`{field}` is never a number")));
+        }
+        (Some(OutputType::Number), Expectation::Contains(_)) => {
+            cx.warnings.push(node.warning(format!("`{field}` is a number and contains nothing")));
         }
         (Some(OutputType::Number), Expectation::Equals(value)) if !value.is_number() => {
             cx.warnings.push(node.warning(format!("`{field}` is never {value}: it is a number")));
