@@ -219,8 +219,8 @@ impl CrossAttentionOptions {
 
 /// How a mixture of experts is computed, each of which is `down (activation(gate x) * (up x))`.
 ///
-/// The weights of the experts are the softmax over the logits of all; a token's result is the sum over the `top_k` experts
-/// of the greatest logits.
+/// The weights of the experts are the softmax over the logits of all; a token's result is the sum over the `top_k`
+/// experts of the greatest logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ExpertsOptions {
     /// Experts for each token; of equal logits, the first ones.
