@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn sums_are_those_of_the_rows_alone() {
-        let x: Vec<f32> = (0..24).map(|x| 0.37 * f32::from(x as u8) - 3.0).collect();
+        let x: Vec<f32> = (0..24u8).map(|x| 0.37 * f32::from(x) - 3.0).collect();
         let logits: Vec<f32> = LOGITS.iter().map(|x| if x.is_finite() { *x } else { 0.25 }).collect();
         let together = routing(&logits, 2, true);
         let mut sums = [0.0; 12];

@@ -6,8 +6,11 @@
 
 use std::ops::Range;
 
-/// Stacks for each kind of matrix: how their names end, which part of an expert's rows it is, and of how many.
-const STACKS: [(&str, &[(&str, usize, usize)]); 3] = [
+/// A stack: how its name ends, which part of an expert's rows a matrix is, and of how many.
+type Stack = (&'static str, usize, usize);
+
+/// The stacks that may hold each kind of matrix.
+const STACKS: [(&str, &[Stack]); 3] = [
     ("gate_proj.weight", &[("gate_up_proj", 0, 2), ("gate_up_proj.weight", 0, 2), ("gate_proj.weight", 0, 1)]),
     ("up_proj.weight", &[("gate_up_proj", 1, 2), ("gate_up_proj.weight", 1, 2), ("up_proj.weight", 0, 1)]),
     ("down_proj.weight", &[("down_proj", 0, 1), ("down_proj.weight", 0, 1)]),
@@ -48,7 +51,7 @@ impl Matrix {
         let (Some((layer, ending)), [experts, _, _]) = (stack.rsplit_once(".experts."), shape) else {
             return Vec::new();
         };
-        let has = |stacks: &[(&str, usize, usize)]| stacks.iter().any(|(known, _, _)| *known == ending);
+        let has = |stacks: &[Stack]| stacks.iter().any(|(known, _, _)| *known == ending);
         let kinds = STACKS.iter().filter(|(_, stacks)| has(stacks));
         let kinds: Vec<&str> = kinds.map(|(kind, _)| *kind).collect();
         if kinds.is_empty() {

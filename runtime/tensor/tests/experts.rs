@@ -9,7 +9,7 @@ use runtime_graph::{Activation, Builder, Expert, ExpertsOptions, Value};
 use runtime_tensor::{Batch, Device, Plan, Precision, compile};
 use support::{BATCHES, Memory, VOCABULARY, Wide, agree, batch, product, run};
 
-const EXPERTS: usize = 6;
+const EXPERTS: u32 = 6;
 /// Wide enough for weights in less than single precision.
 const WIDTH: u32 = 64;
 const INNER: u32 = 72;
@@ -21,7 +21,7 @@ fn weights() -> Memory {
     let mut shapes: Vec<(&str, &[u32])> = names.iter().map(|name| (name.as_str(), shape(name))).collect();
     shapes.extend([
         ("words.weight", [VOCABULARY, WIDTH].as_slice()),
-        ("router.weight", &[EXPERTS as u32, WIDTH]),
+        ("router.weight", &[EXPERTS, WIDTH]),
         ("share.weight", &[1, WIDTH]),
     ]);
     let mut memory = Memory::new(&shapes);
@@ -35,7 +35,7 @@ fn options(top_k: u32, normalise: bool) -> ExpertsOptions {
 }
 
 fn mixed(graph: &Builder, x: &Value, options: ExpertsOptions) -> Value {
-    let part = |expert: usize, part: &str| graph.tensor(&format!("{expert}.{part}"));
+    let part = |expert: u32, part: &str| graph.tensor(&format!("{expert}.{part}"));
     let expert = |at| Expert { gate: part(at, "gate"), up: part(at, "up"), down: part(at, "down") };
     let experts: Vec<Expert> = (0..EXPERTS).map(expert).collect();
     x.experts(&graph.linear_no_bias("router").forward(x), &experts, options)
@@ -55,7 +55,7 @@ fn expected(weights: &Memory, x: &Wide, options: ExpertsOptions) -> Wide {
     let logits = product(x, &weights.wide("router.weight"), None);
     let row = |(row, logits): (usize, &Vec<f64>)| {
         let total: f64 = logits.iter().map(|logit| logit.exp()).sum();
-        let mut order: Vec<usize> = (0..EXPERTS).collect();
+        let mut order: Vec<usize> = (0..EXPERTS as usize).collect();
         order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
         let chosen = &order[..options.top_k as usize];
         let share: f64 = chosen.iter().map(|expert| logits[*expert].exp() / total).sum();
