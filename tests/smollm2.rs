@@ -7,7 +7,9 @@ use std::fs;
 use std::io::{Write, stderr};
 use std::path::Path;
 
-use runtime_engine::{Options, Registry, chat_template};
+use futures::executor::block_on;
+use futures::future::join_all;
+use runtime_engine::{LanguageModel, Options, Registry, chat_template};
 use runtime_graph::Head;
 use runtime_models::{EncodeOptions, Model, ModelFolder, Text, Tokenizer};
 use runtime_tensor::{Batch, Device, Precision};
@@ -83,6 +85,42 @@ fn the_likeliest_next_tokens_are_those_of_transformers() {
     assert!(same * 100 >= all * 95, "{same} of {all} tokens are the same");
 }
 
+/// llama.cpp rounds inputs, keys and values in its own places, so that of two tokens which are nearly as likely, the other
+/// may win; from there on texts have nothing to do with each other. Its own settings agree on half of the prompts that were
+/// tried, and only those are recorded. On a processor with AVX2, 20 of the 26 are the same here.
+#[test]
+fn greedy_texts_are_those_of_llama_cpp() {
+    const MARGIN: f64 = 0.5;
+    const TOKENS: usize = 24;
+    let Some(folder) = model() else { return };
+    let model = LanguageModel::load(&Registry::new(Options::default()), &folder, None).expect("it loads");
+    let greedy = json!({"do_sample": false, "max_new_tokens": 40});
+    let config = model.config().with_params(greedy.as_object().expect("an object")).expect("parameters");
+    let recorded = fs::read_to_string(Path::new(root()).join("tests/smollm2/llama_cpp.json")).expect("it is there");
+    let recorded: Value = serde_json::from_str(&recorded).expect("it is JSON");
+    let prompts = recorded["prompts"].as_array().expect("a list");
+    let streams = prompts.iter().map(|prompt| {
+        let tokens = model.tokens(prompt["text"].as_str().expect("a text")).expect("tokens");
+        assert_eq!(json!(tokens), prompt["tokens"]);
+        model.generate(tokens, config.clone(), false).expect("a request").finish()
+    });
+    let answers = block_on(join_all(streams));
+    let mut same = 0;
+    for (prompt, answer) in prompts.iter().zip(answers) {
+        let (text, new) = (&prompt["text"], prompt["new"].as_array().expect("tokens"));
+        let found = answer.expect("an answer").sequences.remove(0).tokens;
+        let other = found.iter().zip(new).position(|(found, new)| json!(found) != *new);
+        if let Some(place) = other.filter(|place| *place < TOKENS) {
+            let margin = prompt["margins"][place].as_f64().expect("a number");
+            assert!(margin < MARGIN, "{text}: another token at {place}, where the margin is {margin}");
+        } else {
+            assert!(found.len() >= TOKENS.min(new.len()), "{text}: {} tokens", found.len());
+            same += 1;
+        }
+    }
+    assert!(prompts.len() >= 20 && same * 3 >= prompts.len() * 2, "{same} of {} texts are the same", prompts.len());
+}
+
 #[test]
 fn the_file_tells_what_the_folder_would() {
     let Some(folder) = model() else { return };
@@ -110,6 +148,5 @@ fn the_file_tells_what_the_folder_would() {
     let text = template.render(&chat).expect("it is rendered");
     assert!(text.starts_with("<|im_start|>system\n"), "{text}");
     assert!(text.ends_with("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"), "{text}");
-    let graph = Registry::new(Options::default()).graph(&folder, None, Head::CausalLm).expect("it has a graph");
-    assert_eq!(graph.max_sequence, Some(8192));
+    assert_eq!(config["max_position_embeddings"], 8192);
 }

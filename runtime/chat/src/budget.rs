@@ -73,8 +73,9 @@ pub(crate) fn used(value: Value) -> Result<Value, Error> {
     Ok(value)
 }
 
-/// The filter [`KEPT`]: values that hold themselves could be gone through for ever.
-pub(crate) fn kept(value: Value) -> Result<Value, Error> {
+/// The filter [`KEPT`]: values that hold themselves could be gone through for ever. The namespace itself is given so that
+/// it is looked up: a macro of minijinja knows no name that it only assigns to.
+pub(crate) fn kept(value: Value, _namespace: &Value) -> Result<Value, Error> {
     if is_namespace(&value) { Err(held()) } else { Ok(value) }
 }
 

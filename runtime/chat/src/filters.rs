@@ -2,37 +2,45 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "minijinja hands arguments over by value")]
 
-use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
-use minijinja::value::{Kwargs, Object, Rest, Tuple, ValueKind};
+use minijinja::value::{Kwargs, Rest, Tuple, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
-use crate::budget::{count, made, spend, spend_items};
-use crate::methods::{self, filled, invalid, joined};
+use crate::budget::{count, made, spend_items};
+use crate::cases::capitalized;
+use crate::markup::{self, like};
+use crate::methods::{self, invalid};
 use crate::objects::Range;
-use crate::printf;
 use crate::python::{self, is_space};
 use crate::rewrite::LOOPED;
+use crate::sorting::{dictsort, sort};
+use crate::strings::{filled, joined};
+use crate::text::{format, indent, percent_encoded, replace, trim, truncate, without_tags, words};
+use crate::turns::{Cycler, Joiner};
 
 /// Puts them in the place of minijinja's.
 pub(crate) fn add(environment: &mut Environment<'_>) {
-    environment.add_filter("string", |value: &Value| python::str(value));
+    environment.add_filter("string", |value: &Value| {
+        if value.as_str().is_some() { Ok(value.clone()) } else { python::str(value).map(Value::from) }
+    });
     environment.add_filter("default", default);
     environment.add_filter("d", default);
     environment.add_filter("length", length);
     environment.add_filter("count", length);
     environment.add_filter("int", int);
     environment.add_filter("float", float);
-    environment.add_filter("trim", trim);
+    environment.add_filter("trim", |value: &Value, chars: Option<String>| marked(value, trim(value, chars)));
     environment.add_filter("join", join);
     environment.add_filter("wordcount", |value: &Value| Ok::<_, Error>(words(&python::str(value)?)));
     environment.add_filter(LOOPED, looped);
     environment.add_filter("replace", replace);
-    environment.add_filter("indent", indent);
+    environment.add_filter("indent", |value: &Value, places: Rest<Value>, names: Kwargs| {
+        marked(value, indent(value, places, names))
+    });
     environment.add_filter("center", |value: &Value, width: Option<i64>| {
-        filled(&python::str(value)?, "center", width.unwrap_or(80), " ")
+        marked(value, filled(&python::str(value)?, "center", width.unwrap_or(80), " "))
     });
     environment.add_filter("abs", |value: Value| match value.kind() {
         ValueKind::Bool => Ok(Value::from(i64::from(value.is_true()))),
@@ -40,7 +48,11 @@ pub(crate) fn add(environment: &mut Environment<'_>) {
     });
     environment.add_filter("attr", |value: &Value, name: &Value| methods::attribute_only(value, name));
     environment.add_filter("first", |value: &Value| {
-        if value.is_undefined() { Ok(Value::UNDEFINED) } else { minijinja::filters::first(value) }
+        if value.is_undefined() {
+            Ok(Value::UNDEFINED)
+        } else {
+            minijinja::filters::first(value).map(|first| like(value, first))
+        }
     });
     environment.add_filter(
         "last",
@@ -63,15 +75,23 @@ pub(crate) fn add(environment: &mut Environment<'_>) {
     environment.add_filter("groupby", |value: Value, attribute: Option<&str>, names: Kwargs| {
         made(minijinja::filters::groupby(value, attribute, names)?)
     });
-    environment.add_filter("format", format);
+    environment.add_filter("format", |value: &Value, places: Rest<Value>, names: Kwargs| {
+        marked(value, format(value, places, names))
+    });
     environment.add_filter("map", map);
-    environment.add_filter("escape", escaped);
-    environment.add_filter("e", escaped);
-    environment.add_filter("forceescape", escaped);
+    environment.add_filter("safe", markup::safe);
+    environment.add_filter("escape", markup::escape);
+    environment.add_filter("e", markup::escape);
+    environment.add_filter("forceescape", markup::escape_again);
     environment.add_filter("pprint", |value: &Value| python::repr(value));
-    environment.add_filter("truncate", truncate);
+    environment.add_filter("truncate", |value: &Value, places: Rest<Value>, names: Kwargs| {
+        marked(value, truncate(value, places, names))
+    });
     environment.add_filter("striptags", |value: &Value| Ok::<_, Error>(without_tags(&python::str(value)?)));
     environment.add_filter("urlencode", |value: &Value| Ok::<_, Error>(percent_encoded(&python::str(value)?)));
+    environment.add_filter("upper", |value: &Value| marked(value, Ok(python::str(value)?.to_uppercase())));
+    environment.add_filter("lower", |value: &Value| marked(value, Ok(python::str(value)?.to_lowercase())));
+    environment.add_filter("capitalize", |value: &Value| marked(value, Ok(capitalized(&python::str(value)?))));
     for name in ["bool", "chain", "lines", "split", "zip"] {
         // Jinja has none of these.
         environment.remove_filter(name);
@@ -90,8 +110,13 @@ pub(crate) fn add(environment: &mut Environment<'_>) {
     });
 }
 
+/// What a filter makes of a string, marked as HTML where the string is.
+fn marked(value: &Value, made: Result<String, Error>) -> Result<Value, Error> {
+    Ok(like(value, Value::from(made?)))
+}
+
 /// An argument by place or else by name.
-fn argument(place: Option<Value>, names: &Kwargs, name: &str) -> Result<Option<Value>, Error> {
+pub(crate) fn argument(place: Option<Value>, names: &Kwargs, name: &str) -> Result<Option<Value>, Error> {
     match place {
         Some(value) => Ok(Some(value)),
         None if names.has(name) => names.get(name).map(Some),
@@ -162,15 +187,9 @@ fn float(value: &Value, default: Option<Value>, names: Kwargs) -> Result<Value, 
 }
 
 /// An error for what is undefined, as Python raises one where its number is asked for.
-fn defined(value: &Value) -> Result<(), Error> {
+pub(crate) fn defined(value: &Value) -> Result<(), Error> {
     let error = || Error::new(ErrorKind::UndefinedError, "the value is undefined");
     if value.is_undefined() { Err(error()) } else { Ok(()) }
-}
-
-fn trim(value: &Value, chars: Option<String>) -> Result<String, Error> {
-    let text = python::str(value)?;
-    let among = |char: char| chars.as_ref().map_or_else(|| is_space(char), |chars| chars.contains(char));
-    Ok(text.trim_matches(among).to_owned())
 }
 
 /// `join(value, d='', attribute=None)`, of each item's `str`.
@@ -188,74 +207,10 @@ fn join(value: &Value, between: Option<Value>, attribute: Option<Value>, names: 
     joined(&between, looped(value.clone())?.try_iter()?.map(item))
 }
 
-/// Python's `\w+`.
-fn words(text: &str) -> usize {
-    let is_word = |char: char| char.is_alphanumeric() || char == '_';
-    text.split(|char| !is_word(char)).filter(|word| !word.is_empty()).count()
-}
-
 /// What a `for` goes through: minijinja goes through `none` as through an empty list.
-fn looped(value: Value) -> Result<Value, Error> {
+pub(crate) fn looped(value: Value) -> Result<Value, Error> {
     count(&value)?;
     if value.is_none() { Err(invalid("`none` cannot be iterated over")) } else { Ok(value) }
-}
-
-/// `replace(s, old, new, count=None)`.
-fn replace(value: &Value, old: &Value, new: &Value, many: Option<i64>) -> Result<Value, Error> {
-    let (text, old, new) = (python::str(value)?, python::str(old)?, python::str(new)?);
-    let places = if old.is_empty() { text.len() + 1 } else { text.len() / old.len() };
-    spend(text.len().saturating_add(places.saturating_mul(new.len())))?;
-    Ok(Value::from(match many.and_then(|many| usize::try_from(many).ok()) {
-        Some(many) => text.replacen(&old, &new, many),
-        None => text.replace(&old, &new),
-    }))
-}
-
-/// `indent(s, width=4, first=False, blank=False)`.
-fn indent(value: &Value, places: Rest<Value>, names: Kwargs) -> Result<String, Error> {
-    defined(value)?;
-    let width = argument(places.first().cloned(), &names, "width")?;
-    let first = argument(places.get(1).cloned(), &names, "first")?.is_some_and(|first| first.is_true());
-    let blank = argument(places.get(2).cloned(), &names, "blank")?.is_some_and(|blank| blank.is_true());
-    names.assert_all_used()?;
-    let indentation = match width {
-        None => "    ".to_owned(),
-        Some(width) if width.as_str().is_some() => python::str(&width)?,
-        Some(width) => {
-            let width = width.as_i64().ok_or_else(|| invalid("the width of `indent` is a number or a string"))?;
-            let width = usize::try_from(width).unwrap_or_default();
-            spend(width)?;
-            " ".repeat(width)
-        }
-    };
-    // As in Jinja, a line break is added first, so that one at the end is kept.
-    let text = python::str(value)? + "\n";
-    let mut lines: Vec<&str> = text.split('\n').collect();
-    lines.pop();
-    spend(text.len().saturating_add(indentation.len().saturating_mul(lines.len())))?;
-    let mut out = String::new();
-    for (index, line) in lines.iter().enumerate() {
-        if index > 0 {
-            out.push('\n');
-        }
-        if if index == 0 { first } else { blank || !line.is_empty() } {
-            out.push_str(&indentation);
-        }
-        out.push_str(line);
-    }
-    Ok(out)
-}
-
-/// `format(text, *args, **kwargs)`, which takes arguments by place or by name.
-fn format(value: &Value, places: Rest<Value>, names: Kwargs) -> Result<String, Error> {
-    let text = python::str(value)?;
-    let given: Vec<(String, Value)> =
-        names.args().map(|name| Ok((name.to_owned(), names.get::<Value>(name)?))).collect::<Result<_, Error>>()?;
-    match (given.is_empty(), places.is_empty()) {
-        (true, _) => printf::formatted(&text, &places, None),
-        (false, true) => printf::formatted(&text, &[], Some(&Value::from_pairs(given))),
-        (false, false) => Err(invalid("`format` takes arguments by place or by name, not both")),
-    }
 }
 
 /// `map(value, attribute=..., default=...)`, or `map(value, filter, ...)`.
@@ -307,13 +262,6 @@ fn items(value: &Value) -> Result<Vec<Value>, Error> {
     }
 }
 
-/// Arguments by name, of which the first few may also be given by place.
-fn named(places: &[Value], order: &[&str], names: Kwargs) -> Kwargs {
-    let given = names.args().map(|name| (name.to_owned(), names.peek::<Value>(name).unwrap_or_default()));
-    let given: Vec<(String, Value)> = given.collect();
-    order.iter().map(|name| (*name).to_owned()).zip(places.iter().cloned()).chain(given).collect()
-}
-
 /// `dict(mapping_or_pairs, **kwargs)`.
 fn dict(first: Option<Value>, names: Kwargs) -> Result<Value, Error> {
     let mut pairs: Vec<(Value, Value)> = Vec::new();
@@ -331,121 +279,4 @@ fn dict(first: Option<Value>, names: Kwargs) -> Result<Value, Error> {
         pairs.push((Value::from(name), names.get(name)?));
     }
     Ok(Value::from_pairs(pairs))
-}
-
-/// `sort(value, reverse=False, case_sensitive=False, attribute=None)`.
-fn sort(state: &State, value: Value, places: Rest<Value>, names: Kwargs) -> Result<Value, Error> {
-    let value = looped(value)?;
-    let mixed = |value: &Value| -> Result<bool, Error> {
-        let kinds: BTreeSet<bool> = value.try_iter()?.map(|item| item.kind() == ValueKind::String).collect();
-        Ok(kinds.len() > 1)
-    };
-    let names = named(&places, &["reverse", "case_sensitive", "attribute"], names);
-    if !names.has("attribute") && mixed(&value)? {
-        return Err(invalid("strings and other values have no order"));
-    }
-    minijinja::filters::sort(state, value, names)
-}
-
-/// `dictsort(value, case_sensitive=False, by='key', reverse=False)`.
-fn dictsort(value: &Value, places: Rest<Value>, names: Kwargs) -> Result<Value, Error> {
-    minijinja::filters::dictsort(value, named(&places, &["case_sensitive", "by", "reverse"], names))
-}
-
-/// `escape`, with the entities of MarkupSafe.
-fn escaped(value: &Value) -> Result<String, Error> {
-    let text = python::str(value)?;
-    spend(text.len().saturating_mul(5))?;
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    Ok(text.replace('"', "&#34;").replace('\'', "&#39;"))
-}
-
-/// `truncate(s, length=255, killwords=False, end='...', leeway=5)`.
-fn truncate(value: &Value, places: Rest<Value>, names: Kwargs) -> Result<String, Error> {
-    let given = |index: usize, name: &str| argument(places.get(index).cloned(), &names, name);
-    let size = |index, name, default: usize| -> Result<usize, Error> {
-        Ok(given(index, name)?.and_then(|size| size.as_usize()).unwrap_or(default))
-    };
-    let (length, leeway) = (size(0, "length", 255)?, size(3, "leeway", 5)?);
-    let killwords = given(1, "killwords")?.is_some_and(|kill| kill.is_true());
-    let end = given(2, "end")?.map_or(Ok("...".to_owned()), |end| python::str(&end))?;
-    names.assert_all_used()?;
-    let text = python::str(value)?;
-    if text.chars().count() <= length.saturating_add(leeway) {
-        return Ok(text);
-    }
-    let kept: String = text.chars().take(length.saturating_sub(end.chars().count())).collect();
-    let kept = if killwords { &kept } else { kept.rsplit_once(' ').map_or(kept.as_str(), |(kept, _)| kept) };
-    Ok(kept.to_owned() + &end)
-}
-
-/// `striptags`: comments and tags are left out, and whitespace is one space.
-fn without_tags(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find('<') {
-        let close = if rest[start..].starts_with("<!--") { "-->" } else { ">" };
-        let Some(end) = rest[start..].find(close) else { break };
-        out.push_str(&rest[..start]);
-        rest = &rest[start + end + close.len()..];
-    }
-    out.push_str(rest);
-    out.split(is_space).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// `urlencode` of a text: all but letters, digits and `_.-~/` in percent signs.
-fn percent_encoded(text: &str) -> String {
-    let written = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' | b'/' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(written).collect()
-}
-
-/// Nothing when it is called first, then the separator.
-#[derive(Debug)]
-struct Joiner {
-    separator: String,
-    used: Mutex<bool>,
-}
-
-impl Object for Joiner {
-    fn call(self: &std::sync::Arc<Self>, _: &mut State<'_, '_>, _: &[Value]) -> Result<Value, Error> {
-        let mut used = self.used.lock().map_err(|_| invalid("the joiner is broken"))?;
-        let text = if std::mem::replace(&mut *used, true) { self.separator.as_str() } else { "" };
-        Ok(Value::from(text))
-    }
-}
-
-/// Each item in turn.
-#[derive(Debug)]
-struct Cycler {
-    items: Vec<Value>,
-    at: AtomicUsize,
-}
-
-impl Object for Cycler {
-    fn get_value(self: &std::sync::Arc<Self>, key: &Value) -> Option<Value> {
-        let at = self.at.load(Ordering::Relaxed) % self.items.len().max(1);
-        (key.as_str() == Some("current")).then(|| self.items.get(at).cloned()).flatten()
-    }
-
-    fn call_method(
-        self: &std::sync::Arc<Self>,
-        _: &mut State<'_, '_>,
-        method: &str,
-        _: &[Value],
-    ) -> Result<Value, Error> {
-        match method {
-            "next" if !self.items.is_empty() => {
-                let at = self.at.fetch_add(1, Ordering::Relaxed) % self.items.len();
-                Ok(self.items[at].clone())
-            }
-            "reset" => {
-                self.at.store(0, Ordering::Relaxed);
-                Ok(Value::from(()))
-            }
-            _ => Err(ErrorKind::UnknownMethod.into()),
-        }
-    }
 }

@@ -20,7 +20,7 @@ impl ChatTemplate {
     /// The templates of a model folder, or `None` where it has none.
     ///
     /// Files (`chat_template.jinja`, `additional_chat_templates/*.jinja`) go before `chat_template` in
-    /// `tokenizer_config.json`, which is a text or a list of named ones.
+    /// `tokenizer_config.json`, which is a text or a list of named ones, and that before `chat_template.json`.
     ///
     /// # Errors
     /// Where a file cannot be read or is not as it should be.
@@ -30,6 +30,11 @@ impl ChatTemplate {
         let mut sources = files(folder)?;
         if sources.is_empty() {
             sources = configured(&path, &config)?;
+        }
+        if sources.is_empty() {
+            // Where processors of images and sounds had theirs.
+            let path = folder.join("chat_template.json");
+            sources = configured(&path, &object(&path)?.unwrap_or_default())?;
         }
         if sources.is_empty() {
             return Ok(None);
@@ -81,7 +86,7 @@ fn files(folder: &Path) -> Result<Vec<Source>, Error> {
     Ok(sources)
 }
 
-/// The templates in `tokenizer_config.json`.
+/// The templates in `tokenizer_config.json` or `chat_template.json`.
 fn configured(path: &Path, config: &Map<String, Value>) -> Result<Vec<Source>, Error> {
     let place = format!("`chat_template` in {}", place(path));
     match config.get("chat_template") {

@@ -11,7 +11,9 @@
 //! A template is untrusted: its steps, its recursion and the length of its text are bounded. What is not bounded is the
 //! size of a single value that `~` and `+` make of large ones.
 
+mod blocks;
 mod budget;
+mod cases;
 mod chat;
 mod date;
 mod environment;
@@ -20,16 +22,23 @@ mod expression;
 mod filters;
 mod folder;
 mod json;
+mod markup;
 mod methods;
 mod objects;
+mod operand;
 mod operators;
 mod printf;
 mod python;
 mod resume;
 mod rewrite;
+mod sorting;
+mod strings;
 mod template;
 mod tests;
+mod text;
 mod tokens;
+mod turns;
+mod written;
 
 pub use chat::Chat;
 pub use error::Error;

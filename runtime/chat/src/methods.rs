@@ -1,14 +1,14 @@
-//! The methods of Python's strings, lists and mappings that a template may call. Those that change a value are absent:
-//! transformers renders in a sandbox that refuses them.
+//! Items and attributes of values, and the methods of Python's lists and mappings that a template may call. Those that
+//! change a value are absent: transformers renders in a sandbox that refuses them.
 
-use minijinja::formatting::{FormatStyle, format};
 use minijinja::value::{Kwargs, Tuple, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
 
-use crate::budget::{count, spend, spend_items};
+use crate::budget::count;
 use crate::objects::{Method, View, is_namespace};
 use crate::operators::equal;
-use crate::python::{self, is_space};
+use crate::strings::string;
+use crate::{markup, python};
 
 /// The method that stands for a slice.
 pub(crate) const SLICE: &str = "__slice__";
@@ -75,6 +75,7 @@ fn item(value: &Value, key: &Value) -> Result<Value, Error> {
     let found = value.get_item(key)?;
     Ok(match key.as_str().filter(|_| found.is_undefined()) {
         Some(name) => method(value, name).unwrap_or(found),
+        None if found.as_str().is_some() && value.as_str().is_some() => markup::like(value, found),
         None => found,
     })
 }
@@ -89,6 +90,10 @@ pub(crate) fn call(_: &mut State<'_, '_>, value: &Value, method: &str, args: &[V
         _ => count(value)?,
     }
     match (value.as_str(), value.kind()) {
+        (Some(text), _) if value.is_safe() => {
+            let made = string(text, method, &markup::arguments(method, args)?)?;
+            Ok(markup::like_method(value, method, made))
+        }
         (Some(text), _) => string(text, method, args),
         (None, ValueKind::Map) => mapping(value, method, args),
         (None, ValueKind::Seq | ValueKind::Iterable) => list(value, method, args),
@@ -100,7 +105,7 @@ pub(crate) fn call(_: &mut State<'_, '_>, value: &Value, method: &str, args: &[V
     }
 }
 
-fn unknown() -> Error {
+pub(crate) fn unknown() -> Error {
     ErrorKind::UnknownMethod.into()
 }
 
@@ -109,13 +114,13 @@ pub(crate) fn invalid(reason: impl Into<String>) -> Error {
 }
 
 /// Arguments by place or by name, as Python takes them.
-struct Arguments<'a> {
+pub(crate) struct Arguments<'a> {
     places: &'a [Value],
-    names: Option<Kwargs>,
+    pub(crate) names: Option<Kwargs>,
 }
 
 impl<'a> Arguments<'a> {
-    fn new(args: &'a [Value], most: usize) -> Result<Self, Error> {
+    pub(crate) fn new(args: &'a [Value], most: usize) -> Result<Self, Error> {
         let (places, names) = match args.split_last() {
             Some((last, places)) if last.is_kwargs() => (places, Some(Kwargs::try_from(last.clone())?)),
             _ => (args, None),
@@ -127,7 +132,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// `None` also where it is `none`.
-    fn optional(&self, index: usize, name: &str) -> Result<Option<Value>, Error> {
+    pub(crate) fn optional(&self, index: usize, name: &str) -> Result<Option<Value>, Error> {
         let named = match &self.names {
             Some(names) if names.has(name) => Some(names.get::<Value>(name)?),
             _ => None,
@@ -135,16 +140,16 @@ impl<'a> Arguments<'a> {
         Ok(self.places.get(index).cloned().or(named).filter(|value| !value.is_none()))
     }
 
-    fn text(&self, index: usize, name: &str) -> Result<Option<String>, Error> {
+    pub(crate) fn text(&self, index: usize, name: &str) -> Result<Option<String>, Error> {
         self.optional(index, name)?.map(|value| text(&value)).transpose()
     }
 
-    fn integer(&self, index: usize, name: &str) -> Result<Option<i64>, Error> {
+    pub(crate) fn integer(&self, index: usize, name: &str) -> Result<Option<i64>, Error> {
         self.optional(index, name)?.map(|value| integer(&value)).transpose()
     }
 }
 
-fn text(value: &Value) -> Result<String, Error> {
+pub(crate) fn text(value: &Value) -> Result<String, Error> {
     let wrong = || invalid(format!("a string is expected, not {}", value.kind()));
     value.as_str().map(str::to_owned).ok_or_else(wrong)
 }
@@ -168,7 +173,8 @@ fn slice(value: &Value, args: &[Value]) -> Result<Value, Error> {
     if let Some(text) = value.as_str() {
         let chars: Vec<char> = text.chars().collect();
         let places = places(chars.len(), start, stop, step)?;
-        return Ok(Value::from(places.into_iter().map(|place| chars[place]).collect::<String>()));
+        let taken: String = places.into_iter().map(|place| chars[place]).collect();
+        return Ok(markup::like(value, Value::from(taken)));
     }
     match value.kind() {
         ValueKind::Seq | ValueKind::Iterable => {}
@@ -252,300 +258,4 @@ fn list(list: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
         "copy" => from_args::<()>(args).map(|()| list.clone()),
         _ => Err(unknown()),
     }
-}
-
-fn string(this: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
-    if method == "format" {
-        args.iter().try_for_each(count)?;
-    }
-    if let Some(answer) = plain(this, method) {
-        let () = from_args(args)?;
-        return Ok(answer);
-    }
-    let most = if method == "format" { usize::MAX } else { 4 };
-    let arguments = Arguments::new(args, most)?;
-    let takes_names = ["split", "rsplit", "splitlines", "expandtabs", "format"].contains(&method);
-    if arguments.names.is_some() && !takes_names {
-        return Err(invalid(format!("`{method}` takes no arguments by name")));
-    }
-    let needed = |index: usize| arguments.text(index, "")?.ok_or_else(|| Error::from(ErrorKind::MissingArgument));
-    Ok(match method {
-        "strip" | "lstrip" | "rstrip" => {
-            let chars = arguments.text(0, "")?;
-            let among = |char: char| chars.as_ref().map_or_else(|| is_space(char), |chars| chars.contains(char));
-            Value::from(match method {
-                "strip" => this.trim_matches(among),
-                "lstrip" => this.trim_start_matches(among),
-                _ => this.trim_end_matches(among),
-            })
-        }
-        "startswith" | "endswith" => {
-            let parts = arguments.optional(0, "")?.ok_or_else(|| Error::from(ErrorKind::MissingArgument))?;
-            let (_, within) = within(this, &arguments)?;
-            let is = |part: &Value| {
-                let part = text(part)?;
-                Ok(within.is_some_and(|within| {
-                    if method == "startswith" { within.starts_with(&part) } else { within.ends_with(&part) }
-                }))
-            };
-            if parts.is_tuple() {
-                let any = parts.try_iter()?.map(|part| is(&part)).collect::<Result<Vec<bool>, Error>>()?;
-                Value::from(any.contains(&true))
-            } else {
-                Value::from(is(&parts)?)
-            }
-        }
-        "split" | "rsplit" => {
-            let limit = arguments.integer(1, "maxsplit")?.and_then(|limit| usize::try_from(limit).ok());
-            split(this, arguments.text(0, "sep")?.as_deref(), limit.unwrap_or(usize::MAX), method == "rsplit")?
-        }
-        "partition" | "rpartition" => {
-            let separator = needed(0)?;
-            let parts = match method {
-                _ if separator.is_empty() => return Err(invalid("empty separator")),
-                "partition" => this.split_once(&separator).map(|(a, b)| [a, &separator, b]).unwrap_or([this, "", ""]),
-                _ => this.rsplit_once(&separator).map(|(a, b)| [a, &separator, b]).unwrap_or(["", "", this]),
-            };
-            Value::from(Tuple::from(parts.map(Value::from)))
-        }
-        "replace" => {
-            let (old, new) = (needed(0)?, needed(1)?);
-            let many = if old.is_empty() { this.len() + 1 } else { this.len() / old.len() };
-            spend(this.len().saturating_add(many.saturating_mul(new.len())))?;
-            match arguments.integer(2, "count")?.and_then(|count| usize::try_from(count).ok()) {
-                Some(count) => Value::from(this.replacen(&old, &new, count)),
-                None => Value::from(this.replace(&old, &new)),
-            }
-        }
-        "removeprefix" => Value::from(this.strip_prefix(needed(0)?.as_str()).unwrap_or(this)),
-        "removesuffix" => Value::from(this.strip_suffix(needed(0)?.as_str()).unwrap_or(this)),
-        "count" => {
-            let part = needed(0)?;
-            let (_, within) = within(this, &arguments)?;
-            Value::from(within.map_or(0, |within| within.matches(part.as_str()).count()))
-        }
-        "find" | "rfind" | "index" | "rindex" => {
-            let part = needed(0)?;
-            let (before, within) = within(this, &arguments)?;
-            let find = |within: &str| if method.starts_with('r') { within.rfind(&part) } else { within.find(&part) };
-            match within.and_then(|within| Some(before + within[..find(within)?].chars().count())) {
-                Some(at) => Value::from(at),
-                None if method.ends_with("find") => Value::from(-1),
-                None => return Err(invalid("substring not found")),
-            }
-        }
-        "join" => {
-            let parts = arguments.optional(0, "")?.ok_or_else(|| Error::from(ErrorKind::MissingArgument))?;
-            count(&parts)?;
-            Value::from(joined(this, parts.try_iter()?.map(|part| text(&part)))?)
-        }
-        "splitlines" => {
-            let keep = arguments.optional(0, "keepends")?.is_some_and(|keep| keep.is_true());
-            Value::from(lines(this, keep))
-        }
-        "zfill" | "ljust" | "rjust" | "center" => {
-            let width = arguments.integer(0, "")?.ok_or_else(|| Error::from(ErrorKind::MissingArgument))?;
-            Value::from(filled(this, method, width, arguments.text(1, "")?.as_deref().unwrap_or(" "))?)
-        }
-        "expandtabs" => {
-            let size = arguments.integer(0, "tabsize")?.map_or(8, |size| usize::try_from(size).unwrap_or_default());
-            spend(this.matches('\t').count().saturating_mul(size))?;
-            Value::from(untabbed(this, size))
-        }
-        "format" => Value::from(format(FormatStyle::StrFormat, this, args)?),
-        _ => return Err(unknown()),
-    })
-}
-
-/// Texts with one between them.
-pub(crate) fn joined(between: &str, parts: impl Iterator<Item = Result<String, Error>>) -> Result<String, Error> {
-    let mut out = String::new();
-    for (index, part) in parts.enumerate() {
-        let part = part?;
-        let between = if index == 0 { "" } else { between };
-        spend(between.len() + part.len())?;
-        out.push_str(between);
-        out.push_str(&part);
-    }
-    Ok(out)
-}
-
-/// The part of a text between the bounds that are the second and third argument, and the characters before it; `None`
-/// where they are beyond it.
-fn within<'a>(this: &'a str, arguments: &Arguments<'_>) -> Result<(usize, Option<&'a str>), Error> {
-    let (start, stop) = (arguments.integer(1, "")?, arguments.integer(2, "")?);
-    if start.is_none() && stop.is_none() {
-        return Ok((0, Some(this)));
-    }
-    let length = i64::try_from(this.chars().count()).unwrap_or(i64::MAX);
-    let bound = |bound: i64| if bound < 0 { (bound + length).max(0) } else { bound };
-    let (start, stop) = (start.map_or(0, bound), stop.map_or(length, bound).min(length));
-    let (Ok(from), Ok(many)) = (usize::try_from(start), usize::try_from(stop - start)) else { return Ok((0, None)) };
-    let byte = |text: &str, place: usize| text.char_indices().nth(place).map_or(text.len(), |(at, _)| at);
-    let rest = &this[byte(this, from)..];
-    Ok((from, Some(&rest[..byte(rest, many)])))
-}
-
-/// Methods without arguments.
-fn plain(this: &str, method: &str) -> Option<Value> {
-    let all = |is: fn(char) -> bool| Value::from(!this.is_empty() && this.chars().all(is));
-    let cased =
-        |is: fn(char) -> bool, is_not: fn(char) -> bool| Value::from(this.chars().any(is) && !this.chars().any(is_not));
-    Some(match method {
-        "upper" => Value::from(this.to_uppercase()),
-        "lower" => Value::from(this.to_lowercase()),
-        "casefold" => Value::from(this.to_lowercase().replace('ß', "ss").replace('ς', "σ")),
-        "title" => Value::from(title(this)),
-        "capitalize" => Value::from(capitalized(this)),
-        "swapcase" => Value::from(this.chars().map(swapped).collect::<String>()),
-        "islower" => cased(char::is_lowercase, char::is_uppercase),
-        "isupper" => cased(char::is_uppercase, char::is_lowercase),
-        "isspace" => all(is_space),
-        "isnumeric" => all(char::is_numeric),
-        "isdigit" => {
-            all(|char| is_decimal(char) || matches!(char, '²' | '³' | '¹' | '⁰'..='⁹' | '₀'..='₉' | '①'..='⑨'))
-        }
-        "isdecimal" => all(is_decimal),
-        "istitle" => Value::from(this.chars().any(char::is_alphabetic) && title(this) == this),
-        "isprintable" => Value::from(this.chars().all(python::is_printable)),
-        "isidentifier" => {
-            let starts = this.starts_with(|char: char| char.is_alphabetic() || char == '_');
-            Value::from(starts && this.chars().all(|char| char.is_alphanumeric() || char == '_'))
-        }
-        "isalpha" => all(char::is_alphabetic),
-        "isalnum" => all(char::is_alphanumeric),
-        "isascii" => Value::from(this.is_ascii()),
-        _ => return None,
-    })
-}
-
-/// Whether a character is a digit from 0 to 9 of some script: these stand in rows of ten.
-fn is_decimal(char: char) -> bool {
-    const ZEROS: [char; 20] =
-        ['0', '٠', '۰', '߀', '०', '০', '੦', '૦', '୦', '௦', '౦', '೦', '൦', '๐', '໐', '༠', '၀', '០', '᠐', '０'];
-    ZEROS.iter().any(|zero| (*zero..=char::from_u32(u32::from(*zero) + 9).unwrap_or(*zero)).contains(&char))
-}
-
-fn swapped(char: char) -> String {
-    if char.is_uppercase() { char.to_lowercase().collect() } else { char.to_uppercase().collect() }
-}
-
-/// `str.title`: letters behind what is no letter are large, all others small.
-fn title(this: &str) -> String {
-    let mut inside = false;
-    let mut out = String::with_capacity(this.len());
-    for char in this.chars() {
-        if inside {
-            out.extend(char.to_lowercase());
-        } else {
-            out.extend(char.to_uppercase());
-        }
-        inside = char.is_alphabetic();
-    }
-    out
-}
-
-/// `str.capitalize`: the first letter is large, all others small.
-pub(crate) fn capitalized(this: &str) -> String {
-    let mut chars = this.chars();
-    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
-    first + &chars.as_str().to_lowercase()
-}
-
-/// `str.split` and `str.rsplit`.
-pub(crate) fn split(this: &str, separator: Option<&str>, limit: usize, from_end: bool) -> Result<Value, Error> {
-    let limit = limit.saturating_add(1);
-    let parts: Vec<&str> = match (separator, from_end) {
-        (Some(""), _) => return Err(invalid("empty separator")),
-        (Some(separator), false) => this.splitn(limit, separator).collect(),
-        (Some(separator), true) => this.rsplitn(limit, separator).collect(),
-        (None, _) => words(this, limit, from_end),
-    };
-    spend_items(parts.len())?;
-    let values = parts.into_iter().map(Value::from);
-    Ok(Value::from(if from_end { values.rev().collect::<Vec<_>>() } else { values.collect() }))
-}
-
-/// Words between whitespace, `limit` at most, of which the last holds all that is left.
-fn words(this: &str, limit: usize, from_end: bool) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let mut rest = if from_end { this.trim_end_matches(is_space) } else { this.trim_start_matches(is_space) };
-    while !rest.is_empty() {
-        if parts.len() + 1 == limit {
-            parts.push(if from_end { rest.trim_end_matches(is_space) } else { rest });
-            break;
-        }
-        let (word, left) = if from_end {
-            let at = rest.rfind(is_space).map_or(0, |at| at + rest[at..].chars().next().map_or(0, char::len_utf8));
-            (&rest[at..], rest[..at].trim_end_matches(is_space))
-        } else {
-            let at = rest.find(is_space).unwrap_or(rest.len());
-            (&rest[..at], rest[at..].trim_start_matches(is_space))
-        };
-        parts.push(word);
-        rest = left;
-    }
-    parts
-}
-
-/// `str.splitlines`.
-fn lines(this: &str, keep: bool) -> Vec<Value> {
-    let mut lines = Vec::new();
-    let mut rest = this;
-    let is_end = |char: char| {
-        matches!(char, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
-    };
-    while !rest.is_empty() {
-        let end = rest.find(is_end).unwrap_or(rest.len());
-        let mark = match rest[end..].chars().next() {
-            Some('\r') if rest[end..].starts_with("\r\n") => 2,
-            char => char.map_or(0, char::len_utf8),
-        };
-        lines.push(Value::from(&rest[..if keep { end + mark } else { end }]));
-        rest = &rest[end + mark..];
-    }
-    lines
-}
-
-/// `str.expandtabs`.
-fn untabbed(this: &str, size: usize) -> String {
-    let (mut out, mut column) = (String::new(), 0);
-    for char in this.chars() {
-        if char == '\t' {
-            let missing = if size == 0 { 0 } else { size - column % size };
-            out.extend(std::iter::repeat_n(' ', missing));
-            column += missing;
-        } else {
-            out.push(char);
-            column = if matches!(char, '\n' | '\r') { 0 } else { column + 1 };
-        }
-    }
-    out
-}
-
-/// Characters that a text is filled up to, at most.
-const WIDEST: usize = 100_000;
-
-pub(crate) fn filled(this: &str, method: &str, width: i64, with: &str) -> Result<String, Error> {
-    let width = usize::try_from(width).unwrap_or_default();
-    if width > WIDEST {
-        return Err(invalid(format!("a width above {WIDEST}")));
-    }
-    if with.chars().count() != 1 {
-        return Err(invalid("the fill character must be exactly one character long"));
-    }
-    let missing = width.saturating_sub(this.chars().count());
-    Ok(match method {
-        "ljust" => format!("{this}{}", with.repeat(missing)),
-        "rjust" => format!("{}{this}", with.repeat(missing)),
-        "center" => {
-            // CPython puts the odd one to the left where the width is odd.
-            let left = missing / 2 + (missing & width & 1);
-            format!("{}{this}{}", with.repeat(left), with.repeat(missing - left))
-        }
-        _ => {
-            let (sign, digits) = this.split_at(usize::from(this.starts_with(['+', '-'])));
-            format!("{sign}{}{digits}", "0".repeat(missing))
-        }
-    })
 }

@@ -9,7 +9,7 @@ use minijinja::{Environment, Error, ErrorKind, Value};
 
 use crate::budget::{count, spend, spend_items};
 use crate::printf::formatted;
-use crate::python;
+use crate::{markup, python};
 
 /// Adds them under the names that `expression` writes.
 pub(crate) fn add(environment: &mut Environment<'_>) {
@@ -105,9 +105,10 @@ fn is_list(value: &Value) -> bool {
 }
 
 fn plus(a: Value, b: Value) -> Result<Value, Error> {
-    if let (Some(a), Some(b)) = (a.as_str(), b.as_str()) {
-        spend(a.len() + b.len())?;
-        return Ok(Value::from([a, b].concat()));
+    let (a, b) = markup::alike(a, b)?;
+    if let (Some(first), Some(second)) = (a.as_str(), b.as_str()) {
+        spend(first.len() + second.len())?;
+        return Ok(markup::like(&a, Value::from([first, second].concat())));
     }
     if is_list(&a) && is_list(&b) || a.is_tuple() && b.is_tuple() {
         spend_items(a.len().unwrap_or_default() + b.len().unwrap_or_default())?;
@@ -127,7 +128,7 @@ fn times(a: Value, b: Value) -> Result<Value, Error> {
     let many = usize::try_from(many.max(0)).map_err(|_| too_large())?;
     if let Some(text) = value.as_str() {
         spend(text.len().saturating_mul(many))?;
-        return Ok(Value::from(text.repeat(many)));
+        return Ok(markup::like(value, Value::from(text.repeat(many))));
     }
     spend_items(value.len().unwrap_or_default().saturating_mul(many))?;
     let items: Vec<Value> = value.try_iter()?.collect();
@@ -165,9 +166,13 @@ fn floored(sign: &str, a: &Value, b: &Value) -> Result<(Value, Value), Error> {
 
 fn modulo(a: Value, b: Value) -> Result<Value, Error> {
     let Some(text) = a.as_str() else { return Ok(floored("%", &a, &b)?.1) };
-    let places: Vec<Value> = if b.is_tuple() { b.try_iter()?.collect() } else { vec![b.clone()] };
-    let named = (b.kind() == ValueKind::Map).then_some(&b);
-    formatted(text, &places, named).map(Value::from)
+    let mut places: Vec<Value> = if b.is_tuple() { b.try_iter()?.collect() } else { vec![b.clone()] };
+    let mut named = (b.kind() == ValueKind::Map).then(|| b.clone());
+    if a.is_safe() {
+        places = places.iter().map(markup::shown).collect::<Result<_, _>>()?;
+        named = named.map(|map| markup::shown_items(&map)).transpose()?;
+    }
+    formatted(text, &places, named.as_ref()).map(|made| markup::like(&a, Value::from(made)))
 }
 
 fn power(a: Value, b: Value) -> Result<Value, Error> {

@@ -46,7 +46,9 @@ pub(crate) fn repr(value: &Value) -> Result<String, Error> {
 fn write_repr(out: &mut String, value: &Value, depth: usize) -> Result<(), Error> {
     let before = out.len();
     if let Some(text) = value.as_str() {
+        out.push_str(if value.is_safe() { "Markup(" } else { "" });
         write_quoted(out, text);
+        out.push_str(if value.is_safe() { ")" } else { "" });
         return spend(out.len() - before);
     }
     spend(4)?;

@@ -4,9 +4,11 @@
 //! - `{% generation %}` marks what the model wrote; its body is rendered in a scope of its own, as `{% with %}` does.
 //! - A line break behind `{% raw %}` stays, and all line breaks are `\n`.
 
+use crate::blocks::Blocks;
 use crate::budget::{KEPT, MADE};
-use crate::expression::{Parser, Unread};
+use crate::expression::Parser;
 use crate::tokens::{Token, is_name, tokens};
+use crate::written::Unread;
 
 /// The filter of what a `for` goes through.
 pub(crate) const LOOPED: &str = "__looped__";
@@ -19,6 +21,7 @@ pub(crate) fn rewrite(source: &str) -> Result<String, (usize, &'static str)> {
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
     let mut out = String::with_capacity(source.len() + source.len() / 4);
     let mut rest = source.as_str();
+    let mut blocks = Blocks::default();
     while let Some(start) = rest.find('{') {
         let (before, tag) = rest.split_at(start);
         out.push_str(before);
@@ -28,14 +31,10 @@ pub(crate) fn rewrite(source: &str) -> Result<String, (usize, &'static str)> {
         } else if tag.starts_with("{%") {
             match raw_end(tag) {
                 Some(end) => Ok(raw(&mut out, tag, end)),
-                None => tagged(&mut out, tag, "%}", statement),
+                None => tagged(&mut out, tag, "%}", |tokens| blocks.tag(tokens), statement),
             }
         } else if tag.starts_with("{{") {
-            tagged(&mut out, tag, "}}", |tokens| {
-                let mut parser = Parser::new(tokens);
-                let written = parser.tuple(true)?.into_string();
-                if parser.is_done() { Ok(written) } else { Err(Unread::Syntax) }
-            })
+            tagged(&mut out, tag, "}}", |_| Ok(()), printed)
         } else {
             Ok(copied(&mut out, tag, 1))
         };
@@ -44,6 +43,13 @@ pub(crate) fn rewrite(source: &str) -> Result<String, (usize, &'static str)> {
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// An expression that is printed.
+fn printed(tokens: &[Token<'_>]) -> Result<String, Unread> {
+    let mut parser = Parser::new(tokens);
+    let written = parser.tuple(true)?.into_string();
+    if parser.is_done() { Ok(written) } else { Err(Unread::Syntax) }
 }
 
 /// Tokens of a tag that is left to minijinja as it is, at most: it may be nested as deeply as it has tokens.
@@ -62,10 +68,12 @@ fn tagged<'a>(
     out: &mut String,
     tag: &'a str,
     end: &str,
+    see: impl FnOnce(&[Token<'a>]) -> Result<(), &'static str>,
     write: impl Fn(&[Token<'_>]) -> Result<String, Unread>,
 ) -> Result<&'a str, &'static str> {
     let head = if matches!(tag.as_bytes().get(2), Some(b'-' | b'+')) { 3 } else { 2 };
     let Some((tokens, length)) = tokens(&tag[head..], end) else { return Err("the tag has no end") };
+    see(&tokens)?;
     let rest = copied(out, tag, head);
     match write(&tokens) {
         Ok(written) => out.push_str(&written),
@@ -178,10 +186,15 @@ fn with(parser: &mut Parser<'_, '_>) -> Result<String, Unread> {
 /// `set` of a value, or of the text up to its end.
 fn set(name: &Token<'_>, body: &[Token<'_>]) -> Result<String, Unread> {
     let plain = |tokens: &[Token<'_>]| tokens.iter().flat_map(|token| [token.space, token.text]).collect::<String>();
-    let Some(equals) = body.iter().position(|token| token.text == "=") else {
-        return Ok(format!("{}set{}|{MADE}", name.space, plain(body)));
+    let equals = body.iter().position(|token| token.text == "=");
+    let target = &body[..equals.unwrap_or(body.len())];
+    let namespace = target.first().filter(|_| target.get(1).is_some_and(|token| token.text == "."));
+    let Some(equals) = equals else {
+        // As for `KEPT`, which a filter of a `set` does not do.
+        let looked_up = namespace.map(|token| format!("if {} %}}{{% endif %}}{{% ", token.text)).unwrap_or_default();
+        return Ok(format!("{}{looked_up}set{}|{MADE}", name.space, plain(body)));
     };
-    if body[..equals].iter().any(|token| token.text == "|") {
+    if target.iter().any(|token| token.text == "|") {
         return Err(Unread::Syntax);
     }
     let mut parser = Parser::new(&body[equals + 1..]);
@@ -189,8 +202,8 @@ fn set(name: &Token<'_>, body: &[Token<'_>]) -> Result<String, Unread> {
     if !parser.is_done() {
         return Err(Unread::Syntax);
     }
-    if body[..equals].iter().any(|token| token.text == ".") {
-        value = value.filtered(KEPT)?;
+    if let Some(namespace) = namespace {
+        value = value.filtered(&format!("{KEPT}({})", namespace.text))?;
     }
     let value = value.into_string();
     Ok(format!("{}set{}{value}", name.space, plain(&body[..=equals])))

@@ -3,7 +3,7 @@
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, Value};
 
-use crate::objects::Range;
+use crate::objects::{Range, is_namespace};
 use crate::operators::{contains, equal};
 
 /// Puts them in the place of minijinja's.
@@ -17,6 +17,7 @@ pub(crate) fn add(environment: &mut Environment<'_>) {
         use ValueKind::{Iterable, Map, Seq, String, Undefined};
         matches!(value.kind(), Seq | Map | Iterable | String | Undefined)
     });
+    environment.add_test("mapping", |value: &Value| value.kind() == ValueKind::Map && !is_namespace(value));
     environment.add_test("callable", |value: &Value| value.kind() == ValueKind::Plain);
     for name in ["eq", "equalto", "=="] {
         environment.add_test(name, |a: &Value, b: &Value| equal(a, b));

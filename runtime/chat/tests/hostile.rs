@@ -114,6 +114,31 @@ fn deeply_nested_sources_are_refused() {
     assert_eq!(render(&format!("{{{{ {sum} }}}}")).expect("a sum"), "200");
 }
 
+/// minijinja panics at the end of a loop that is left from within a block; the error is at the tag.
+#[test]
+fn loops_left_from_within_a_block_are_refused() {
+    for tag in ["break", "continue"] {
+        for (open, close) in [
+            ("with", "endwith"),
+            ("with a = 1", "endwith"),
+            ("generation", "endgeneration"),
+            ("set x", "endset"),
+            ("set x | upper", "endset"),
+            ("filter upper", "endfilter"),
+            ("autoescape false", "endautoescape"),
+        ] {
+            let body = format!("{{% {open} %}}\n{{% if 1 %}}{{% {tag} %}}{{% endif %}}{{% {close} %}}");
+            let error = render(&format!("{{% for x in [1, 2] %}}{body}{{% endfor %}}")).expect_err(open);
+            assert!(matches!(error, Error::Template { line: 2, .. }), "{body:?}: {error:?}");
+            // A loop within the block may be left, and so may the loop around it when the block is over.
+            let within = format!("{{% {open} %}}{{% for x in [1, 2] %}}{{% {tag} %}}{{% endfor %}}{{% {close} %}}");
+            assert_eq!(render(&within).expect("a loop within a block"), "", "{within:?}");
+            let behind = format!("{{% for x in [1, 2] %}}{{% {open} %}}{{% {close} %}}{{% {tag} %}}a{{% endfor %}}");
+            assert_eq!(render(&behind).expect("a block in a loop"), "", "{behind:?}");
+        }
+    }
+}
+
 #[test]
 fn an_error_names_its_line() {
     let cases = [

@@ -1,7 +1,8 @@
 """Records what transformers renders, for `recorded.rs`: `python record.py`, with transformers 5.
 
 Each template in `templates/` is applied to the chats below, and each line of `constructs.txt`, a template of its own, to
-the first of them; the results go to `recorded/`.
+the first of them; the results go to `recorded/`. What is in `recorded/` besides was recorded with models that have
+templates of their own.
 """
 
 import json
@@ -74,9 +75,13 @@ def expected(renderer, template, given, params):
         return {"error": f"{type(error).__name__}: {error}".split("\n")[0]}
 
 
-def write(name, templates):
-    (HERE / "recorded" / f"{name}.json").write_text(
-        json.dumps({"special_tokens": TOKENS, "templates": templates}, ensure_ascii=False, indent=1) + "\n")
+def write(name, templates, **common):
+    """One case on each line; `common` is what all of them are given."""
+    lines = ",\n".join(
+        json.dumps(template, ensure_ascii=False, separators=(",", ":")).replace('{"input":', '\n{"input":')
+        for template in templates)
+    head = json.dumps({"special_tokens": TOKENS, **common}, ensure_ascii=False)
+    (HERE / "recorded" / f"{name}.json").write_text(f'{head[:-1]}, "templates": [\n{lines}\n]}}\n')
 
 
 def main():
@@ -89,13 +94,12 @@ def main():
             given = {"messages": messages, **extra}
             cases.append({"input": given, "params": params, "expected": expected(renderer, template, given, params)})
         write(path.stem, [{"template": template, "cases": cases}])
-    constructs = []
+    given, params, constructs = {"messages": CHATS["plain"]}, {"number": 1e22}, []
     for line in (HERE / "constructs.txt").read_text().splitlines():
         template = json.loads(line) if line.startswith('"') else line
-        given, params = {"messages": CHATS["plain"]}, {"number": 1e22}
-        case = {"input": given, "params": params, "expected": expected(renderer, template, given, params)}
+        case = {"expected": expected(renderer, template, given, params)}
         constructs.append({"template": template, "cases": [case]})
-    write("constructs", constructs)
+    write("constructs", constructs, input=given, params=params)
 
 
 main()
