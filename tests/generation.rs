@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures::executor::block_on;
 use futures::future::join_all;
 use runtime_engine::{Error, Generated, LanguageModel, Options, Registry};
+use runtime_generation::FinishReason;
 use runtime_models::ModelFolder;
 use runtime_tests::root;
 use serde_json::{Value, json};
@@ -172,4 +173,20 @@ fn what_is_guessed_from_the_prompt_changes_nothing() {
         let (plain, guessed) = (ask(&model, text, &plain, false), ask(&model, text, &guessing, false));
         assert_eq!(tokens(&guessed.expect("an answer")), tokens(&plain.expect("an answer")), "{text}");
     }
+}
+
+#[test]
+fn a_beam_that_a_stop_string_ends_says_so() {
+    let model = load(Options::default());
+    let with = |stop: Option<&str>| {
+        let params = json!({"do_sample": false, "max_new_tokens": 12, "num_beams": 3, "stop_strings": stop});
+        ask(&model, TEXTS[1], &params, false).expect("an answer").sequences.remove(0)
+    };
+    let whole = with(None);
+    assert_eq!(whole.finish_reason, FinishReason::Length);
+    let text = model.decode(&whole.tokens[..6], false).expect("a text");
+    let stop = text.chars().rev().find(char::is_ascii_alphabetic).expect("a letter").to_string();
+    let stopped = with(Some(&stop));
+    assert_eq!(stopped.finish_reason, FinishReason::StopString(0), "{stop:?}");
+    assert!(model.decode(&stopped.tokens, false).expect("a text").contains(&stop));
 }

@@ -220,6 +220,46 @@ FAMILIES += [
     ("mt5", hf.MT5Config(**T5), "MT5", GENERATION[1:]),
 ]
 
+EXPERTS = dict(num_experts=5, num_experts_per_tok=2, moe_intermediate_size=12)
+QWEN_2 = {name: value for name, value in DECODER.items() if name != "head_dim"}
+FAMILIES += [
+    ("mixtral", hf.MixtralConfig(**DECODER, num_local_experts=4, sliding_window=6, router_jitter_noise=0.1), "Mixtral", CAUSAL),
+    ("mixtral-stacked", hf.MixtralConfig(**DECODER, num_experts_per_tok=1, num_local_experts=3), "Mixtral", CAUSAL[:1]),
+    (
+        "qwen2-moe",
+        hf.Qwen2MoeConfig(
+            **QWEN_2 | dict(num_hidden_layers=3), **EXPERTS, shared_expert_intermediate_size=20, mlp_only_layers=[1],
+            use_sliding_window=True, sliding_window=5,
+        ),
+        "Qwen2Moe",
+        CAUSAL,
+    ),
+    (
+        "qwen2-moe-step",
+        hf.Qwen2MoeConfig(
+            **QWEN_2 | EXPERTS | dict(num_experts_per_tok=5), shared_expert_intermediate_size=20, decoder_sparse_step=2,
+            norm_topk_prob=True, qkv_bias=False, hidden_act="gelu", tie_word_embeddings=True,
+        ),
+        "Qwen2Moe",
+        CAUSAL[1:],
+    ),
+    (
+        "qwen3-moe",
+        hf.Qwen3MoeConfig(**DECODER, **EXPERTS, norm_topk_prob=True, attention_bias=True, output_router_logits=True),
+        "Qwen3Moe",
+        CAUSAL,
+    ),
+    (
+        "qwen3-moe-stacked",
+        hf.Qwen3MoeConfig(
+            **DECODER, **EXPERTS | dict(num_experts=12, num_experts_per_tok=4), decoder_sparse_step=2,
+            use_sliding_window=True, sliding_window=5,
+        ),
+        "Qwen3Moe",
+        CAUSAL[:1],
+    ),
+]
+
 # Ids 0 and 1 are the padding tokens of most families: RoBERTa counts positions without them.
 SEQUENCES = [
     [7, 3, 1, 11, 0, 39, 2],
@@ -277,7 +317,8 @@ def main():
             generates = head in ("ForConditionalGeneration", "MTModel")
             if generates:
                 scatter(model, untied=name.endswith("untied"))
-            model.bfloat16().save_pretrained(folder)
+            # transformers' own form has the experts of a layer in one tensor.
+            model.bfloat16().save_pretrained(folder, save_original_format=not name.endswith("stacked"))
             model = of_class.from_pretrained(folder, dtype=torch.float32).eval()
             (folder / "generation_config.json").unlink(missing_ok=True)
             cases = []

@@ -51,25 +51,42 @@ MODELS = {
     "gemma-f16": ("gemma", F16, 1, {}, 1e-4),
     "gemma2-f16": ("gemma2", F16, 1, {"query_pre_attn_scalar": 16}, 1e-4),
     "gemma3-f16": ("gemma3", F16, 1, {}, 1e-4),
+    "mixtral-f16": ("mixtral", F16, 1, {}, 1e-4),
+    "qwen2moe-f16": ("qwen2_moe", F16, 1, {}, 1e-4),
+    "qwen3moe-q8_0": ("qwen3_moe", {"": Type.Q8_0}, 1, {}, 0.6),
 }
 # Families without a checkpoint are made here, with the tokenizer of another.
 MADE = {
-    "gemma": lambda size: transformers.GemmaConfig(**size, num_key_value_heads=1),
-    "gemma3": lambda size: transformers.Gemma3TextConfig(
+    "gemma": ("gemma2", lambda size: transformers.GemmaConfig(**size, num_key_value_heads=1)),
+    "gemma3": ("gemma2", lambda size: transformers.Gemma3TextConfig(
         **size, num_key_value_heads=2, sliding_window=8, query_pre_attn_scalar=16,
         layer_types=["sliding_attention", "full_attention"],
         rope_parameters={
             "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
             "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000.0},
         },
-    ),
+    )),
+    "mixtral": ("mistral", lambda size: transformers.MixtralConfig(
+        **size, num_key_value_heads=2, num_local_experts=4)),
+    "qwen2_moe": ("qwen2", lambda size: transformers.Qwen2MoeConfig(
+        **size, num_key_value_heads=2, num_experts=5, num_experts_per_tok=3, moe_intermediate_size=32,
+        shared_expert_intermediate_size=96)),
+    # llama.cpp divides the weights of the experts by their sum, whatever the configuration says.
+    "qwen3_moe": ("qwen3", lambda size: transformers.Qwen3MoeConfig(
+        **size, num_key_value_heads=2, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=32,
+        norm_topk_prob=True)),
 }
 ARCHITECTURES = {
     "llama": gguf.MODEL_ARCH.LLAMA, "mistral": gguf.MODEL_ARCH.LLAMA, "qwen2": gguf.MODEL_ARCH.QWEN2,
     "qwen3": gguf.MODEL_ARCH.QWEN3, "phi3": gguf.MODEL_ARCH.PHI3, "gpt2": gguf.MODEL_ARCH.GPT2,
     "gemma": gguf.MODEL_ARCH.GEMMA, "gemma2": gguf.MODEL_ARCH.GEMMA2, "gemma3_text": gguf.MODEL_ARCH.GEMMA3,
+    "mixtral": gguf.MODEL_ARCH.LLAMA, "qwen2_moe": gguf.MODEL_ARCH.QWEN2MOE, "qwen3_moe": gguf.MODEL_ARCH.QWEN3MOE,
 }
-PRE = {"llama": "llama-bpe", "qwen2": "qwen2", "qwen3": "qwen2", "gpt2": "gpt-2"}
+PRE = {"llama": "llama-bpe", "qwen2": "qwen2", "qwen3": "qwen2", "gpt2": "gpt-2", "qwen2_moe": "qwen2", "qwen3_moe": "qwen2"}
+
+
+# Whose queries and keys are reordered.
+PAIRED = ("llama", "mistral", "mixtral")
 
 
 def load(goldens, family, overrides):
@@ -77,11 +94,15 @@ def load(goldens, family, overrides):
     folder = goldens / "models" / family
     if family in MADE:
         torch.manual_seed(7)
-        folder = goldens / "models" / "gemma2"
-        size = dict(vocab_size=560, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-                    head_dim=16, max_position_embeddings=128, bos_token_id=2, eos_token_id=1, pad_token_id=0,
-                    initializer_range=0.2)
-        config = MADE[family](size)
+        tokenizer, make = MADE[family]
+        folder = goldens / "models" / tokenizer
+        other = json.loads((folder / "config.json").read_text())
+        special = {f"{name}_token_id": other.get(f"{name}_token_id") for name in ("bos", "eos", "pad")}
+        size = dict(vocab_size=other["vocab_size"], hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+                    head_dim=16, max_position_embeddings=128, initializer_range=0.2, **special)
+        if family == "qwen2_moe":
+            del size["head_dim"]
+        config = make(size)
         model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
         for name, weight in model.named_parameters():
             if name.endswith("norm.weight"):
@@ -96,7 +117,7 @@ def load(goldens, family, overrides):
 def convert(config, name, weight):
     """A tensor as the converter stores it."""
     family = config.model_type
-    if family in ("llama", "mistral") and name.endswith(("q_proj.weight", "k_proj.weight")):
+    if family in PAIRED and name.endswith(("q_proj.weight", "k_proj.weight")):
         heads = config.num_attention_heads if "q_proj" in name else config.num_key_value_heads
         pairs = weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:])
         return pairs.swapaxes(1, 2).reshape(weight.shape)
@@ -110,7 +131,7 @@ def convert(config, name, weight):
 def restore(config, name, weight):
     """The opposite."""
     family = config.model_type
-    if family in ("llama", "mistral") and name.endswith(("q_proj.weight", "k_proj.weight")):
+    if family in PAIRED and name.endswith(("q_proj.weight", "k_proj.weight")):
         heads = config.num_attention_heads if "q_proj" in name else config.num_key_value_heads
         pairs = weight.reshape(heads, weight.shape[0] // heads // 2, 2, *weight.shape[1:])
         return pairs.swapaxes(1, 2).reshape(weight.shape)
@@ -121,6 +142,16 @@ def restore(config, name, weight):
     return weight
 
 
+def pieces(state):
+    """The tensors, experts' gates apart from what they multiply."""
+    for name, weight in state.items():
+        if name.endswith("experts.gate_up_proj"):
+            for part, half in zip(("gate_proj", "up_proj"), weight.chunk(2, dim=1)):
+                yield name.replace("gate_up_proj", f"{part}.weight"), half
+        else:
+            yield f"{name}.weight" if name.endswith("experts.down_proj") else name, weight
+
+
 def add_tensors(writer, model, types):
     """Writes the tensors, and gives the model what the file then holds."""
     config = model.config
@@ -128,14 +159,14 @@ def add_tensors(writer, model, types):
     names = gguf.get_tensor_name_map(ARCHITECTURES[config.model_type], layers)
     state = model.state_dict()
     tied = config.tie_word_embeddings
-    for name, weight in state.items():
+    for name, weight in pieces(state):
         if name.endswith((".attn.bias", ".attn.masked_bias")) or (tied and name == "lm_head.weight"):
             continue
         there = names.get_name(name, try_suffixes=(".weight", ".bias"))
         assert there, name
         stored = np.ascontiguousarray(convert(config, name, weight.numpy()))
         kind = Type.F32
-        if stored.ndim > 1:
+        if stored.ndim > 1 and "ffn_gate_inp" not in there:
             kind = next(kind for part, kind in types.items() if part in there)
         quantized = gguf.quants.quantize(stored, kind)
         writer.add_tensor(there, quantized, raw_dtype=kind)
@@ -193,7 +224,14 @@ def add_parameters(writer, config):
         writer.add_sliding_window_pattern([kind == "sliding_attention" for kind in config.layer_types])
     else:
         writer.add_rope_freq_base(rope["rope_theta"])
-    if family in ("llama", "mistral", "phi3"):
+    if "moe" in family or family == "mixtral":
+        writer.add_expert_count(config.num_local_experts if family == "mixtral" else config.num_experts)
+        writer.add_expert_used_count(config.num_experts_per_tok)
+    if "moe" in family:
+        writer.add_expert_feed_forward_length(config.moe_intermediate_size)
+    if family == "qwen2_moe":
+        writer.add_expert_shared_feed_forward_length(config.shared_expert_intermediate_size)
+    if family in (*PAIRED, "phi3"):
         writer.add_rope_dimension_count(size or config.hidden_size // config.num_attention_heads)
         writer.add_vocab_size(config.vocab_size)
     if family in ("gemma2", "gemma3_text", "phi3", "mistral") and config.sliding_window:
@@ -259,6 +297,8 @@ def logits_case(model, tokenizer, text):
 
 def check(folder, file, model, tokenizer, scale):
     """Transformers' own reading of the file, where it knows the family."""
+    if model.config.model_type == "mixtral":
+        return "taken for Llama by transformers"
     try:
         other = transformers.AutoModelForCausalLM.from_pretrained(
             folder, gguf_file=file, attn_implementation="eager", dtype=torch.float32).eval()

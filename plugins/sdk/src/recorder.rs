@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use runtime_graph::{
-    Activation, AttentionOptions, Binary, CrossAttentionOptions, DType, Dim, Head, Input, Op, Place, Pooling, Recorder,
-    Refusal, Relative, Rotary, Shape, TensorInfo, ValueId,
+    Activation, AttentionOptions, Binary, CrossAttentionOptions, DType, Dim, ExpertsOptions, Head, Input, Op, Place,
+    Pooling, Recorder, Refusal, Relative, Rotary, Shape, TensorInfo, ValueId,
 };
 
 use crate::wit;
@@ -67,6 +67,12 @@ impl Host {
             Op::CrossAttention(CrossAttentionOptions { heads, key_value_heads, scale }) => {
                 let options = graph::CrossAttentionOptions { heads, key_value_heads, scale };
                 input(0).cross_attention(input(1), input(2), options)
+            }
+            Op::Experts(ExpertsOptions { top_k, normalise, activation }) => {
+                let expert = |at: usize| graph::Expert { gate: input(at), up: input(at + 1), down: input(at + 2) };
+                let experts: Vec<_> = (2..inputs.len()).step_by(3).map(expert).collect();
+                let options = graph::ExpertsOptions { top_k, normalise, activation: activation.into() };
+                input(0).experts(input(1), &experts, options)
             }
             Op::Pool(pooling) => input(0).pool(pooling.into()),
             Op::SelectRows => input(0).select_rows(),

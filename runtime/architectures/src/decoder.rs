@@ -4,6 +4,7 @@
 use runtime_graph::{Activation, AttentionOptions, Builder, Config, Head, Linear, Refusal, Rotary, Value};
 use serde_json::Value as Json;
 
+use crate::experts::Experts;
 use crate::rope::Rope;
 
 /// How the layers of a decoder are wired.
@@ -40,32 +41,65 @@ pub(crate) struct Decoder {
     pub(crate) norms_after: bool,
     /// Whether the output layer is the table of embeddings where the checkpoint has no other.
     pub(crate) tied: bool,
+    /// What some layers have in place of one feed-forward.
+    pub(crate) experts: Option<Experts>,
+}
+
+/// What a family takes for sizes that `config.json` does not say.
+pub(crate) struct Defaults {
+    pub(crate) layers: u32,
+    pub(crate) hidden: u32,
+    pub(crate) heads: u32,
+    /// As many as heads where there is none.
+    pub(crate) key_value_heads: Option<u32>,
+    /// The hidden size over the heads where there is none.
+    pub(crate) head_size: Option<u32>,
+    pub(crate) positions: u32,
+    pub(crate) epsilon: f64,
+    /// The base of the rotary frequencies.
+    pub(crate) theta: f64,
+}
+
+impl Defaults {
+    /// Those of Llama.
+    pub(crate) const LLAMA: Self = Self {
+        layers: 32,
+        hidden: 4096,
+        heads: 32,
+        key_value_heads: None,
+        head_size: None,
+        positions: 2048,
+        epsilon: 1e-6,
+        theta: 10_000.0,
+    };
 }
 
 impl Decoder {
     /// The fields that all families share, with Llama's defaults.
     pub(crate) fn read(config: &Config) -> Result<Self, Refusal> {
-        Self::with_defaults(config, None, 10_000.0)
+        Self::with_defaults(config, &Defaults::LLAMA)
     }
 
-    /// The same with a family's own head size, where `config.json` does not say it, and base of the rotary frequencies.
-    pub(crate) fn with_defaults(config: &Config, head_size: Option<u32>, theta: f64) -> Result<Self, Refusal> {
-        let layers = config.layers_or("num_hidden_layers", 32)?;
-        let heads = config.size_or("num_attention_heads", 32)?;
-        let head_size = match (config.get("head_dim"), head_size) {
+    /// The same with a family's own defaults.
+    pub(crate) fn with_defaults(config: &Config, defaults: &Defaults) -> Result<Self, Refusal> {
+        let layers = config.layers_or("num_hidden_layers", defaults.layers)?;
+        let heads = config.size_or("num_attention_heads", defaults.heads)?;
+        let head_size = match (config.get("head_dim"), defaults.head_size) {
             (None, Some(size)) => size,
-            (None, None) => config.size_or("hidden_size", 4096)? / heads,
+            (None, None) => config.size_or("hidden_size", defaults.hidden)? / heads,
             (Some(_), _) => config.size("head_dim")?,
         };
-        let max_positions = config.size_or("max_position_embeddings", 2048)?;
-        let rope = Rope::read(config, head_size, max_positions, theta)?;
+        let max_positions = config.size_or("max_position_embeddings", defaults.positions)?;
+        let rope = Rope::read(config, head_size, max_positions, defaults.theta)?;
+        // `null` is as many as heads.
+        let key_value_heads = defaults.key_value_heads.filter(|_| !config.has("num_key_value_heads")).unwrap_or(heads);
         Ok(Self {
             layers,
             heads,
-            key_value_heads: config.size_or("num_key_value_heads", heads)?,
+            key_value_heads: config.size_or("num_key_value_heads", key_value_heads)?,
             head_size,
             activation: config.activation_or("hidden_act", Activation::Silu)?,
-            epsilon: config.number_or("rms_norm_eps", 1e-6)?,
+            epsilon: config.number_or("rms_norm_eps", defaults.epsilon)?,
             norm_offset: 0.0,
             limit: rope.limit,
             rotary: rope.rotary,
@@ -82,6 +116,7 @@ impl Decoder {
             joined: false,
             norms_after: false,
             tied: config.flag_or("tie_word_embeddings", false)?,
+            experts: None,
         })
     }
 
@@ -123,7 +158,11 @@ impl Decoder {
         if !self.norms_after {
             let x = x + &attended;
             let normed = self.norm(graph, &name("post_attention_layernorm"), &x);
-            return &x + &self.feed_forward(graph, &name("mlp"), &normed);
+            let inner = match self.experts.as_ref().filter(|experts| experts.are_in(index)) {
+                Some(experts) => experts.forward(graph, index, &normed),
+                None => self.feed_forward(graph, &name("mlp"), &normed),
+            };
+            return &x + &inner;
         }
         let x = x + &self.norm(graph, &name("post_attention_layernorm"), &attended);
         let normed = self.norm(graph, &name("pre_feedforward_layernorm"), &x);
@@ -155,17 +194,23 @@ impl Decoder {
 
     fn feed_forward(&self, graph: &Builder, name: &str, x: &Value) -> Value {
         let part = |part: &str| linear(graph, &format!("{name}.{part}"), self.mlp_bias);
-        let [gate, up] = if self.joined {
-            part("gate_up_proj").forward(x).split()
-        } else {
-            ["gate_proj", "up_proj"].map(|name| part(name).forward(x))
-        };
+        if !self.joined {
+            return gated(graph, name, self.activation, self.mlp_bias, x);
+        }
+        let [gate, up] = part("gate_up_proj").forward(x).split();
         part("down_proj").forward(&(&gate.activation(self.activation) * &up))
     }
 
     fn norm(&self, graph: &Builder, name: &str, x: &Value) -> Value {
         x.rms_norm_offset(&graph.tensor(&format!("{name}.weight")), self.epsilon, self.norm_offset)
     }
+}
+
+/// A gated feed-forward of three products: `down (activation(gate x) * (up x))`.
+pub(crate) fn gated(graph: &Builder, name: &str, activation: Activation, bias: bool, x: &Value) -> Value {
+    let part = |part: &str| linear(graph, &format!("{name}.{part}"), bias);
+    let [gate, up] = ["gate_proj", "up_proj"].map(|name| part(name).forward(x));
+    part("down_proj").forward(&(&gate.activation(activation) * &up))
 }
 
 fn linear(graph: &Builder, name: &str, bias: bool) -> Linear {

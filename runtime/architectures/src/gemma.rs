@@ -3,7 +3,7 @@
 
 use runtime_graph::{Activation, Architecture, Builder, Config, Head, Refusal, Rotary};
 
-use crate::decoder::{Decoder, HEADS, window, windows};
+use crate::decoder::{Decoder, Defaults, HEADS, window, windows};
 
 /// Gemma decoders.
 pub const ARCHITECTURE: Architecture = Architecture {
@@ -34,7 +34,7 @@ fn gemma(config: &Config, theta: f64, activation: Activation) -> Result<Decoder,
         query_key_value_bias: bias,
         output_bias: bias,
         tied: config.flag_or("tie_word_embeddings", true)?,
-        ..Decoder::with_defaults(config, Some(256), theta)?
+        ..Decoder::with_defaults(config, &Defaults { head_size: Some(256), theta, ..Defaults::LLAMA })?
     })
 }
 

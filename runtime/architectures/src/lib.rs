@@ -15,17 +15,21 @@ pub mod llama;
 pub mod marian;
 pub mod mbart;
 pub mod mistral;
+pub mod mixtral;
 pub mod modernbert;
 pub mod mpnet;
 pub mod pegasus;
 pub mod phi3;
 pub mod qwen2;
+pub mod qwen2_moe;
 pub mod qwen3;
+pub mod qwen3_moe;
 pub mod roberta;
 pub mod t5;
 
 mod decoder;
 mod encoder;
+mod experts;
 mod heads;
 mod rope;
 mod seq2seq;
@@ -46,12 +50,15 @@ pub const BUILT_IN: &[Architecture] = &[
     marian::ARCHITECTURE,
     mbart::ARCHITECTURE,
     mistral::ARCHITECTURE,
+    mixtral::ARCHITECTURE,
     modernbert::ARCHITECTURE,
     mpnet::ARCHITECTURE,
     pegasus::ARCHITECTURE,
     phi3::ARCHITECTURE,
     qwen2::ARCHITECTURE,
+    qwen2_moe::ARCHITECTURE,
     qwen3::ARCHITECTURE,
+    qwen3_moe::ARCHITECTURE,
     roberta::ARCHITECTURE,
     t5::ARCHITECTURE,
 ];

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use crate::recording::{NativeRecording, Recording};
 use crate::{
-    Activation, AttentionOptions, Binary, Catalog, CrossAttentionOptions, Embedding, Input, Linear, Norm, Op, Pooling,
-    Relative, Rotary, Shape, TensorInfo, ValueId,
+    Activation, AttentionOptions, Binary, Catalog, CrossAttentionOptions, Embedding, Expert, ExpertsOptions, Input,
+    Linear, Norm, Op, Pooling, Relative, Rotary, Shape, TensorInfo, ValueId,
 };
 
 /// The author's line, where it is known.
@@ -358,6 +358,15 @@ impl Value {
         self.record(Op::CrossAttention(options), &[keys, values])
     }
 
+    /// What the experts make of each row of `[n, h]` that `logits` `[n, experts]` choose for it, summed: `[n, h]`.
+    #[track_caller]
+    #[must_use]
+    pub fn experts(&self, logits: &Self, experts: &[Expert], options: ExpertsOptions) -> Self {
+        let weights = experts.iter().flat_map(|expert| [&expert.gate, &expert.up, &expert.down]);
+        let others: Vec<&Self> = std::iter::once(logits).chain(weights).collect();
+        self.record(Op::Experts(options), &others)
+    }
+
     /// One row for each sequence: `[n, h]` gives `[s, h]`.
     #[track_caller]
     #[must_use]
@@ -382,6 +391,7 @@ impl Add for &Value {
     }
 }
 
+/// Of two equal shapes, or with one column that has a factor for each row.
 impl Mul for &Value {
     type Output = Value;
 

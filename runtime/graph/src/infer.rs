@@ -1,7 +1,9 @@
 //! The shape of an operator's result, or the rule that its operands break.
 
 use crate::error::Fault;
-use crate::{AttentionOptions, CrossAttentionOptions, Dim, Element, Op, Relative, Rotary, Shape};
+use crate::{
+    AttentionOptions, Binary, CrossAttentionOptions, Dim, Element, ExpertsOptions, Op, Relative, Rotary, Shape,
+};
 
 /// An operand: its shape and what it holds.
 pub(crate) type Operand<'a> = (&'a Shape, Element);
@@ -87,14 +89,19 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
         },
         Op::Rotary(options) => rotary(options, shapes[0], broken)?,
         Op::Convolution { groups } => convolution(*groups, &shapes, broken)?,
-        Op::Binary(_) => {
-            if shapes[0] != shapes[1] {
+        Op::Binary(binary) => {
+            let column = || match (shapes[0].as_matrix(), shapes[1].as_matrix()) {
+                (Some((rows, _)), Some((other, 1))) => rows == other && *binary == Binary::Multiply,
+                _ => false,
+            };
+            if shapes[0] != shapes[1] && !column() {
                 return Err(broken("both shapes must be equal"));
             }
             shapes[0].clone()
         }
         Op::Attention(options) => attention(options, &shapes, broken)?,
         Op::CrossAttention(options) => cross_attention(options, &shapes, broken)?,
+        Op::Experts(options) => experts(options, &shapes, broken)?,
         Op::Sinusoids { rows, frequencies } => sinusoids(*rows, frequencies)?,
         Op::Pool(_) => per_token(shapes[0], Dim::Sequences).map_err(broken)?,
         Op::SelectRows => per_token(shapes[0], Dim::Rows).map_err(broken)?,
@@ -104,6 +111,9 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
 
 fn check_arity(op: &Op, operands: &[Operand<'_>]) -> Result<(), Fault> {
     let expected = op.operands().len();
+    if matches!(op, Op::Experts(_)) && operands.len() >= expected && (operands.len() - expected).is_multiple_of(3) {
+        return Ok(());
+    }
     let bias = matches!(op, Op::Linear | Op::LayerNorm { .. } | Op::Convolution { .. });
     let least = if bias { expected - 1 } else { expected };
     if (least..=expected).contains(&operands.len()) {
@@ -203,6 +213,36 @@ fn check_heads(
         return Err(broken("k and v must be `key_value_heads` heads wide, of the head size of q"));
     }
     Ok(q)
+}
+
+fn experts(options: &ExpertsOptions, shapes: &[&Shape], broken: impl Fn(&str) -> Fault) -> Result<Shape, Fault> {
+    let Some((rows, hidden)) = shapes[0].as_matrix().filter(|(rows, _)| of_texts(*rows)) else {
+        return Err(broken("x must be `[n, width]`"));
+    };
+    let experts = &shapes[2..];
+    let count = u32::try_from(experts.len() / 3).unwrap_or(u32::MAX);
+    if *shapes[1] != Shape::matrix(rows, count) {
+        return Err(broken(&format!("the logits must be `[{rows}, {count}]`, one for each expert")));
+    }
+    let Some((Dim::Fixed(inner), _)) = experts[0].as_matrix() else {
+        return Err(broken("the gate must be a matrix of known sizes"));
+    };
+    let expected = [[inner, hidden], [inner, hidden], [hidden, inner]].map(|sizes| Shape::fixed(&sizes));
+    for (expert, shapes) in experts.chunks_exact(3).enumerate() {
+        if shapes.iter().zip(&expected).any(|(shape, expected)| **shape != *expected) {
+            let [gate, up, down] = &expected;
+            let rule = format!(
+                "gate, up and down must be `{gate}`, `{up}` and `{down}`, and those of expert {expert} are not"
+            );
+            return Err(broken(&rule));
+        }
+    }
+    if options.top_k == 0 || options.top_k > count {
+        let (option, value, rule) =
+            ("top_k", options.top_k.to_string(), "there must be at least one, and no more than experts");
+        return Err(Fault::Option { operator: "experts", option, value, rule });
+    }
+    Ok(shapes[0].clone())
 }
 
 /// The most rows of a computed table; known models have up to 16,384.

@@ -38,6 +38,17 @@ impl Norm {
     }
 }
 
+/// One of the experts that [`Value::experts`] chooses from: `down (activation(gate x) * (up x))`.
+#[derive(Clone)]
+pub struct Expert {
+    /// `[i, h]`.
+    pub gate: Value,
+    /// `[i, h]`.
+    pub up: Value,
+    /// `[h, i]`.
+    pub down: Value,
+}
+
 /// A table of one row for each index.
 #[derive(Clone)]
 pub struct Embedding {

@@ -217,6 +217,20 @@ impl CrossAttentionOptions {
     }
 }
 
+/// How a mixture of experts is computed, each of which is `down (activation(gate x) * (up x))`.
+///
+/// The weights of the experts are the softmax over the logits of all; a token's result is the sum over the `top_k`
+/// experts of the greatest logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ExpertsOptions {
+    /// Experts for each token; of equal logits, the first ones.
+    pub top_k: u32,
+    /// Whether the weights of a token's experts are divided by their sum.
+    pub normalise: bool,
+    /// What is applied to the gate.
+    pub activation: Activation,
+}
+
 /// An operator; its operands are the inputs of its node, in the order given here.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -248,7 +262,7 @@ pub enum Op {
     },
     /// `x` -> the same shape.
     Activation(Activation),
-    /// `a`, `b` of one shape -> that shape.
+    /// `a`, `b` of one shape -> that shape. The second factor may also be one column, with a number for each row.
     Binary(Binary),
     /// `factor * x` -> the same shape.
     Scale {
@@ -278,6 +292,9 @@ pub enum Op {
     /// `q [n, heads * d]`, `k [m, key_value_heads * d]`, `v [m, key_value_heads * d]` -> `[n, heads * d]`: each token
     /// attends to all tokens of its source.
     CrossAttention(CrossAttentionOptions),
+    /// `x [n, h]`, `logits [n, experts]`, and for each expert `gate [i, h]`, `up [i, h]`, `down [h, i]` -> `[n, h]`: the
+    /// weighted sum of what each token's experts make of it.
+    Experts(ExpertsOptions),
     /// `sin(row * frequency)` for each frequency, and behind these the cosines; `[rows, 2 * frequencies]`, no operands.
     Sinusoids {
         /// How many rows.
@@ -310,13 +327,14 @@ impl Op {
             Self::Binary(binary) => binary.name(),
             Self::Attention(_) => "attention",
             Self::CrossAttention(_) => "cross-attention",
+            Self::Experts(_) => "experts",
             Self::Sinusoids { .. } => "sinusoids",
             Self::Pool(_) => "pool",
             Self::SelectRows => "select-rows",
         }
     }
 
-    /// The names of the operands, in order; a trailing bias may be absent.
+    /// The names of the operands, in order; a trailing bias may be absent, and the last three are for each expert.
     pub fn operands(&self) -> &'static [&'static str] {
         match self {
             Self::Input(_) | Self::Weight { .. } | Self::Sinusoids { .. } => &[],
@@ -332,6 +350,7 @@ impl Op {
             | Self::SelectRows => &["x"],
             Self::Binary(_) => &["a", "b"],
             Self::CrossAttention(_) => &["q", "k", "v"],
+            Self::Experts(_) => &["x", "logits", "gate", "up", "down"],
             Self::Attention(options) => match options.relative {
                 None => &["q", "k", "v"],
                 Some(Relative::Bias { .. }) => &["q", "k", "v", "bias"],

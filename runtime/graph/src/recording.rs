@@ -19,6 +19,9 @@ pub const MAX_NODES: usize = 1 << 18;
 /// The most tables of sinusoids that a graph may have: known models have one.
 const MAX_SINUSOIDS: usize = 16;
 
+/// The most experts that a graph may have, in all of its mixtures: known models have about 20,000.
+const MAX_EXPERTS: usize = 1 << 18;
+
 /// A graph in the making. Each step either succeeds or says what is wrong, and what is wrong changes nothing.
 #[derive(Debug)]
 pub struct Recording {
@@ -26,6 +29,8 @@ pub struct Recording {
     catalog: Catalog,
     layer: Option<u32>,
     known: HashMap<Source, ValueId>,
+    /// In all mixtures so far.
+    experts: usize,
 }
 
 /// What has no operands and is therefore recorded once.
@@ -41,7 +46,7 @@ impl Recording {
     /// An empty graph over the weights of `catalog`.
     pub fn new(name: impl Into<String>, catalog: Catalog) -> Self {
         let graph = Graph { name: name.into(), nodes: Vec::new(), outputs: Vec::new(), max_sequence: None };
-        Self { graph, catalog, layer: None, known: HashMap::new() }
+        Self { graph, catalog, layer: None, known: HashMap::new(), experts: 0 }
     }
 
     /// Adds an operator and returns its value. An input or weight that is already there is not added again.
@@ -82,6 +87,14 @@ impl Recording {
         {
             let (operator, option, value) = (op.name(), "rows", rows.to_string());
             return Err(Fault::Option { operator, option, value, rule: "a graph can have 16 such tables" });
+        }
+        if matches!(op, Op::Experts(_)) {
+            let experts = inputs.len() / 3;
+            if self.experts + experts > MAX_EXPERTS {
+                let (operator, option, value) = (op.name(), "experts", experts.to_string());
+                return Err(Fault::Option { operator, option, value, rule: "a graph can have 2^18 in all" });
+            }
+            self.experts += experts;
         }
         let full = Fault::TooLarge { limit: MAX_NODES };
         if self.graph.nodes.len() >= MAX_NODES {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{AttentionOptions, CrossAttentionOptions, Graph, Input, Node, Op, Relative, Rotary};
+use crate::{AttentionOptions, CrossAttentionOptions, ExpertsOptions, Graph, Input, Node, Op, Relative, Rotary};
 
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,6 +55,12 @@ impl fmt::Display for Node {
             Op::CrossAttention(CrossAttentionOptions { heads, key_value_heads, scale }) => {
                 write_heads(f, *heads, *key_value_heads)?;
                 scale.map_or(Ok(()), |scale| write!(f, " scale={scale}"))?;
+            }
+            Op::Experts(ExpertsOptions { top_k, normalise, activation }) => {
+                write!(f, " top-k={top_k} {}", activation.name())?;
+                if *normalise {
+                    f.write_str(" normalised")?;
+                }
             }
             Op::Sinusoids { rows, frequencies } => write!(f, " rows={rows} frequencies={frequencies:?}")?,
             Op::Input(_) | Op::Rows | Op::Linear | Op::Transpose | Op::Binary(_) | Op::SelectRows => {}

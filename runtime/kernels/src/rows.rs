@@ -173,6 +173,18 @@ impl Kernel for Combine<'_> {
     }
 }
 
+/// Fills `to [rows, width]` with each row of `x` times its number of `factors [rows]`.
+pub fn scale_rows(team: &Team<'_>, x: &[f32], factors: &[f32], to: &mut [f32]) {
+    assert_eq!(x.len(), to.len(), "one shape");
+    let width = to.len() / factors.len().max(1);
+    by_rows(team, width, to, &|range, to| {
+        let rows = x[range.start * width..].chunks_exact(width);
+        for ((to, x), factor) in to.chunks_exact_mut(width).zip(rows).zip(&factors[range]) {
+            to.iter_mut().zip(x).for_each(|(to, x)| *to = x * factor);
+        }
+    });
+}
+
 /// Fills `to` with `factor * x`.
 pub fn scale(team: &Team<'_>, x: &[f32], factor: f32, to: &mut [f32]) {
     by_rows(team, 1, to, &|range, to| {

@@ -8,6 +8,7 @@ mod checkpoint;
 mod config;
 mod data_file;
 mod error;
+mod experts;
 mod folder;
 mod gguf;
 mod merge;

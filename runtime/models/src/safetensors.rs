@@ -9,6 +9,7 @@ use runtime_tensor::{StoredTensor, StoredType};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
 use crate::data_file::DataFile;
+use crate::experts::Matrix;
 use crate::{Error, ModelFolder, folder};
 
 const PICKLES: [&str; 2] = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
@@ -110,11 +111,21 @@ impl Safetensors {
             let shape: Result<Vec<u32>, _> = info.shape.iter().map(|size| u32::try_from(*size)).collect();
             Some((name.clone(), shape.ok()?, dtype(info)?))
         });
-        Catalog::new(tensors, base_prefix).with_unusable(self.unusable.iter().cloned())
+        let matrices = self.tensors.keys().flat_map(|stack| {
+            let names = self.find(stack).map(|(_, info)| Matrix::names(stack, &info.shape)).unwrap_or_default();
+            names.into_iter().filter_map(|name| {
+                let (matrix, info) = self.matrix(&name)?;
+                let shape = matrix.shape.map(|size| u32::try_from(size).ok());
+                Some((name, shape.into_iter().collect::<Option<_>>()?, dtype(info)?))
+            })
+        });
+        let own = Catalog::new(tensors, base_prefix).with_unusable(self.unusable.iter().cloned());
+        own.with_tensors(matrices.filter(|(name, ..)| !self.tensors.contains_key(name)))
     }
 
     pub(crate) fn stored_type(&self, name: &str) -> Result<StoredType, Error> {
-        let dtype = self.find(name).and_then(|(_, info)| dtype(info));
+        let info = self.find(name).map(|(_, info)| info).or_else(|| Some(self.matrix(name)?.1));
+        let dtype = info.and_then(dtype);
         Ok(dtype.ok_or_else(|| Error::NoTensor { name: name.to_owned() })?.into())
     }
 
@@ -145,9 +156,30 @@ impl Safetensors {
 
     pub(crate) fn read(&self, name: &str) -> Result<StoredTensor<'_>, Error> {
         let missing = || Error::NoTensor { name: name.to_owned() };
-        let (shard, info) = self.find(name).ok_or_else(missing)?;
+        let Some((shard, info)) = self.find(name) else { return self.read_matrix(name) };
         let dtype = dtype(info).ok_or_else(missing)?;
         Ok(StoredTensor { dtype: dtype.into(), shape: info.shape.clone(), bytes: shard.read(info)?.into() })
+    }
+}
+
+impl Safetensors {
+    /// The matrix of an expert in a stack.
+    fn matrix(&self, name: &str) -> Option<(Matrix, &TensorInfo)> {
+        let matrix = Matrix::find(name, |stack| Some(self.find(stack)?.1.shape.as_slice()))?;
+        let (_, info) = self.find(&matrix.stack)?;
+        Some((matrix, info))
+    }
+
+    fn read_matrix(&self, name: &str) -> Result<StoredTensor<'_>, Error> {
+        let missing = || Error::NoTensor { name: name.to_owned() };
+        let (matrix, info) = self.matrix(name).ok_or_else(missing)?;
+        let (shard, _) = self.find(&matrix.stack).ok_or_else(missing)?;
+        let (start, end) = info.data_offsets;
+        let bytes = matrix.bytes(&info.shape, (end - start) as u64);
+        let length = usize::try_from(bytes.end - bytes.start).map_err(|_| missing())?;
+        let bytes = shard.file.read(shard.data + start as u64 + bytes.start, length)?;
+        let dtype = dtype(info).ok_or_else(missing)?;
+        Ok(StoredTensor { dtype: dtype.into(), shape: matrix.shape.to_vec(), bytes: bytes.into() })
     }
 }
 

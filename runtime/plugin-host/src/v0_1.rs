@@ -236,6 +236,19 @@ impl graph::HostValue for State {
         self.record(Op::CrossAttention(options), [&this, &keys, &values])
     }
 
+    fn experts(
+        &mut self,
+        this: Value,
+        logits: Value,
+        experts: Vec<graph::Expert>,
+        options: graph::ExpertsOptions,
+    ) -> Result<Value> {
+        let graph::ExpertsOptions { top_k, normalise, activation } = options;
+        let options = native::ExpertsOptions { top_k, normalise, activation: activation.into() };
+        let weights = experts.iter().flat_map(|expert| [&expert.gate, &expert.up, &expert.down]);
+        self.record(Op::Experts(options), [&this, &logits].into_iter().chain(weights))
+    }
+
     fn pool(&mut self, this: Value, pooling: graph::Pooling) -> Result<Value> {
         self.record(Op::Pool(pooling.into()), [&this])
     }

@@ -69,6 +69,8 @@ fn work(graph: &Graph, node: &Node) -> u64 {
         Op::Convolution { .. } => graph.node(node.inputs[1]).shape.dims()[1..].iter().fold(1u64, |inner, dim| {
             inner.saturating_mul(if let Dim::Fixed(size) = dim { u64::from(*size) } else { 1 })
         }),
+        // Three products for each expert that a row is given to.
+        Op::Experts(options) => rows(graph.node(node.inputs[2])).saturating_mul(3 * u64::from(options.top_k)),
         // Each query meets each row of the tables of positions.
         Op::Attention(_) => node.inputs[3..].iter().map(|table| rows(graph.node(*table))).sum::<u64>().max(1),
         _ => 1,
@@ -108,10 +110,15 @@ fn live(graph: &Graph) -> u64 {
     most
 }
 
-/// Numbers for one row that an operator needs beside its operands and result: a convolution gathers its neighbours.
+/// Numbers for one row that an operator needs beside its operands and result: a convolution gathers its neighbours, experts
+/// have a copy of the row and what they make of it.
 fn scratch(graph: &Graph, node: &Node) -> u64 {
     match node.op {
         Op::Convolution { .. } => work(graph, node) / elements(&node.shape).max(1),
+        Op::Experts(options) => {
+            let expert = elements(&node.shape).saturating_add(rows(graph.node(node.inputs[2])));
+            expert.saturating_mul(2 * u64::from(options.top_k))
+        }
         _ => 0,
     }
 }

@@ -6,7 +6,7 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use runtime_graph::{Activation, AttentionOptions, Builder};
+use runtime_graph::{Activation, AttentionOptions, Builder, Expert, ExpertsOptions};
 use runtime_tensor::{Device, Precision, compile};
 use support::{Memory, VOCABULARY, batch};
 
@@ -62,6 +62,9 @@ fn a_steady_batch_allocates_its_results_alone() {
         let q = builder.linear("q");
         let attended = q.forward(&x).attention(&q.forward(&x), &x, AttentionOptions::bidirectional(4));
         let x = builder.norm("norm", 1e-5).forward(&(&q.forward(&attended) + &x));
+        let expert = Expert { gate: q.weight.clone(), up: q.weight.clone(), down: q.weight.clone() };
+        let options = ExpertsOptions { top_k: 2, normalise: true, activation: Activation::Silu };
+        let x = x.experts(&q.forward(&x).columns(0, 3), &vec![expert; 3], options);
         builder.output("y", &builder.linear("wide").forward(&x).activation(Activation::Gelu));
         let graph = recording.finish().expect("well formed");
         let plan = compile(&graph, &weights, Device::Cpu, precision).expect("it compiles");

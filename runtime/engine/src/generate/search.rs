@@ -42,7 +42,7 @@ pub(super) struct Search {
     pub(super) source: Option<Source>,
     beams: Option<BeamSearch>,
     config: GenerationConfig,
-    prompt: usize,
+    prompt: Vec<u32>,
     processors: Processors,
     warpers: Warpers,
     stopping: Stopping,
@@ -86,7 +86,7 @@ impl Search {
         let beams = (config.num_beams > 1)
             .then(|| BeamSearch::new(BeamOptions::new(&config, max_new_tokens), &tokens, sampler.clone()));
         Ok(Self {
-            prompt: tokens.len(),
+            prompt: tokens.clone(),
             processors,
             warpers: Warpers::new(&config),
             stopping: Stopping::new(&config, lengths, padding),
@@ -265,7 +265,7 @@ impl Search {
     pub(super) fn into_sequences(mut self) -> (Vec<GeneratedSequence>, Option<(Vec<u32>, Cached)>) {
         let Some(beams) = self.beams.take() else {
             let sequences = self.branches.iter().map(|branch| GeneratedSequence {
-                tokens: branch.tokens[self.prompt..].to_vec(),
+                tokens: branch.tokens[self.prompt.len()..].to_vec(),
                 finish_reason: branch.finished.unwrap_or(FinishReason::Length),
                 score: None,
             });
@@ -283,10 +283,11 @@ impl Search {
 
     /// Why these new tokens of a beam ended.
     fn reason(&self, tokens: &[u32]) -> FinishReason {
-        let ends = |last: &&u32| self.config.eos_token_id.contains(last);
-        let found = tokens.last().filter(ends).map(|_| FinishReason::EndToken);
+        let sequence = [self.prompt.as_slice(), tokens].concat();
+        // The search has had the text of every beam that ended; one without is as long as it may become.
+        let found = self.stopping.check(&sequence, |tokens| (self.decode)(tokens)).unwrap_or_default();
         let mut rule = self.rule.clone();
-        let written = (self.prompt..).zip(tokens).filter(|(length, _)| !self.processors.forces(*length));
+        let written = (self.prompt.len()..).zip(tokens).filter(|(length, _)| !self.processors.forces(*length));
         let followed = written.into_iter().all(|(_, token)| rule.accept(*token).is_ok());
         rule.finish(found).filter(|_| followed).unwrap_or(FinishReason::Length)
     }

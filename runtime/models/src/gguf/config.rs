@@ -12,7 +12,7 @@ use crate::Error;
 pub(super) fn config(family: &Family, fields: &Fields<'_>, tensors: &Tensors) -> Result<Value, Error> {
     let embeddings = if family.name == "gpt2" { "transformer.wte.weight" } else { "model.embed_tokens.weight" };
     let failed = |source| Error::Gguf { path: tensors.path(embeddings).to_owned(), source };
-    refuse_unsupported(fields).map_err(failed)?;
+    refuse_unsupported(family, fields).map_err(failed)?;
     let no_table = || failed(GgufError::NoTensor { name: "token_embd.weight".to_owned() });
     let vocabulary = *tensors.shape(embeddings).and_then(<[usize]>::first).ok_or_else(no_table)?;
     let mut config = json!({
@@ -44,14 +44,15 @@ fn special_tokens(fields: &Fields<'_>) -> Result<Map<String, Value>, GgufError> 
 }
 
 /// What would make the model compute something else than the architecture.
-fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), GgufError> {
+fn refuse_unsupported(family: &Family, fields: &Fields<'_>) -> Result<(), GgufError> {
     let refuse = |name: &str, value: String, supported: &str| GgufError::Unsupported {
         key: fields.key(name),
         value,
         supported: supported.to_owned(),
     };
-    if let Some(experts) = fields.size("expert_count")?.filter(|experts| *experts > 0) {
-        return Err(refuse("expert_count", experts.to_string(), "models with experts are not run yet"));
+    let with_experts = ["llama", "qwen2moe", "qwen3moe"].contains(&family.name);
+    if let Some(experts) = fields.size("expert_count")?.filter(|experts| *experts > 0 && !with_experts) {
+        return Err(refuse("expert_count", experts.to_string(), "only models without experts are run"));
     }
     for name in ["attention.clamp_kqv", "attention.max_alibi_bias"] {
         if let Some(number) = fields.number(name)?.filter(|number| *number != 0.0) {
@@ -102,7 +103,9 @@ fn decoder(
     let shape = Shape::read(fields).map_err(failed)?;
     config.extend(shape.fields());
     let biased = |name: &str| tensors.shape(&format!("model.layers.0.{name}.bias")).is_some();
-    config.insert("attention_bias".to_owned(), biased("self_attn.q_proj").into());
+    for field in ["attention_bias", "qkv_bias"] {
+        config.insert(field.to_owned(), biased("self_attn.q_proj").into());
+    }
     config.insert("mlp_bias".to_owned(), biased("mlp.up_proj").into());
     let gemma = family.name.starts_with("gemma");
     let activation = if gemma { "gelu_pytorch_tanh" } else { "silu" };
@@ -113,6 +116,7 @@ fn decoder(
         config.insert("partial_rotary_factor".to_owned(), share.into());
     }
     window(config, family, fields).map_err(failed)?;
+    experts(config, family, fields).map_err(failed)?;
     if gemma {
         scores(config, family, &shape, fields).map_err(failed)?;
     }
@@ -176,6 +180,27 @@ impl Shape {
 #[expect(clippy::cast_precision_loss, reason = "sizes of heads")]
 fn ratio(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
+}
+
+/// The experts of a mixture. Whether their weights are divided by their sum is not in the file: llama.cpp knows it by the
+/// architecture.
+fn experts(config: &mut Map<String, Value>, family: &Family, fields: &Fields<'_>) -> Result<(), GgufError> {
+    let Some(count) = fields.size("expert_count")?.filter(|count| *count > 0) else { return Ok(()) };
+    if family.name == "llama" {
+        config.insert("model_type".to_owned(), "mixtral".into());
+        config.insert("architectures".to_owned(), json!(["MixtralForCausalLM"]));
+    }
+    config.insert("num_local_experts".to_owned(), count.into());
+    config.insert("num_experts".to_owned(), count.into());
+    config.insert("num_experts_per_tok".to_owned(), fields.required("expert_used_count")?.into());
+    config.insert("norm_topk_prob".to_owned(), (family.name != "qwen2moe").into());
+    for (field, name) in [
+        ("moe_intermediate_size", "expert_feed_forward_length"),
+        ("shared_expert_intermediate_size", "expert_shared_feed_forward_length"),
+    ] {
+        config.extend(fields.size(name)?.map(|size| (field.to_owned(), size.into())));
+    }
+    Ok(())
 }
 
 /// What tokens see of those before them.

@@ -36,6 +36,15 @@ const LLAMA: &[(&str, &str)] = &[
     ("ffn_gate", "mlp.gate_proj"),
     ("ffn_up", "mlp.up_proj"),
     ("ffn_down", "mlp.down_proj"),
+    ("ffn_gate_inp", "mlp.gate"),
+    ("ffn_gate_exps", "mlp.experts.gate_proj"),
+    ("ffn_up_exps", "mlp.experts.up_proj"),
+    ("ffn_gate_up_exps", "mlp.experts.gate_up_proj"),
+    ("ffn_down_exps", "mlp.experts.down_proj"),
+    ("ffn_gate_inp_shexp", "mlp.shared_expert_gate"),
+    ("ffn_gate_shexp", "mlp.shared_expert.gate_proj"),
+    ("ffn_up_shexp", "mlp.shared_expert.up_proj"),
+    ("ffn_down_shexp", "mlp.shared_expert.down_proj"),
 ];
 
 /// With norms behind each part too.
@@ -91,11 +100,13 @@ const fn family(
     }
 }
 
-static FAMILIES: [Family; 8] = [
-    // Mistral too; its window, if any, makes it one.
+static FAMILIES: [Family; 10] = [
+    // Mistral and Mixtral too; a window, if any, makes it the one, experts the other.
     Family { paired: true, ..family("llama", "llama", "LlamaForCausalLM", LLAMA) },
     family("qwen2", "qwen2", "Qwen2ForCausalLM", LLAMA),
     family("qwen3", "qwen3", "Qwen3ForCausalLM", LLAMA),
+    family("qwen2moe", "qwen2_moe", "Qwen2MoeForCausalLM", LLAMA),
+    family("qwen3moe", "qwen3_moe", "Qwen3MoeForCausalLM", LLAMA),
     family("phi3", "phi3", "Phi3ForCausalLM", PHI_3),
     Family { norms_plus_one: true, ..family("gemma", "gemma", "GemmaForCausalLM", LLAMA) },
     Family { norms_plus_one: true, ..family("gemma2", "gemma2", "Gemma2ForCausalLM", GEMMA_2) },
@@ -132,7 +143,14 @@ impl Family {
                 names.iter().find(|(there, _)| *there == part).map(|(_, here)| *here)
             };
             match part.strip_prefix("blk.").and_then(|part| part.split_once('.')) {
-                Some((layer, part)) => Some(format!("{}.{layer}.{}.{kind}", self.layers, named(self.layer, part)?)),
+                Some((layer, part)) => Some(match (part.split_once('.'), part) {
+                    // Older files have the matrices of experts one by one.
+                    (Some((part, expert)), _) => {
+                        let part = named(self.layer, part)?.strip_prefix("mlp.")?;
+                        format!("{}.{layer}.mlp.experts.{expert}.{part}.{kind}", self.layers)
+                    }
+                    (None, part) => format!("{}.{layer}.{}.{kind}", self.layers, named(self.layer, part)?),
+                }),
                 None => Some(format!("{}.{kind}", named(self.rest, part)?)),
             }
         });

@@ -16,6 +16,7 @@ use super::family::Family;
 use super::parts::Part;
 use super::{Fields, GgufError};
 use crate::Error;
+use crate::experts::Matrix;
 
 /// The tensors of a model.
 #[derive(Debug)]
@@ -61,7 +62,12 @@ impl Tensors {
                     tensors.unusable.push((name, kind));
                     continue;
                 };
-                let place = Place { part, index, shape: shape(info)?, dtype, undo: undo(family, fields, info)? };
+                let mut shape = shape(info)?;
+                // One row, which may be stored as a vector.
+                if shape.len() == 1 && name.ends_with(".shared_expert_gate.weight") {
+                    shape.insert(0, 1);
+                }
+                let place = Place { part, index, shape, dtype, undo: undo(family, fields, info)? };
                 match tensors.places.entry(name) {
                     Entry::Vacant(vacant) => vacant.insert(place),
                     Entry::Occupied(there) => {
@@ -82,13 +88,17 @@ impl Tensors {
     pub(super) fn catalog(&self, base_prefix: &str) -> Catalog {
         let tensors = self.places.iter().filter_map(|(name, place)| {
             let shape: Result<Vec<u32>, _> = place.shape.iter().map(|size| u32::try_from(*size)).collect();
-            let dtype = match place.dtype {
-                StoredType::Plain(dtype) => dtype,
-                StoredType::Blocks(_) => DType::F16,
-            };
-            Some((name.clone(), shape.ok()?, dtype))
+            Some((name.clone(), shape.ok()?, seen(place.dtype)))
         });
-        Catalog::new(tensors, base_prefix).with_unusable(self.unusable.iter().cloned())
+        let matrices = self.places.iter().flat_map(|(stack, place)| {
+            Matrix::names(stack, &place.shape).into_iter().filter_map(|name| {
+                let (matrix, place) = self.matrix(&name)?;
+                let shape = matrix.shape.map(|size| u32::try_from(size).ok());
+                Some((name, shape.into_iter().collect::<Option<_>>()?, seen(place.dtype)))
+            })
+        });
+        let own = Catalog::new(tensors, base_prefix).with_unusable(self.unusable.iter().cloned());
+        own.with_tensors(matrices.filter(|(name, ..)| !self.places.contains_key(name)))
     }
 
     /// The sizes of a tensor, the rows first.
@@ -96,7 +106,27 @@ impl Tensors {
         self.places.get(name).map(|place| place.shape.as_slice())
     }
 
+    /// The matrix of an expert in a stack.
+    fn matrix(&self, name: &str) -> Option<(Matrix, &Place)> {
+        let matrix = Matrix::find(name, |stack| Some(self.places.get(stack)?.shape.as_slice()))?;
+        let place = self.places.get(&matrix.stack)?;
+        Some((matrix, place))
+    }
+
+    fn read_matrix(&self, name: &str) -> Result<StoredTensor<'static>, Error> {
+        let (matrix, place) = self.matrix(name).ok_or_else(|| Error::NoTensor { name: name.to_owned() })?;
+        let (part, info) = self.find(place);
+        let bytes = matrix.bytes(&place.shape, info.bytes);
+        let too_large = || Error::Gguf { path: part.file.path.clone(), source: no_memory(info) };
+        let length = usize::try_from(bytes.end - bytes.start).map_err(|_| too_large())?;
+        let bytes = part.file.read(info.offset + bytes.start, length)?;
+        Ok(StoredTensor { dtype: place.dtype, shape: matrix.shape.to_vec(), bytes: bytes.into() })
+    }
+
     pub(super) fn read(&self, name: &str) -> Result<StoredTensor<'static>, Error> {
+        if !self.places.contains_key(name) && self.matrix(name).is_some() {
+            return self.read_matrix(name);
+        }
         let place = self.place(name)?;
         let (part, info) = self.find(place);
         let too_large = || Error::Gguf { path: part.file.path.clone(), source: no_memory(info) };
@@ -114,7 +144,10 @@ impl Tensors {
     }
 
     pub(super) fn stored_type(&self, name: &str) -> Result<StoredType, Error> {
-        self.place(name).map(|place| place.dtype)
+        match self.matrix(name) {
+            Some((_, place)) if !self.places.contains_key(name) => Ok(place.dtype),
+            _ => self.place(name).map(|place| place.dtype),
+        }
     }
 
     fn place(&self, name: &str) -> Result<&Place, Error> {
@@ -144,6 +177,14 @@ impl Tensors {
     fn find(&self, place: &Place) -> (&Part, &TensorInfo) {
         let part = &self.parts[place.part];
         (part, &part.tensors[place.index])
+    }
+}
+
+/// What an architecture is told of a type.
+fn seen(dtype: StoredType) -> DType {
+    match dtype {
+        StoredType::Plain(dtype) => dtype,
+        StoredType::Blocks(_) => DType::F16,
     }
 }
 

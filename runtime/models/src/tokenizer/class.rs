@@ -109,7 +109,7 @@ fn of_model(model_type: &str) -> &'static str {
         "gemma" | "gemma2" | "gemma3" | "gemma3_text" => "Gemma",
         "gpt2" => "GPT2",
         "mpnet" => "MPNet",
-        "qwen2" | "qwen3" => "Qwen2",
+        "qwen2" | "qwen2_moe" | "qwen3" | "qwen3_moe" => "Qwen2",
         "rembert" => "RemBert",
         "roformer" => "RoFormer",
         "t5" | "mt5" => "T5",

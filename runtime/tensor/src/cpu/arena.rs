@@ -4,7 +4,7 @@
 //! needs.
 
 use runtime_graph::{Dim, Relative, bias_row, disentangled_row};
-use runtime_kernels::{AttentionScratch, Buffer, Columns, Quantized};
+use runtime_kernels::{AttentionScratch, Buffer, Columns, Quantized, Routing};
 
 use super::{Counting, Ids, count};
 use crate::Batch;
@@ -59,6 +59,8 @@ pub(super) struct Arena {
     pub(super) angles: Vec<AngleTable>,
     pub(super) quantized: Quantized,
     pub(super) attention: AttentionScratch,
+    /// The experts of the mixture that is being computed.
+    pub(super) routing: Routing,
 }
 
 /// By distance, from `-reach` to `reach`.
@@ -87,6 +89,7 @@ impl Arena {
             angles: layout.angles.iter().map(|_| AngleTable::default()).collect(),
             quantized: Quantized::new(),
             attention: AttentionScratch::default(),
+            routing: Routing::default(),
         }
     }
 

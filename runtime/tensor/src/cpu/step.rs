@@ -110,6 +110,27 @@ pub(super) enum Step {
         place: usize,
         to: Home,
     },
+    /// Chooses the experts of each row, and lays the rows out by expert, once for each.
+    Route {
+        logits: Home,
+        x: Home,
+        top_k: usize,
+        normalise: bool,
+        to: Home,
+    },
+    /// The product of each expert's weight with its rows, as they are laid out.
+    ExpertProducts {
+        x: Home,
+        weights: Vec<usize>,
+        activation: Option<Activation>,
+        factor: Option<Home>,
+        to: Home,
+    },
+    /// Weighted sums of what the experts made of each row.
+    Mix {
+        x: Home,
+        to: Home,
+    },
     Norm {
         x: Home,
         norm: Normalise,
@@ -129,6 +150,12 @@ pub(super) enum Step {
     Scale {
         x: Home,
         factor: f32,
+        to: Home,
+    },
+    /// Each row times its own number.
+    ScaleRows {
+        x: Home,
+        factors: Home,
         to: Home,
     },
     Copy {
@@ -179,10 +206,14 @@ impl Step {
             }
             Self::Attention { q, k, v, to, .. } => (vec![q, k, v], to),
             Self::Binary { a, b, to, .. } => (vec![a, b], to),
+            Self::ScaleRows { x, factors, to } => (vec![x, factors], to),
+            Self::Route { logits, x, to, .. } => (vec![logits, x], to),
+            Self::ExpertProducts { x, factor, to, .. } => (std::iter::once(x).chain(factor).collect(), to),
             Self::Rotary { x, .. } => (vec![], x),
             Self::Norm { x, to, .. }
             | Self::Activation { x, to, .. }
             | Self::Scale { x, to, .. }
+            | Self::Mix { x, to }
             | Self::Copy { x, to }
             | Self::Neighbours { x, to, .. }
             | Self::Convolution { x, to, .. }
@@ -205,6 +236,10 @@ impl Step {
             | Self::Norm { to, .. }
             | Self::Activation { to, .. }
             | Self::Scale { to, .. }
+            | Self::ScaleRows { to, .. }
+            | Self::Route { to, .. }
+            | Self::ExpertProducts { to, .. }
+            | Self::Mix { to, .. }
             | Self::Copy { to, .. }
             | Self::Neighbours { to, .. }
             | Self::Convolution { to, .. }
@@ -297,6 +332,30 @@ impl Step {
                 cached.run_over_sources(team, arena.columns(*q, batch), &mut scratch, to);
                 arena.attention = scratch;
             }
+            Self::Route { logits, x, top_k, normalise, .. } => {
+                let mut routing = std::mem::take(&mut arena.routing);
+                routing.choose(team, arena.whole(*logits, batch), logits.width, *top_k, *normalise);
+                kernels::select_rows(team, arena.whole(*x, batch), x.width, routing.rows(), to);
+                arena.routing = routing;
+            }
+            Self::ExpertProducts { x, weights, activation: function, factor, .. } => {
+                let mut quantized = std::mem::take(&mut arena.quantized);
+                let x = arena.whole(*x, batch);
+                let factor = factor.map(|factor| arena.whole(factor, batch));
+                for (expert, places) in arena.routing.experts() {
+                    let weight = &constants.packed[weights[expert]];
+                    let (inputs, outputs) = (weight.inputs(), weight.outputs());
+                    let finish = Finish {
+                        activation: function.map(activation),
+                        factor: factor.map(|factor| &factor[places.start * outputs..places.end * outputs]),
+                        ..Finish::default()
+                    };
+                    let product = Product { x: &x[places.start * inputs..places.end * inputs], weight, finish };
+                    product.run(team, &mut quantized, &mut to[places.start * outputs..places.end * outputs]);
+                }
+                arena.quantized = quantized;
+            }
+            Self::Mix { x, to: home } => arena.routing.sum(team, arena.whole(*x, batch), home.width, to),
             Self::Norm { x, norm, .. } => norm.with(constants).run(team, arena.whole(*x, batch), to),
             Self::Activation { x, activation: function, .. } => {
                 kernels::combine(team, arena.whole(*x, batch), Some(activation(*function)), None, to);
@@ -309,6 +368,9 @@ impl Step {
                 kernels::combine(team, arena.whole(*a, batch), None, Some((binary, arena.whole(*b, batch))), to);
             }
             Self::Scale { x, factor, .. } => kernels::scale(team, arena.whole(*x, batch), *factor, to),
+            Self::ScaleRows { x, factors, .. } => {
+                kernels::scale_rows(team, arena.whole(*x, batch), arena.whole(*factors, batch), to);
+            }
             Self::Copy { x, .. } => kernels::copy_columns(team, arena.columns(*x, batch), x.columns, to),
             Self::Rotary { x, angles, frequencies, head_size } => {
                 let table = &arena.angles[*angles];

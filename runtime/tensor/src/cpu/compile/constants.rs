@@ -160,6 +160,9 @@ impl<'g> Values<'g> {
             Op::Activation(function) => {
                 kernels::combine(team, &operands[0], Some(activation(*function)), None, &mut to);
             }
+            Op::Binary(_) if operands[0].len() != operands[1].len() => {
+                kernels::scale_rows(team, &operands[0], &operands[1], &mut to);
+            }
             Op::Binary(binary) => {
                 let binary = match binary {
                     Binary::Add => kernels::Binary::Add,

@@ -98,13 +98,16 @@ impl Lowering<'_> {
             let node = &self.graph.nodes[user];
             let other = node.inputs.iter().copied().find(|input| input.index() != last);
             let nothing_added = linear.add.is_none();
+            let same_shape = |other: ValueId| self.graph.node(other).shape == self.graph.nodes[last].shape;
             match (&node.op, other) {
                 (Op::Activation(activation), _)
                     if linear.activation.is_none() && linear.factor.is_none() && nothing_added =>
                 {
                     linear.activation = Some(*activation);
                 }
-                (Op::Binary(Binary::Multiply), Some(other)) if linear.factor.is_none() && nothing_added => {
+                (Op::Binary(Binary::Multiply), Some(other))
+                    if linear.factor.is_none() && nothing_added && same_shape(other) =>
+                {
                     linear.factor = Some(other);
                 }
                 (Op::Binary(Binary::Add), Some(other)) if nothing_added => linear.add = Some(other),
@@ -159,7 +162,10 @@ impl Lowering<'_> {
         };
         let x = self.whole(x);
         let outputs = pieces.iter().map(|piece| piece.rows.len()).sum();
-        let weight = self.packed(&pieces, x)?;
+        // What chooses experts is worth its precision: a logit that is a little off may choose another expert.
+        let routes = pieces.iter().any(|piece| self.routes(piece.result));
+        let precision = if routes || x.rows == Dim::Sequences { Precision::F32 } else { self.precision };
+        let weight = self.packed(&pieces, x.columns, precision)?;
         let norm = norm.map_or(Ok(None), |norm| self.normalise(norm))?;
         let follow = Follow {
             bias: self.bias(&pieces, outputs)?,
@@ -182,17 +188,33 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// Whether a value is read as the logits of experts.
+    fn routes(&self, value: usize) -> bool {
+        self.users[value].iter().any(|user| match user {
+            User::Node(user) => {
+                let node = &self.graph.nodes[*user];
+                matches!(node.op, Op::Experts(_)) && node.inputs[1].index() == value
+            }
+            User::Output => false,
+        })
+    }
+
+    /// The packed weight of a whole matrix `[outputs, inputs]`.
+    pub(super) fn packed_matrix(&mut self, weight: ValueId, outputs: usize, inputs: usize) -> Result<usize, Error> {
+        let piece = Piece { weight, bias: None, rows: 0..outputs, result: weight.index() };
+        self.packed(&[piece], inputs, self.precision)
+    }
+
     /// The packed weight of some pieces, shared by all products with the same.
-    fn packed(&mut self, pieces: &[Piece], x: Home) -> Result<usize, Error> {
-        let inputs = x.columns;
+    fn packed(&mut self, pieces: &[Piece], inputs: usize, precision: Precision) -> Result<usize, Error> {
         let outputs: usize = pieces.iter().map(|piece| piece.rows.len()).sum();
         // What is stored in blocks stays in them; those of one product are of one type.
         if let Some(kind) = self.values.blocks(pieces[0].weight)? {
             let pieces: Vec<_> = pieces.iter().map(|piece| (piece.weight, piece.rows.clone())).collect();
             return self.packed_blocks(kind, inputs, &pieces);
         }
-        let worth = inputs >= WORTH_CONVERTING && outputs >= WORTH_CONVERTING && x.rows != Dim::Sequences;
-        let precision = if worth { self.precision } else { Precision::F32 };
+        let worth = inputs >= WORTH_CONVERTING && outputs >= WORTH_CONVERTING;
+        let precision = if worth { precision } else { Precision::F32 };
         let name = |piece: &Piece| (self.values.name(piece.weight), piece.rows.clone());
         let key = (pieces.iter().map(name).collect(), precision);
         if let Some(known) = self.packed.get(&key) {

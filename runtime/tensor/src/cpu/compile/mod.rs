@@ -4,6 +4,7 @@
 //! step, a part of the step of another node, or a view of another value. Last, values are given places in memory.
 
 mod constants;
+mod experts;
 mod linear;
 mod places;
 
@@ -193,12 +194,18 @@ impl<'g> Lowering<'g> {
             Op::Convolution { groups } => return self.convolution(index, groups as usize),
             Op::Attention(_) => self.attention(index)?,
             Op::CrossAttention(_) => self.cross_attention(index),
+            Op::Experts(options) => self.experts(index, options)?,
             Op::Activation(activation) => {
                 Step::Activation { x: self.whole(inputs[0]), activation, to: self.buffer_for(index) }
             }
             Op::Binary(binary) => {
                 let (a, b) = (self.whole(inputs[0]), self.whole(inputs[1]));
-                Step::Binary { binary, a, b, to: self.buffer_for(index) }
+                let to = self.buffer_for(index);
+                if a.width == b.width {
+                    Step::Binary { binary, a, b, to }
+                } else {
+                    Step::ScaleRows { x: a, factors: b, to }
+                }
             }
             #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision")]
             Op::Scale { factor } => {
