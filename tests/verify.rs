@@ -121,7 +121,7 @@ fn failures_are_expected_where_they_were_recorded() {
 fn what_cannot_be_run_fails_and_the_rest_is_run() {
     let set = Set::new();
     set.case(ALL, |_| {});
-    set.case("02-text-classification-all-1", |case| case["task"] = json!("generate"));
+    set.case("02-text-classification-all-1", |case| case["task"] = json!("image-classification"));
     set.case("03-text-classification-all-2", |case| case["model"] = json!("models/nowhere"));
     set.case("04-text-classification-default", |case| case["model"] = json!("models/broken"));
     set.case(TOP, |case| case["atol"] = json!("little"));
@@ -129,7 +129,7 @@ fn what_cannot_be_run_fails_and_the_rest_is_run() {
     set.write("cases/bert-emotion/06.json", "{\"id\": ");
     let told = set.verify(&[]).exits(1).stdout;
     for line in [
-        "FAILED bert-emotion/02-text-classification-all-1: this version cannot run the task `generate`",
+        "FAILED bert-emotion/02-text-classification-all-1: this version cannot run the task `image-classification`",
         "FAILED bert-emotion/03-text-classification-all-2: there is no model in `",
         "FAILED bert-emotion/04-text-classification-default: ",
         &format!("FAILED bert-emotion/{TOP}: the case has no number `atol`"),
