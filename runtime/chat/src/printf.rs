@@ -20,6 +20,16 @@ struct Place<'a> {
 /// Characters that a place is filled up to, at most.
 const WIDEST: usize = 100_000;
 
+/// Refuses a format of `str.format` whose places have a width or a precision above [`WIDEST`].
+pub(crate) fn refuse_wide(format: &str) -> Result<(), Error> {
+    let specs = format.split('{').filter_map(|after| after.split('}').next()?.split_once(':'));
+    let mut numbers = specs.flat_map(|(_, spec)| spec.split(|char: char| !char.is_ascii_digit()));
+    match numbers.any(|digits| digits.trim_start_matches('0').len() > 5) {
+        true => Err(invalid(format!("a place of a format is filled up to less than {WIDEST} characters"))),
+        false => Ok(()),
+    }
+}
+
 /// The text with the values in its places; `named` holds those that a place names.
 pub(crate) fn formatted(text: &str, values: &[Value], named: Option<&Value>) -> Result<String, Error> {
     let mut out = String::new();

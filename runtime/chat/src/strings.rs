@@ -8,6 +8,7 @@ use minijinja::{Error, ErrorKind, Value};
 use crate::budget::{count, spend, spend_items};
 use crate::cases::plain;
 use crate::methods::{Arguments, invalid, text, unknown};
+use crate::printf::refuse_wide;
 use crate::python::is_space;
 
 /// What a method of a string gives.
@@ -109,7 +110,10 @@ pub(crate) fn string(this: &str, method: &str, args: &[Value]) -> Result<Value, 
             spend(this.matches('\t').count().saturating_mul(size))?;
             Value::from(untabbed(this, size))
         }
-        "format" => Value::from(format(FormatStyle::StrFormat, this, args)?),
+        "format" => {
+            refuse_wide(this)?;
+            Value::from(format(FormatStyle::StrFormat, this, args)?)
+        }
         _ => return Err(unknown()),
     })
 }

@@ -82,6 +82,15 @@ const SINGLE: [&str; 15] = [
 ];
 
 #[test]
+fn a_format_fills_up_no_place_without_end() {
+    for format in ["{:>3000000000}", "{:3000000000}", "{0:.3000000000f}", "{:x<0900000}"] {
+        let source = format!("{{{{ '{format}'.format(1.5) }}}}");
+        assert!(matches!(render(&source), Err(Error::Template { line: 1, .. })), "{source}");
+    }
+    assert_eq!(render("{{ '20261121: {:>5}'.format('a') }}").expect("it is narrow"), "20261121:     a");
+}
+
+#[test]
 fn huge_values_and_deep_recursion_are_refused() {
     for source in SINGLE {
         let error = render(source).expect_err(source);

@@ -5,7 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::value::{Rest, ValueOrKwargs};
+use minijinja::{Environment, State, UndefinedBehavior};
 use serde_json::{Map, Value};
 
 /// A template of a prompt.
@@ -112,7 +113,27 @@ fn environment() -> Environment<'static> {
         environment.set_syntax(syntax);
     }
     environment.set_fuel(Some(FUEL));
+    environment.add_filter("format", format);
     environment
+}
+
+/// minijinja's filter, without formats that fill up a place to more than a prompt can be long.
+fn format(
+    state: &mut State<'_, '_>,
+    text: &minijinja::Value,
+    values: Rest<ValueOrKwargs>,
+) -> Result<minijinja::Value, minijinja::Error> {
+    let wide = |place: &str| {
+        let digits: String = place.chars().take_while(|char| "-+ #0123456789.*".contains(*char)).collect();
+        // `%*d` takes its width from the values.
+        digits.contains('*')
+            || digits.split(['.', '-', '+', ' ', '#']).any(|digits| digits.trim_start_matches('0').len() > 5)
+    };
+    if text.as_str().is_some_and(|text| text.split('%').skip(1).any(wide)) {
+        let message = "a place of a format is filled up to less than 100000 characters, and to no value's";
+        return Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, message));
+    }
+    minijinja::filters::format(state, text, values)
 }
 
 fn object(fields: &Map<String, Value>) -> minijinja::Value {
@@ -176,5 +197,12 @@ mod tests {
         assert_eq!(rendered("{{ text }} {{ subject }}", &json!({"text": "a"})), missing);
         assert!(rendered("a\n{{ text", &json!({})).is_err_and(|error| error.contains("in line 2")));
         assert!(rendered("{% for i in range(9999999) %}{{ i }}{% endfor %}", &json!({})).is_err());
+        let wide =
+            ["{{ '%1000000000s' | format(1) }}", "{{ '%.900000f' | format(1.5) }}", "{{ '%*d' | format(900000, 1) }}"];
+        assert_eq!(wide.map(|template| rendered(template, &json!({})).is_ok()), [false; 3]);
+        assert_eq!(
+            rendered("{{ '%5.1f%% of 20261121' | format(2) }}", &json!({})),
+            Ok("  2.0% of 20261121".to_owned())
+        );
     }
 }

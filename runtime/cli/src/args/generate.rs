@@ -75,7 +75,7 @@ pub(crate) struct Generated {
     #[arg(long, value_name = "N")]
     pub(crate) max_new_tokens: Option<u64>,
     /// Draw tokens, with scores divided by X; 0 takes the likeliest each time
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = finite)]
     pub(crate) temperature: Option<f64>,
     /// What draws follow from, so that they can be repeated
     #[arg(long, value_name = "N")]
@@ -124,6 +124,11 @@ impl Generated {
         }
         Ok(params)
     }
+}
+
+fn finite(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    if number.is_finite() { Ok(number) } else { Err("it must be finite".to_owned()) }
 }
 
 #[cfg(test)]

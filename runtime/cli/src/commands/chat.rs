@@ -145,7 +145,12 @@ impl Session {
             aside(&format!("{}{rate}{stopped}", count(stats.new_tokens, "token")));
         }
         if let Some(why) = stats.why_cut() {
-            aside(&format!("{why}; `/params max_new_tokens=N` sets another"));
+            let way = if stats.is_cut_as_asked() {
+                "`/params max_new_tokens=N` sets another"
+            } else {
+                "`/reset` begins anew"
+            };
+            aside(&format!("{why}; {way}"));
         }
         self.total.add(&stats);
         self.last = Some(stats);

@@ -54,6 +54,11 @@ impl Stats {
         line
     }
 
+    /// Whether it ends in the middle because of `max_new_tokens`.
+    pub(crate) fn is_cut_as_asked(&self) -> bool {
+        self.cut_at.is_some() && self.cut_at == self.max_new_tokens
+    }
+
     /// Why the text ends in the middle, if it does.
     pub(crate) fn why_cut(&self) -> Option<String> {
         Some(match self.cut_at? {

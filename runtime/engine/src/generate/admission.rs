@@ -4,13 +4,13 @@ use runtime_tensor::BLOCK;
 
 /// Blocks for `sequences` that share a prompt of `prompt` tokens and get `new` tokens each, plus `ahead` that are tried.
 pub(super) fn blocks(prompt: usize, new: usize, sequences: usize, ahead: usize) -> usize {
-    let whole = (prompt + new + ahead).div_ceil(BLOCK);
+    let whole = prompt.saturating_add(new).saturating_add(ahead).div_ceil(BLOCK);
     let shared = prompt / BLOCK;
     // Each has its own copy of the block in which the prompt ends; one more is held while a block is copied.
     let own = whole - shared;
     match sequences {
         1 => whole,
-        _ => shared + sequences * own.max(1) + 1,
+        _ => sequences.saturating_mul(own.max(1)).saturating_add(shared + 1),
     }
 }
 

@@ -18,7 +18,15 @@ pub(crate) struct ScoreJob {
     pub(super) reply: oneshot::Sender<Result<Scored, Error>>,
 }
 
-/// Runs the model on the prompt, of which `cached` is known, and then on all continuations at once.
+/// Tokens of continuations that are read in one run; each has a row of scores as wide as the vocabulary.
+const TOGETHER: usize = 64;
+
+/// Continuations that are held at once: those of one run have a token each at least.
+pub(super) fn held(continuations: &[Vec<u32>]) -> usize {
+    continuations.len().clamp(1, TOGETHER)
+}
+
+/// Runs the model on the prompt, of which `cached` is known, and then on the continuations, some at a time.
 pub(super) fn score(
     machine: &mut Machine,
     cached: &mut Cached,
@@ -34,6 +42,33 @@ pub(super) fn score(
         behind = machine.run(&mut [Part { cached, source: None, tokens, rows }])?.pop().unwrap_or_default();
     }
     let first = behind.first().ok_or(ScheduleError::Gone)?;
+    let mut log_probs = Vec::with_capacity(continuations.len());
+    let mut left = continuations;
+    while !left.is_empty() {
+        let (group, rest) = left.split_at(together(left));
+        left = rest;
+        log_probs.extend(score_group(machine, cached, first, group)?);
+    }
+    Ok(Scored { log_probs, time: start.elapsed() })
+}
+
+/// How many of the first continuations are read in one run.
+fn together(continuations: &[Vec<u32>]) -> usize {
+    let mut tokens = 0;
+    let fit = continuations.iter().take_while(|continuation| {
+        tokens += continuation.len().max(1);
+        tokens <= TOGETHER
+    });
+    fit.count().max(1)
+}
+
+/// The logarithms of probabilities of continuations behind the prompt, whose next token has the scores `first`.
+fn score_group(
+    machine: &mut Machine,
+    cached: &Cached,
+    first: &[f32],
+    continuations: &[Vec<u32>],
+) -> Result<Vec<Vec<f32>>, Error> {
     // The last token of a continuation need not be read.
     let mut forks: Vec<Cached> = continuations.iter().map(|_| cached.clone()).collect();
     let longer = forks.iter_mut().zip(continuations).filter(|(_, tokens)| tokens.len() > 1);
@@ -47,10 +82,10 @@ pub(super) fn score(
     let mut rest = rest.into_iter();
     let log_probs = continuations.iter().map(|tokens| {
         let rows = if tokens.len() > 1 { rest.next().unwrap_or_default() } else { Rows::new() };
-        let rows = std::iter::once(first.clone()).chain(rows);
+        let rows = std::iter::once(first.to_vec()).chain(rows);
         tokens.iter().zip(rows).map(|(token, row)| log_prob(row, *token)).collect()
     });
-    Ok(Scored { log_probs: log_probs.collect(), time: start.elapsed() })
+    Ok(log_probs.collect())
 }
 
 fn log_prob(mut scores: Vec<f32>, token: u32) -> f32 {

@@ -11,7 +11,7 @@ use runtime_tensor::BLOCK;
 use super::job::Job;
 use super::retained::Retained;
 use super::run::{Machine, Part, Rows};
-use super::score::{ScoreJob, score};
+use super::score::{ScoreJob, held, score};
 use super::{Gauges, admission};
 use crate::scheduler::share;
 use crate::{Error, ScheduleError};
@@ -218,7 +218,7 @@ impl Worker {
     fn score_one(&mut self) {
         let Some(job) = self.scoring.front() else { return };
         let longest = job.continuations.iter().map(Vec::len).max().unwrap_or(0);
-        let needed = admission::blocks(job.prompt.len(), longest, job.continuations.len().max(1), 0);
+        let needed = admission::blocks(job.prompt.len(), longest, held(&job.continuations), 0);
         if needed <= self.limit && self.promised + needed > self.limit {
             return;
         }

@@ -6,6 +6,9 @@
 use super::GenerationConfig;
 use crate::Error;
 
+/// Sequences, beams, tokens tried at once, and likeliest tokens told, at most: each costs memory before anything is computed.
+const MOST: usize = 1000;
+
 impl GenerationConfig {
     /// `given` says which parameters a call gives itself, which are checked even where they do not act.
     pub(super) fn check(&self, given: impl Fn(&str) -> bool) -> Result<(), Error> {
@@ -35,7 +38,8 @@ impl GenerationConfig {
             }
         }
         let acts = self.do_sample || (given("temperature") && self.temperature < 0.0);
-        if acts && self.temperature <= 0.0 {
+        // Scores are singles, and what is divided by less is infinite.
+        if acts && self.temperature < f64::from(f32::MIN_POSITIVE) {
             let message = format!("`temperature` must be above 0, not {}", self.temperature);
             let hint = "for the likeliest token each time, set `do_sample` to `false` and leave `temperature` out";
             return Err(Error::hinted("temperature", message, hint));
@@ -79,6 +83,11 @@ impl GenerationConfig {
         if let Some((key, _)) = positive.iter().find(|(_, count)| *count == Some(0)) {
             return Err(out(key, "at least 1", 0.0));
         }
+        let bounded = [("prompt_lookup_num_tokens", self.prompt_lookup_num_tokens), ("logprobs", self.logprobs)];
+        if let Some((key, Some(count))) = bounded.into_iter().find(|(_, count)| count.is_some_and(|count| count > MOST))
+        {
+            return Err(Error::param(key, format!("`{key}` must be at most {MOST}, not {count}")));
+        }
         match self.max_time {
             Some(seconds) if seconds <= 0.0 => return Err(out("max_time", "above 0", seconds)),
             _ => {}
@@ -95,6 +104,11 @@ impl GenerationConfig {
             [("num_beams", beams), ("num_return_sequences", sequences)].iter().find(|key| key.1 == 0)
         {
             return Err(out(key, "at least 1", 0.0));
+        }
+        if let Some((key, count)) =
+            [("num_beams", beams), ("num_return_sequences", sequences)].iter().find(|key| key.1 > MOST)
+        {
+            return Err(Error::param(key, format!("`{key}` must be at most {MOST}, not {count}")));
         }
         let refuse = |message: String, hint: &str| Err(Error::hinted("num_return_sequences", message, hint));
         if beams == 1 && sequences > 1 && !self.do_sample {

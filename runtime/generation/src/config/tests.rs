@@ -78,6 +78,10 @@ fn what_is_wrong_is_said_by_name() {
         ("frequency_penalty", json!(2.5), "`frequency_penalty` must be from -2 to 2, not 2.5"),
         ("max_new_tokens", json!(0), "`max_new_tokens` must be at least 1, not 0"),
         ("num_beams", json!(0), "`num_beams` must be at least 1, not 0"),
+        ("num_beams", json!(3_000_000_000_u64), "`num_beams` must be at most 1000, not 3000000000"),
+        ("num_return_sequences", json!(1001), "`num_return_sequences` must be at most 1000, not 1001"),
+        ("logprobs", json!(u64::MAX), "`logprobs` must be at most 1000, not 18446744073709551615"),
+        ("prompt_lookup_num_tokens", json!(1001), "`prompt_lookup_num_tokens` must be at most 1000, not 1001"),
         ("num_beams", json!(1.5), "`num_beams` must be a whole number of at least 0, not `1.5`"),
         ("early_stopping", json!("soon"), "`early_stopping` must be `true`, `false` or \"never\", not `\"soon\"`"),
         ("stop_strings", json!(["a", ""]), "`stop_strings` has an empty text, which would end all at once"),
@@ -92,6 +96,7 @@ fn what_is_wrong_is_said_by_name() {
         sampling("temprature", json!(1)).err().as_ref().and_then(hint).as_deref(),
         Some("did you mean `temperature`?")
     );
+    assert!(sampling("temperature", json!(1e-300)).is_err(), "scores are singles");
     for (key, value) in [("top_p", json!(0)), ("guidance_scale", json!(1)), ("use_cache", json!(true))] {
         assert!(sampling(key, value).is_ok(), "{key}");
     }
