@@ -181,16 +181,16 @@ impl LanguageModel {
         self.loaded.generator()?.generate(GenerateRequest { limit, keep, ..request })
     }
 
-    /// As transformers does it: beyond that length too, and in a batch with `padding` in front of a prompt.
+    /// As transformers does it: beyond that length too, and in a batch where `row` are the tokens with their padding.
     pub(crate) fn generate_as_recorded(
         &self,
         tokens: Vec<u32>,
-        padding: usize,
+        row: Vec<u32>,
         config: GenerationConfig,
     ) -> Result<GenerationStream, Error> {
+        let padding = if self.is_encoder_decoder() { 0 } else { row.len() - tokens.len() };
         let request = self.request(tokens, config)?;
-        let padding = if request.source.is_some() { 0 } else { padding };
-        self.loaded.generator()?.generate(GenerateRequest { padding, ..request })
+        self.loaded.generator()?.generate(GenerateRequest { padding, encoder_input: Some(row), ..request })
     }
 
     fn request(&self, tokens: Vec<u32>, config: GenerationConfig) -> Result<GenerateRequest, Error> {
@@ -208,7 +208,17 @@ impl LanguageModel {
             }
             None => None,
         };
-        Ok(GenerateRequest { source, prompt, config, padding: 0, limit: None, keep: false, decode, matcher })
+        Ok(GenerateRequest {
+            source,
+            prompt,
+            config,
+            padding: 0,
+            encoder_input: None,
+            limit: None,
+            keep: false,
+            decode,
+            matcher,
+        })
     }
 
     /// Whether a space with which the text behind these tokens begins is dropped when they are decoded, as SentencePiece

@@ -24,6 +24,8 @@ pub struct GenerateRequest {
     /// Tokens of padding that transformers would put in front of the prompt in a batch. They count in limits of the whole
     /// length alone; 0 but where a result is compared.
     pub padding: usize,
+    /// What processors of the encoder's input see instead of source or prompt: those with the padding of such a batch.
+    pub encoder_input: Option<Vec<u32>>,
     /// Tokens that prompt and result may have together; at most what the model can run.
     pub limit: Option<usize>,
     /// Whether its keys and values are kept, for a request that begins with the same tokens.

@@ -75,9 +75,9 @@ impl Search {
     /// # Errors
     /// Where the parameters name tokens that there are not.
     pub(super) fn new(request: GenerateRequest, lengths: Lengths, vocabulary: usize) -> Result<Self, Error> {
-        let GenerateRequest { source, prompt: tokens, config, padding, decode, matcher, .. } = request;
+        let GenerateRequest { source, prompt: tokens, config, padding, encoder_input, decode, matcher, .. } = request;
         // To the processors of an encoder's input, a decoder's is its prompt.
-        let encoder_input = Some(source.as_deref().unwrap_or(&tokens));
+        let encoder_input = encoder_input.as_deref().or(source.as_deref()).or(Some(&tokens));
         let prompt = Prompt { length: tokens.len(), padding, encoder_input, lengths };
         let processors = Processors::new(&config, prompt, vocabulary)?;
         let sampler = config.do_sample.then(|| Sampler::new(config.seed, 0));

@@ -83,7 +83,7 @@ impl TextGeneration {
         };
         let (prompt_tokens, config) = (tokens.clone(), self.config.clone());
         let stream = match self.beyond {
-            true => self.model.generate_as_recorded(prompt_tokens, 0, config)?,
+            true => self.model.generate_as_recorded(prompt_tokens, tokens.clone(), config)?,
             false => self.model.generate(prompt_tokens, config, false)?,
         };
         let generated = stream.finish().await?;

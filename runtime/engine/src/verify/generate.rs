@@ -27,8 +27,8 @@ pub(super) async fn generate(
     let config = model.config().with_params(&params)?;
     let padded = Padded::new(model, side, input)?;
     let mut streams = Vec::new();
-    for prompt in &padded.prompts {
-        streams.push(model.generate_as_recorded(prompt.clone(), padded.longest - prompt.len(), config.clone())?);
+    for (index, prompt) in padded.prompts.iter().enumerate() {
+        streams.push(model.generate_as_recorded(prompt.clone(), padded.row(index), config.clone())?);
     }
     let mut rows = Vec::new();
     for (index, stream) in streams.into_iter().enumerate() {
