@@ -78,7 +78,7 @@ pub enum Error {
         language: String,
     },
     /// A prompt cannot be made of a record.
-    #[error("the {what} cannot be made: {source}")]
+    #[error("the {what} cannot be made")]
     Prompt {
         /// Which of a step's templates.
         what: &'static str,
