@@ -50,6 +50,12 @@ pub(crate) fn prompts(
     Ok((system, prompt.map_or_else(|| default(PROMPT), Ok)?))
 }
 
+/// What the templates are given: the text, and the labels.
+pub(crate) fn fields(text: &str, labels: &[String]) -> Map<String, Value> {
+    let fields = [("text", Value::from(text)), ("labels", json!(labels))];
+    Map::from_iter(fields.map(|(name, value)| (name.to_owned(), value)))
+}
+
 /// A language model with the labels that it may answer.
 pub(crate) struct LabelChooser {
     model: LanguageModel,
@@ -102,8 +108,7 @@ impl LabelChooser {
     }
 
     async fn ask(&self, text: &str) -> Result<Asked, Error> {
-        let fields = [("text", Value::from(text)), ("labels", json!(self.labels))];
-        let fields = Map::from_iter(fields.map(|(name, value)| (name.to_owned(), value)));
+        let fields = fields(text, &self.labels);
         let prompt = render("prompt", &self.prompt, &fields)?;
         let chat = self.model.is_chat();
         let prompt = match chat {

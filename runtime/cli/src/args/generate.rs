@@ -48,10 +48,10 @@ const AFTER: &str = "Parameters are those of `generate` of Hugging Face transfor
                      `--param 'stop_strings=[\"\\n\"]'`, `--param num_return_sequences=3`, `--param logprobs=5`. Without \
                      a length there are 256 new tokens at most.";
 
-/// A model that generates.
+/// A model, and how it is loaded.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ModelArgs {
-    /// The model: `./folder` or `org/name[@revision]`
+    /// The model: `./folder`, `./file.gguf` or `org/name[@revision]`
     #[arg(long)]
     pub(crate) model: String,
     /// A plugin that describes the model, instead of a built-in architecture

@@ -8,7 +8,7 @@ use runtime_diagnostics::nearest;
 use runtime_tasks::{Dtype, TaskKind};
 use serde_json::Value;
 
-use super::Format;
+use super::{Format, ModelArgs};
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = AFTER)]
@@ -16,24 +16,14 @@ pub(crate) struct Task {
     /// What to do, such as `text-classification` or `question-answering`
     #[arg(value_parser = parse_task)]
     pub(crate) task: TaskKind,
-    /// The model: `./folder`, `./file.gguf` or `org/name[@revision]`
-    #[arg(long)]
-    pub(crate) model: String,
-    /// A plugin that describes the model, instead of a built-in architecture
-    #[arg(long, value_name = "FILE")]
-    pub(crate) plugin: Option<PathBuf>,
-    /// The folder of a LoRA adapter for the model
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) adapter: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
     /// A parameter of the task, such as `top_k=3`; the value is JSON, or else a text
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub(crate) params: Vec<Param>,
     /// Refuse a text that is longer than the model takes, instead of cutting it off
     #[arg(long)]
     pub(crate) no_truncate: bool,
-    /// What weights are computed in: `f32`, `bf16` (half the memory) or `int8` (a quarter, and faster)
-    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = parse_dtype)]
-    pub(crate) dtype: Dtype,
     /// The text: the first field of the task that no other argument gives
     #[arg(conflicts_with = "input")]
     pub(crate) text: Option<String>,

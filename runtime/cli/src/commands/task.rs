@@ -33,9 +33,9 @@ pub(crate) fn run(options: &Task) -> Result<Exit, Failure> {
     let task_options = TaskOptions::read(options.task, &given.params).map_err(Error::from)?;
     let input = options.input.as_deref().map(Input::new);
     let output = Output::new(&options.output);
-    let model = source(&options.model)?;
+    let model = source(&options.model.model)?;
     if let Output::File(file) = &output {
-        let mut named: Vec<_> = options.plugin.iter().cloned().collect();
+        let mut named: Vec<_> = options.model.plugin.iter().cloned().collect();
         if let ModelSource::Folder(folder) = &model {
             named.push(folder.clone());
         }
@@ -43,8 +43,11 @@ pub(crate) fn run(options: &Task) -> Result<Exit, Failure> {
     }
     let registry = Registry::new(Options { progress: true, ..Options::default() });
     let folder = registry.folder(&model)?;
-    let how =
-        LoadOptions { plugin: options.plugin.as_deref(), dtype: options.dtype, adapter: options.adapter.as_deref() };
+    let how = LoadOptions {
+        plugin: options.model.plugin.as_deref(),
+        dtype: options.model.dtype,
+        adapter: options.model.adapter.as_deref(),
+    };
     let task = Engine::load(&registry, &folder, how, &task_options, !options.no_truncate)?;
     let format = output.format(options.format);
     let pass = Pass { kind: options.task, input, output, format, limit: options.limit.unwrap_or(usize::MAX), given };

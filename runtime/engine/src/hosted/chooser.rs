@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use runtime_pipeline::PromptTemplate;
 use runtime_provider::ChatRequest;
-use serde_json::{Map, Value, json};
 
 use super::named::{named, probability, schema};
 use super::{Choice, Hosted, digest};
 use crate::Error;
-use crate::label_chooser::prompts;
+use crate::label_chooser::{fields, prompts};
 use crate::writer::{messages, render};
 
 /// A model behind an endpoint with the labels that it may answer.
@@ -69,8 +68,7 @@ impl HostedChooser {
     }
 
     fn request(&self, text: &str) -> Result<ChatRequest, Error> {
-        let fields = [("text", Value::from(text)), ("labels", json!(self.labels))];
-        let fields = Map::from_iter(fields.map(|(name, value)| (name.to_owned(), value)));
+        let fields = fields(text, &self.labels);
         let mut prompt = render("prompt", &self.prompt, &fields)?;
         let mut templates = self.system.iter().chain([&self.prompt]);
         // A model that runs here need not be told the labels, since it is asked how likely each is.
