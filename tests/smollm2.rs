@@ -63,6 +63,7 @@ fn the_likeliest_next_tokens_are_those_of_transformers() {
     let architecture = Model::built_in(&folder, &config).expect("it is built in");
     let model = Model::load(&folder, &config, architecture, Head::CausalLm, None, Device::Cpu, Precision::F32);
     let model = model.expect("it loads");
+    assert_eq!(model.context, Some(8192), "the longest text that the file states");
     let (mut same, mut all) = (0, 0);
     for prompt in recorded()["prompts"].as_array().expect("a list") {
         let text = prompt["text"].as_str().expect("a text");
