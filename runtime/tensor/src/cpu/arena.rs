@@ -6,6 +6,7 @@
 use runtime_graph::{Dim, Relative, bias_row, disentangled_row};
 use runtime_kernels::{AttentionScratch, Buffer, Columns, Quantized, Routing};
 
+use super::adapter::Adapting;
 use super::{Counting, Ids, count};
 use crate::Batch;
 
@@ -61,6 +62,7 @@ pub(super) struct Arena {
     pub(super) attention: AttentionScratch,
     /// The experts of the mixture that is being computed.
     pub(super) routing: Routing,
+    pub(super) adapting: Adapting,
 }
 
 /// By distance, from `-reach` to `reach`.
@@ -90,6 +92,7 @@ impl Arena {
             quantized: Quantized::new(),
             attention: AttentionScratch::default(),
             routing: Routing::default(),
+            adapting: Adapting::default(),
         }
     }
 
@@ -102,6 +105,7 @@ impl Arena {
             positions.clear();
             positions.extend(batch.positions_from(*first, *padding));
         }
+        self.adapting.fit(batch);
         let longest = batch.longest();
         for (table, distances) in self.distances.iter_mut().zip(&layout.distances) {
             if longest > table.reach {

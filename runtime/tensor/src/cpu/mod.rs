@@ -4,18 +4,22 @@
 //! that is shared by values that are never needed at the same time. Running goes through the steps; a batch no larger
 //! than one before allocates nothing but its results.
 
+mod adapter;
 mod arena;
 mod compile;
 mod step;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use runtime_graph::{Dim, Graph, Input};
 use runtime_kernels::{self as kernels, Kept, Place, Team};
 
-use crate::{Batch, Cache, Error, Matrix, Outputs, Plan, Precision, Weights};
+use crate::{Batch, Cache, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, Weights};
+use adapter::Held;
 use arena::{Arena, Home, Layout};
 use step::{Constants, Step};
+
+pub(crate) use adapter::CpuAdapter;
 
 /// A compiled graph.
 pub(crate) struct CpuPlan {
@@ -24,6 +28,8 @@ pub(crate) struct CpuPlan {
     /// What is computed of their sources, where they have such.
     sources: Option<Program>,
     constants: Constants,
+    /// What each product holds.
+    products: Arc<Vec<Vec<Held>>>,
     outputs: Vec<Output>,
     max_sequence: Option<u32>,
     /// Where a block of kept keys and values has those of each attention, or why they cannot be kept.
@@ -78,6 +84,10 @@ impl CpuPlan {
                 return Err(Error::TooLong { sequence, tokens, limit });
             }
         }
+        let other = |adapter: &Option<PlanAdapter>| adapter.as_ref().is_some_and(|adapter| !adapter.cpu.is_of(&self.products));
+        if let Some(sequence) = batch.adapters().iter().position(other) {
+            return Err(Error::OtherAdapter { sequence });
+        }
         let outside = |operator, ids: &[u32], count: usize| match ids.iter().find(|id| **id as usize >= count) {
             Some(index) => Err(Error::Index { operator, index: *index, count }),
             None => Ok(()),
@@ -106,6 +116,7 @@ impl CpuPlan {
                 step.run(team, &self.constants, batch, keeping, &mut arena);
             }
         });
+        arena.adapting.clear();
         Ok(arena)
     }
 
@@ -178,6 +189,10 @@ impl Plan for CpuPlan {
         check_pasts(batch)?;
         self.check_sources(batch)?;
         self.run_texts(batch, Some(&keeping(batch, cache)))
+    }
+
+    fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error> {
+        Ok(PlanAdapter::new(CpuAdapter::new(&self.products, low_ranks)?))
     }
 }
 

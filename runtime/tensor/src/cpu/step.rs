@@ -85,6 +85,8 @@ pub(super) enum Step {
     Product {
         x: Home,
         weight: usize,
+        /// Its number among those that adapters may change.
+        number: Option<usize>,
         follow: Follow,
         to: Home,
     },
@@ -290,8 +292,9 @@ impl Step {
                     norm.with(constants).run_in_place(team, to);
                 }
             }
-            Self::Product { x, weight, follow, .. } => {
+            Self::Product { x, weight, number, follow, to: home } => {
                 let mut quantized = std::mem::take(&mut arena.quantized);
+                let mut adapting = std::mem::take(&mut arena.adapting);
                 let finish = Finish {
                     bias: follow.bias.map(|bias| &constants.vectors[bias][..]),
                     activation: follow.activation.map(activation),
@@ -300,8 +303,11 @@ impl Step {
                     norm: follow.norm.map(|norm| norm.with(constants)),
                 };
                 let product = Product { x: arena.whole(*x, batch), weight: &constants.packed[*weight], finish };
-                product.run(team, &mut quantized, to);
-                arena.quantized = quantized;
+                match number.filter(|number| adapting.changes(*number)) {
+                    None => product.run(team, &mut quantized, to),
+                    Some(number) => adapting.run(team, number, home.rows, &product, &mut quantized, to),
+                }
+                (arena.quantized, arena.adapting) = (quantized, adapting);
             }
             Self::Attention { q, k, v, heads, place, to: home } => {
                 if let Some(Terms::Bias { distances, table }) = heads.relative {

@@ -11,6 +11,7 @@ use std::ops::Range;
 use runtime_graph::{Activation, Binary, Dim, Op, ValueId};
 use runtime_kernels::{BlockType, Packed};
 
+use super::super::adapter::Held;
 use super::super::arena::Home;
 use super::super::step::{Follow, Step};
 use super::{Lowering, User, matrix};
@@ -175,7 +176,9 @@ impl Lowering<'_> {
             norm,
         };
         let to = self.buffer(x.rows, outputs);
-        self.steps.push(Step::Product { x, weight, follow, to });
+        self.products.push(pieces.iter().map(|piece| self.held(piece, x.columns)).collect());
+        let number = Some(self.products.len() - 1);
+        self.steps.push(Step::Product { x, weight, number, follow, to });
         if pieces.len() == 1 {
             self.homes[at] = Some(to);
             return Ok(());
@@ -186,6 +189,18 @@ impl Lowering<'_> {
             first += piece.rows.len();
         }
         Ok(())
+    }
+
+    /// What a product has of a weight.
+    fn held(&self, piece: &Piece, inputs: usize) -> Held {
+        let mut node = self.graph.node(piece.weight);
+        while node.op == Op::Transpose {
+            node = self.graph.node(node.inputs[0]);
+        }
+        let weight = if let Op::Weight { name } = &node.op { Some(name.clone()) } else { None };
+        let (rows, _) = matrix(self.graph.node(piece.weight));
+        let outputs = if let Dim::Fixed(rows) = rows { rows as usize } else { 0 };
+        Held { weight, outputs, inputs, rows: piece.rows.clone() }
     }
 
     /// Whether a value is read as the logits of experts.
@@ -296,7 +311,7 @@ impl Lowering<'_> {
         let weight = self.constants.packed.len() - 1;
         let to = self.buffer(x.rows, outputs);
         let follow = Follow { bias, ..Follow::default() };
-        self.emit(index, Step::Product { x: near, weight, follow, to });
+        self.emit(index, Step::Product { x: near, weight, number: None, follow, to });
         Ok(())
     }
 }

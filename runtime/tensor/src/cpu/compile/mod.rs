@@ -10,10 +10,12 @@ mod places;
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use runtime_graph::{CrossAttentionOptions, Dim, Graph, Node, Op, Relative, ValueId};
 use runtime_kernels::Place;
 
+use super::adapter::Held;
 use super::arena::{Angles, Distances, Home, Layout};
 use super::step::{Constants, Heads, Lookup, Normalise, Part, Rows, Step, Terms};
 use super::{CpuPlan, Ids, NotCausal, Output, Program, Source};
@@ -53,6 +55,8 @@ struct Lowering<'g> {
     /// The products, each emitted at a node.
     linears: Vec<Linear>,
     steps: Vec<Step>,
+    /// What each product holds.
+    products: Vec<Vec<Held>>,
     constants: Constants,
     /// The numbers of packed weights and of tables, by the names and rows that they hold.
     packed: HashMap<PackedKey, usize>,
@@ -88,6 +92,7 @@ impl<'g> Lowering<'g> {
             fused: vec![false; count],
             linears: Vec::new(),
             steps: Vec::new(),
+            products: Vec::new(),
             constants: Constants::default(),
             packed: HashMap::new(),
             tables: HashMap::new(),
@@ -416,6 +421,7 @@ impl<'g> Lowering<'g> {
             sources: (!self.source_places.is_empty()).then(|| program(sources, &mut [])),
             source_places: self.source_places,
             constants: self.constants,
+            products: Arc::new(self.products),
             outputs,
             max_sequence: self.graph.max_sequence,
             places: match looks_ahead(self.graph) {
