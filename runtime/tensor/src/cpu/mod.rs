@@ -84,7 +84,8 @@ impl CpuPlan {
                 return Err(Error::TooLong { sequence, tokens, limit });
             }
         }
-        let other = |adapter: &Option<PlanAdapter>| adapter.as_ref().is_some_and(|adapter| !adapter.cpu.is_of(&self.products));
+        let other =
+            |adapter: &Option<PlanAdapter>| adapter.as_ref().is_some_and(|adapter| !adapter.cpu.is_of(&self.products));
         if let Some(sequence) = batch.adapters().iter().position(other) {
             return Err(Error::OtherAdapter { sequence });
         }
