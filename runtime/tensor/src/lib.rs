@@ -11,6 +11,7 @@ mod cache;
 mod cost;
 mod cpu;
 mod error;
+mod lower;
 mod plan;
 mod weights;
 

@@ -4,26 +4,14 @@
 //! finished. The bits of rows without an adapter are those of a product that is finished at once.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use runtime_graph::Dim;
 use runtime_kernels::{self as kernels, Correction, Finish, Packed, Precision, Product, Quantized, Team};
 
 use crate::adapter::LowRanks;
+use crate::lower::Held;
 use crate::{Batch, Error, PlanAdapter};
-
-/// Some rows of a weight, as a product holds them.
-#[derive(Clone, Debug)]
-pub(super) struct Held {
-    /// The weight's name, where it is one.
-    pub(super) weight: Option<String>,
-    /// Outputs of the weight.
-    pub(super) outputs: usize,
-    pub(super) inputs: usize,
-    /// Those that this product has.
-    pub(super) rows: Range<usize>,
-}
 
 /// An adapter in the form that the plan's products need.
 pub(crate) struct CpuAdapter {
