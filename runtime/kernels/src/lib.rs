@@ -30,7 +30,7 @@ mod tile;
 pub use activation::Activation;
 pub use aligned::Buffer;
 pub use attention::{Attention, AttentionScratch, BLOCK, CachedAttention, Columns, Kept, Past, Place, Relative};
-pub use blocks::BlockType;
+pub use blocks::{BlockType, Factors, Layout as BlockLayout, Unpacked};
 pub use convolution::{Convolution, neighbours};
 pub use experts::Routing;
 pub use norm::Norm;
