@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use runtime_diagnostics::{Exit, Explain, nearest};
-use runtime_tasks::TaskKind;
+use runtime_tasks::{DeviceName, TaskKind};
 
 use crate::scheduler::ScheduleError;
 
@@ -85,6 +85,20 @@ pub enum Error {
         /// Why.
         source: runtime_pipeline::PromptError,
     },
+    /// A device that there is not.
+    #[error("there is no device `{name}`")]
+    NoDevice {
+        /// As it was asked for.
+        name: DeviceName,
+        /// The GPUs that there are.
+        known: Vec<String>,
+    },
+    /// A device that this build cannot use.
+    #[error("CUDA is not built into this program")]
+    NoCuda,
+    /// A GPU cannot be opened.
+    #[error(transparent)]
+    Gpu(#[from] runtime_tensor::GpuError),
     /// An adapter that the model was not given.
     #[error("there is no adapter `{name}`")]
     UnknownAdapter {
@@ -264,6 +278,8 @@ impl Explain for Error {
             Self::Constraint(error) => error.exit(),
             Self::Busy { .. } | Self::CacheTooSmall { .. } => Exit::Unavailable,
             Self::UnknownAdapter { .. } => Exit::Data,
+            Self::NoDevice { .. } | Self::NoCuda => Exit::Unavailable,
+            Self::Gpu(error) => error.exit(),
             Self::EmptyPrompt | Self::PromptTooLong { .. } | Self::Prompt { .. } => Exit::Data,
             Self::Param(error) => error.exit(),
             Self::Template(error) => error.exit(),
@@ -291,6 +307,14 @@ impl Explain for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::NoDevice { known, .. } if known.is_empty() => Some(
+                "no Vulkan, Metal or DirectX 12 driver shows a GPU; `runtime devices` lists what there is, and `--device cpu` \
+                 is always there"
+                    .to_owned(),
+            ),
+            Self::NoDevice { known, .. } => Some(format!("there are cpu, {}", known.join(", "))),
+            Self::NoCuda => Some("`--device wgpu` uses a GPU of NVIDIA over Vulkan".to_owned()),
+            Self::Gpu(error) => error.hint(),
             Self::UnknownAdapter { name, known } => Some(match nearest(name, known.iter().map(String::as_str)) {
                 Some(name) => format!("did you mean `{name}`?"),
                 None => format!("there are `{}`; without one the model answers as it is", known.join("`, `")),

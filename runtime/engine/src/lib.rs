@@ -6,6 +6,7 @@
 mod adapters;
 mod architecture;
 mod chat_template;
+mod devices;
 mod error;
 mod generate;
 mod generation;
@@ -33,7 +34,7 @@ pub use generate::{
 pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies, type_name};
 pub use language_model::LanguageModel;
 pub use registry::{LoadOptions, LoadedModel, Options, Registry};
-pub use runtime_tensor::Device;
+pub use runtime_tensor::{GpuAdapter, GpuKind, gpus, instruction_set};
 pub use scheduler::ScheduleError;
 pub use sentence::SentenceError;
 pub use stamp::Stamp;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use runtime_diagnostics::{Problem, Source, Span};
-use runtime_tasks::{Dtype, Generation, InputType, OutputType, TaskKind, TaskOptions};
+use runtime_tasks::{DeviceName, Dtype, Generation, InputType, OutputType, TaskKind, TaskOptions};
 use serde_json::{Map, Value};
 
 use crate::name::Name;
@@ -86,6 +86,8 @@ pub struct Model {
     pub adapters: Vec<(Name, Spanned<PathBuf>)>,
     /// What its weights are computed in.
     pub dtype: Dtype,
+    /// Where it runs, if not where the command line says.
+    pub device: Option<DeviceName>,
 }
 
 /// `[models.NAME]` with a `provider`: a model behind an endpoint. What is `None` is up to the client.

@@ -27,6 +27,30 @@ pub enum Error {
         /// All of them.
         sequences: usize,
     },
+    /// A cache of a plan on another device.
+    #[error("the cache is of another device than the plan")]
+    OtherCache,
+    /// What the device does not do.
+    #[error("{what} cannot be done on a GPU yet")]
+    NotOnGpu {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// A GPU with too little memory for a model's weights.
+    #[error("the weights take {needs} bytes, and the GPU `{adapter}` has {free} free{}", fitting(*.fits))]
+    TooSmall {
+        /// The GPU.
+        adapter: String,
+        /// Bytes of the weights.
+        needs: u64,
+        /// Bytes that nothing else holds.
+        free: u64,
+        /// A type in which they would fit.
+        fits: Option<&'static str>,
+    },
+    /// A failure of the GPU.
+    #[error(transparent)]
+    Gpu(#[from] runtime_gpu::Error),
     /// The model reads no sources.
     #[error("the model reads no sources")]
     NoSources,
@@ -131,4 +155,11 @@ pub enum Error {
         /// Rows of the table.
         count: usize,
     },
+}
+
+fn fitting(name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("; in {name} they would fit"),
+        None => "; in no type would they fit".to_owned(),
+    }
 }

@@ -2,16 +2,24 @@
 
 use std::sync::Arc;
 
+use runtime_gpu::Gpu;
 use runtime_graph::Graph;
 
-use crate::{Batch, Cache, Error, LowRanks, PlanAdapter, Precision, Weights, cost, cpu};
+use crate::{Batch, Cache, Error, LowRanks, PlanAdapter, Precision, Weights, cost, cpu, gpu};
 
 /// Where a plan runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum Device {
     /// The processor, on the threads of the global rayon pool.
     #[default]
     Cpu,
+    /// A GPU that is open.
+    Gpu(Gpu),
+}
+
+/// What the kernels of the processor are compiled for here, such as `AVX2`.
+pub fn instruction_set() -> &'static str {
+    runtime_kernels::Isa::best().name()
 }
 
 /// A result: `rows` times `width` numbers, row by row.
@@ -84,6 +92,11 @@ pub trait Plan: Send + Sync {
     /// # Errors
     /// Where it changes what is no weight of a product of its own, or its sizes are others.
     fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error>;
+
+    /// Whether its device is still there.
+    fn is_usable(&self) -> bool {
+        true
+    }
 }
 
 /// Compiles `graph` for `device`, reading each of its weights once. `precision` is that of the weights of products; tables
@@ -100,5 +113,6 @@ pub fn compile(
     cost::check(graph)?;
     match device {
         Device::Cpu => Ok(Arc::new(cpu::CpuPlan::compile(graph, weights, precision)?)),
+        Device::Gpu(gpu) => Ok(Arc::new(gpu::GpuPlan::compile(graph, weights, gpu, precision)?)),
     }
 }

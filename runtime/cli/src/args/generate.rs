@@ -7,6 +7,7 @@ use runtime_diagnostics::{Exit, Problem};
 use runtime_tasks::Dtype;
 use serde_json::{Map, Value};
 
+use super::DeviceArg;
 use super::adapter::AdapterArg;
 use super::task::{Param, parse_dtype};
 
@@ -64,6 +65,8 @@ pub(crate) struct ModelArgs {
     /// What weights are computed in: `f32`, `bf16` (half the memory) or `int8` (a quarter, and faster)
     #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = parse_dtype)]
     pub(crate) dtype: Dtype,
+    #[command(flatten)]
+    pub(crate) device: DeviceArg,
 }
 
 /// How tokens are chosen.

@@ -12,13 +12,12 @@ use std::time::Instant;
 
 use futures::future::{Either, select};
 use runtime_diagnostics::Exit;
-use runtime_engine::{
-    Adapters, Error, Generated, GenerationStream, LanguageModel, LoadOptions, NewToken, Options, Registry,
-};
+use runtime_engine::{Adapters, Error, Generated, GenerationStream, LanguageModel, LoadOptions, NewToken, Registry};
 use runtime_generation::GenerationConfig;
 use serde_json::{Map, Value};
 
 use crate::args::{AdapterArgs, ModelArgs};
+use crate::commands::devices;
 use crate::commands::model::source;
 use crate::failure::{Failure, IoError};
 
@@ -72,10 +71,10 @@ pub(crate) fn load(args: &ModelArgs, params: &Map<String, Value>) -> Result<Adap
         AdapterArgs::All(adapter) => (adapter, Vec::new()),
         AdapterArgs::Named(named) => (None, named),
     };
-    let registry = Registry::new(Options { progress: true, ..Options::default() });
+    let registry = Registry::new(devices::options(&args.device));
     let folder = registry.folder(&source(&args.model)?)?;
     LanguageModel::defaults(&folder)?.with_params(params).map_err(Error::from)?;
-    let how = LoadOptions { plugin: args.plugin.as_deref(), dtype: args.dtype, adapter };
+    let how = LoadOptions { plugin: args.plugin.as_deref(), dtype: args.dtype, adapter, device: None };
     let mut adapters = Adapters::none(LanguageModel::load(&registry, &folder, how)?);
     for (name, folder) in named {
         adapters.add(name, folder)?;

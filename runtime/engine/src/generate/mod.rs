@@ -83,6 +83,7 @@ impl Generator {
         let block_bytes = plan.cache(1).map_err(failed)?.block_bytes().max(1);
         let blocks = (cache_bytes / block_bytes).max(1);
         let cache = plan.cache(blocks).map_err(failed)?;
+        let blocks = cache.blocks();
         let (messages, receiver) = mpsc::channel();
         let gauges = Arc::new(Gauges::default());
         let worker = Worker::new(Machine { plan, head, cache }, blocks, Arc::clone(&gauges));

@@ -9,8 +9,7 @@ use runtime_graph::Head;
 use runtime_hub::ModelSource;
 use runtime_models::{Error as ModelError, ModelFolder, read_text};
 use runtime_pipeline::{self as pipeline, Labels, Pipeline, RungKind, StepKind};
-use runtime_tasks::Dtype;
-use runtime_tasks::InputType;
+use runtime_tasks::{DeviceName, Dtype, InputType};
 use serde_json::Map;
 
 use super::{Does, Generation, RungNote, Step, beside, endpoints};
@@ -306,16 +305,27 @@ struct How {
     plugin: Option<PathBuf>,
     adapter: Option<PathBuf>,
     dtype: Dtype,
+    device: Option<DeviceName>,
 }
 
 impl How {
     fn of(model: &pipeline::Model, base: &Path) -> Self {
         let beside = |path: &Option<pipeline::Spanned<PathBuf>>| path.as_ref().map(|path| beside(base, path));
-        Self { plugin: beside(&model.plugin), adapter: beside(&model.adapter), dtype: model.dtype }
+        Self {
+            plugin: beside(&model.plugin),
+            adapter: beside(&model.adapter),
+            dtype: model.dtype,
+            device: model.device,
+        }
     }
 
     fn options(&self) -> LoadOptions<'_> {
-        LoadOptions { plugin: self.plugin.as_deref(), dtype: self.dtype, adapter: self.adapter.as_deref() }
+        LoadOptions {
+            plugin: self.plugin.as_deref(),
+            dtype: self.dtype,
+            adapter: self.adapter.as_deref(),
+            device: self.device,
+        }
     }
 }
 

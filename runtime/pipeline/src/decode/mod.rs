@@ -127,10 +127,19 @@ fn model(name: Option<Spanned<Name>>, node: &Node, cx: &mut Context) -> Option<M
     }
     declare(&name, false, &adapters, cx);
     let dtype = fields.optional("dtype", cx, values::dtype);
+    let device = fields.optional("device", cx, values::device);
     // Whoever has it is read as an endpoint; it is asked for to be told of.
     let _none = fields.get("provider");
     fields.finish(cx);
-    Some(Model { name: name?.value, source: source?, plugin, adapter, adapters, dtype: dtype.unwrap_or_default() })
+    Some(Model {
+        name: name?.value,
+        source: source?,
+        plugin,
+        adapter,
+        adapters,
+        dtype: dtype.unwrap_or_default(),
+        device,
+    })
 }
 
 fn adapters(key: &str, node: &Node, cx: &mut Context) -> Option<Vec<(Name, Spanned<PathBuf>)>> {

@@ -5,6 +5,7 @@
 
 mod adapter;
 mod arena;
+mod blocks;
 mod run;
 
 use std::sync::{Arc, Mutex};
@@ -12,11 +13,13 @@ use std::sync::{Arc, Mutex};
 use runtime_graph::Graph;
 use runtime_kernels::{self as kernels, BlockType, Kept, Packed, Place, Team};
 
+use crate::cache::Memory;
 use crate::lower::{Held, Lowered, NotCausal, Output, Pack, Part, Program, Source, count, lower};
 use crate::{Batch, Cache, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, StoredTensor, Weights};
 use arena::Arena;
 
 pub(crate) use adapter::CpuAdapter;
+pub(crate) use blocks::CpuBlocks;
 pub(crate) use run::activation;
 
 /// A compiled graph.
@@ -40,6 +43,9 @@ struct Packer;
 
 impl Pack for Packer {
     type Packed = Packed;
+
+    // Those in half precision stay so, which halves their memory.
+    const TABLES: bool = false;
 
     fn numbers(&self, precision: Precision, inputs: usize, parts: &[Part<'_>]) -> Result<Packed, Error> {
         let rows = |part: &Part<'_>| match part {
@@ -121,20 +127,23 @@ impl Plan for CpuPlan {
 
     fn cache(&self, blocks: usize) -> Result<Cache, Error> {
         match &self.lowered.places {
-            Ok(places) => Ok(Cache::new(places.clone(), self.lowered.source_places.clone(), blocks)),
+            Ok(places) => {
+                let memory = CpuBlocks::new(places.clone(), self.lowered.source_places.clone());
+                Ok(Cache::new(Memory::Cpu(memory), blocks))
+            }
             Err(NotCausal { operator, reason }) => Err(Error::NotCausal { operator, reason }),
         }
     }
 
     fn read_sources(&self, batch: &Batch, cache: &mut Cache) -> Result<(), Error> {
         let sources = self.lowered.sources_of(batch)?;
-        self.run_steps(sources, batch, Some(&keeping(batch, cache)), |_| ())
+        self.run_steps(sources, batch, Some(&keeping(batch, cache)?), |_| ())
     }
 
     fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error> {
         Lowered::<Packed>::check_pasts(batch)?;
         self.lowered.check_sources(batch)?;
-        self.run_texts(batch, Some(&keeping(batch, cache)))
+        self.run_texts(batch, Some(&keeping(batch, cache)?))
     }
 
     fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error> {
@@ -142,12 +151,13 @@ impl Plan for CpuPlan {
     }
 }
 
-fn keeping<'a>(batch: &'a Batch, cache: &'a mut Cache) -> Keeping<'a> {
+fn keeping<'a>(batch: &'a Batch, cache: &'a mut Cache) -> Result<Keeping<'a>, Error> {
+    let Memory::Cpu(blocks) = &mut cache.memory else { return Err(Error::OtherCache) };
     let all = |pasts: &'a [crate::batch::Past]| {
         pasts.iter().map(|past| kernels::Past { tokens: past.tokens, blocks: &past.blocks }).collect()
     };
-    let kept = Kept::new(&mut cache.memory, all(batch.pasts()), all(batch.sources()), batch.offsets());
-    Keeping { kept, places: &cache.places, source_places: &cache.source_places }
+    let kept = Kept::new(&mut blocks.memory, all(batch.pasts()), all(batch.sources()), batch.offsets());
+    Ok(Keeping { kept, places: &blocks.places, source_places: &blocks.source_places })
 }
 
 fn read(output: &Output, batch: &Batch, arena: &Arena) -> Matrix {

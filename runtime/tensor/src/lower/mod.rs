@@ -26,7 +26,7 @@ use step::{Part as TablePart, Rows};
 
 pub(crate) use layout::{Held, Home, Ids, Layout, count};
 pub(crate) use pack::{Pack, Part};
-pub(crate) use step::{Constants, Heads, Lookup, Normalise, Step, Terms};
+pub(crate) use step::{Constants, Follow, Heads, Lookup, Normalise, Step, Terms};
 pub(crate) use tables::Tables;
 
 /// A graph as steps, with what they compute with.
@@ -332,6 +332,7 @@ impl<'g, P: Pack> Lowering<'g, P> {
         let rows = if let Dim::Fixed(rows) = rows { rows as usize } else { 0 };
         let table = match self.values.blocks(table)? {
             Some(kind) => Lookup::Packed(self.packed_blocks(kind, width, &[(table, 0..rows)])?),
+            None if P::TABLES => Lookup::Packed(self.packed_matrix(table, rows, width)?),
             None => Lookup::Table(self.values.table(table)?),
         };
         self.constants.tables.push(Rows { table, rows });

@@ -10,6 +10,9 @@ pub(crate) trait Pack {
     /// That form, of a matrix `[outputs, inputs]`.
     type Packed;
 
+    /// Whether tables are looked up in the same form.
+    const TABLES: bool;
+
     /// Rows of `inputs` numbers, one part below the other.
     ///
     /// # Errors
