@@ -53,6 +53,7 @@ impl Writer {
         options: &Generation,
     ) -> Result<Self, Error> {
         let config = with_length(model.config().with_params(&options.generate)?);
+        model.check(&config)?;
         if chat {
             // Told before the first record is read.
             model.template()?;

@@ -35,6 +35,7 @@ impl TextGeneration {
     /// Where the parameters do not go with those of the model.
     pub(crate) fn new(model: LanguageModel, options: &Options) -> Result<Self, Error> {
         let config = model.configured(&options.generate)?;
+        model.check(&config)?;
         Ok(Self { model, config, options: options.clone(), beyond: false })
     }
 
