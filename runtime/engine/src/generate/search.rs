@@ -83,8 +83,10 @@ impl Search {
         let sampler = config.do_sample.then(|| Sampler::new(config.seed, 0));
         let rule = Rule::new(matcher, &config.eos_token_id);
         let max_new_tokens = lengths.max_length - padding - tokens.len();
-        let beams = (config.num_beams > 1)
-            .then(|| BeamSearch::new(BeamOptions::new(&config, max_new_tokens), &tokens, sampler.clone()));
+        let beams = match config.num_beams {
+            0 | 1 => None,
+            _ => Some(BeamSearch::new(BeamOptions::new(&config, max_new_tokens)?, &tokens, sampler.clone())),
+        };
         Ok(Self {
             prompt: tokens.clone(),
             processors,
