@@ -46,7 +46,9 @@ pub(super) fn run(
     let start = |item| match item {
         Item::Record(record) => {
             let prompt = prompt(&record, model, options);
-            let goes_on = !is_chat(options) && !record.fields.contains_key("messages") && !model.is_encoder_decoder();
+            let goes_on = !is_chat(options)
+                && Fields::new(&record.fields).get("messages").is_none()
+                && !model.is_encoder_decoder();
             threads.spawn(answer(record, prompt, goes_on, Arc::clone(&asks)))
         }
         Item::Bad { line, error } => future::ready(Outcome::Bad(line, error)).boxed(),
@@ -89,11 +91,12 @@ fn refuse(input: &Input, line: usize, error: &impl Explain) -> Exit {
 
 /// The tokens of a record.
 fn prompt(record: &Record, model: &LanguageModel, options: &Generate) -> Result<Vec<u32>, Error> {
-    match record.fields.get("messages") {
-        Some(Value::Array(messages)) => tokens(model, Prompt::Messages(messages), options),
-        Some(other) => Err(Error::NoMessages { found: runtime_engine::type_name(other) }),
-        None => tokens(model, Prompt::Text(Fields::new(&record.fields).text("text")?), options),
-    }
+    let fields = Fields::new(&record.fields);
+    let prompt = match fields.messages()? {
+        Some(messages) => Prompt::Messages(messages),
+        None => Prompt::Text(fields.text("text")?),
+    };
+    tokens(model, prompt, options)
 }
 
 async fn answer(
