@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use futures::future::join_all;
-use runtime_engine::{Error, Generated, LanguageModel, Options, Registry};
+use runtime_engine::{Error, Generated, LanguageModel, LoadOptions, Options, Registry};
 use runtime_generation::FinishReason;
 use runtime_models::ModelFolder;
-use runtime_tests::root;
+use runtime_tests::{Project, root, write_lora};
 use serde_json::{Value, json};
 
 const TEXTS: [&str; 5] = [
@@ -143,6 +143,52 @@ fn a_conversation_that_goes_on_is_not_read_again() {
     let read = ask(&model, &longer, &params, false).expect("an answer");
     assert!(kept.cached_tokens > 0 && read.cached_tokens == 0);
     assert_eq!(tokens(&kept), tokens(&read));
+}
+
+#[test]
+fn adapters_share_runs_and_weights_and_nothing_else() {
+    let project = Project::empty();
+    let registry = Registry::new(Options::default());
+    let folder = ModelFolder::new(root().join("tests/gguf/models/llama-f16"));
+    let plain = LanguageModel::load(&registry, &folder, None).expect("it loads");
+    let mut all = vec![plain.clone()];
+    for module in ["q_proj", "o_proj"] {
+        write_lora(&project.path(module), module, 2, 32);
+        all.push(plain.with_adapter(&project.path(module)).expect("it fits"));
+    }
+    let merged = LoadOptions { adapter: Some(&project.path("q_proj")), ..LoadOptions::default() };
+    let merged = LanguageModel::load(&registry, &folder, merged).expect("it loads");
+    assert_eq!(registry.loads(), 2, "adapters beside a model load no weights");
+    let greedy = json!({"do_sample": false, "max_new_tokens": 24});
+    let expected = tokens(&ask(&merged, TEXTS[0], &greedy, false).expect("an answer"));
+    assert_eq!(tokens(&ask(&all[1], TEXTS[0], &greedy, false).expect("an answer")), expected, "as merged");
+
+    let alone =
+        |model: &LanguageModel, at: usize| tokens(&ask(model, text(at / 5), &params(at), false).expect("alone"));
+    let alone: Vec<Vec<_>> = all.iter().map(|model| (0..25).map(|at| alone(model, at)).collect()).collect();
+    assert!(alone[0] != alone[1] && alone[1] != alone[2] && alone[0] != alone[2], "each changes something");
+    // What is kept of a text with one adapter is of no use with another, though the tokens are the same.
+    let streams = (0..150).map(|number| {
+        let (adapter, at) = (number % 3, number / 3 % 25);
+        let model = &all[adapter];
+        let config = model.config().with_params(params(at).as_object().expect("an object")).expect("parameters");
+        let prompt = model.tokens(text(at / 5)).expect("tokens");
+        (adapter, at, model.generate(prompt, config, true).expect("it is taken"))
+    });
+    let answers = streams.map(async |(adapter, at, stream)| (adapter, at, stream.finish().await.expect("an answer")));
+    for (adapter, at, generated) in block_on(join_all(answers.collect::<Vec<_>>())) {
+        assert_eq!(tokens(&generated), alone[adapter][at], "adapter {adapter}, request {at}");
+    }
+    plain.loaded().generator().expect("it generates").forget().expect("the worker is there");
+    let text = TEXTS.join(" ");
+    let asked = |model: &LanguageModel, keep| ask(model, &text, &greedy, keep).expect("an answer");
+    let fresh: Vec<Generated> = all.iter().map(|model| asked(model, true)).collect();
+    for (model, fresh) in all.iter().zip(&fresh) {
+        let again = asked(model, false);
+        assert!(fresh.cached_tokens == 0 && again.cached_tokens > 0, "{fresh:?}, then {again:?}");
+        assert_eq!(tokens(&again), tokens(fresh));
+    }
+    assert_eq!(settle(&plain), (0, 0), "requests and blocks that are held");
 }
 
 #[test]

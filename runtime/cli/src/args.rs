@@ -1,5 +1,6 @@
 //! The command line.
 
+mod adapter;
 mod chat;
 mod generate;
 mod merge;
@@ -12,6 +13,7 @@ use runtime_engine::Device;
 use runtime_graph::Head;
 use runtime_pipeline::Override;
 
+pub(crate) use adapter::AdapterArgs;
 pub(crate) use chat::Chat;
 pub(crate) use generate::{Generate, Generated, GeneratedFormat, ModelArgs};
 pub(crate) use merge::ModelMerge;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use runtime_diagnostics::{Exit, Explain};
+use runtime_diagnostics::{Exit, Explain, nearest};
 use runtime_tasks::TaskKind;
 
 use crate::scheduler::ScheduleError;
@@ -84,6 +84,14 @@ pub enum Error {
         what: &'static str,
         /// Why.
         source: runtime_pipeline::PromptError,
+    },
+    /// An adapter that the model was not given.
+    #[error("there is no adapter `{name}`")]
+    UnknownAdapter {
+        /// As a record has it.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
     },
     /// A decoder that has nothing to begin with.
     #[error("neither `generation_config.json` nor `config.json` has a `decoder_start_token_id`")]
@@ -258,6 +266,7 @@ impl Explain for Error {
             Self::Generate(error) => error.exit(),
             Self::Constraint(error) => error.exit(),
             Self::Busy { .. } | Self::CacheTooSmall { .. } => Exit::Unavailable,
+            Self::UnknownAdapter { .. } => Exit::Data,
             Self::EmptyPrompt | Self::PromptTooLong { .. } | Self::Prompt { .. } => Exit::Data,
             Self::Param(error) => error.exit(),
             Self::Template(error) => error.exit(),
@@ -286,6 +295,10 @@ impl Explain for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::UnknownAdapter { name, known } => Some(match nearest(name, known.iter().map(String::as_str)) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("there are `{}`; without one the model answers as it is", known.join("`, `")),
+            }),
             Self::Provider(error) | Self::Hosted { source: error, .. } => error.hint(),
             Self::Unlike { .. } => Some(
                 "the endpoint passes over `response_format`: say in the prompt what the answer shall be".to_owned(),
@@ -320,7 +333,7 @@ impl Explain for Error {
             Self::NoWords { .. } => Some("`is_split_into_words` asks for a list".to_owned()),
             Self::NoField { field, has } => {
                 // A field that is there holds null.
-                let nearest = runtime_diagnostics::nearest(field, has.iter().map(String::as_str));
+                let nearest = nearest(field, has.iter().map(String::as_str));
                 nearest.filter(|nearest| nearest != field).map(|nearest| format!("did you mean `{nearest}`?"))
             }
             _ => None,

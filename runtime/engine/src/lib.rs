@@ -3,6 +3,7 @@
 //! A [`Registry`] holds the loaded models. A [`Generation`] is a pipeline built over it, immutable: an edited pipeline
 //! is built as another generation beside the one that serves, over the same loaded models, and then takes its place.
 
+mod adapters;
 mod architecture;
 mod chat_template;
 mod error;
@@ -22,6 +23,7 @@ mod verify;
 mod writer;
 mod zero_shot;
 
+pub use adapters::Adapters;
 pub use architecture::Architecture;
 pub use chat_template::chat_template;
 pub use error::Error;

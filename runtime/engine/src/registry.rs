@@ -12,7 +12,7 @@ use runtime_models::{Adapter, Model, ModelFolder};
 use runtime_plugin_host::{Limits, Plugin, PluginHost};
 use runtime_provider::Endpoint;
 use runtime_tasks::Dtype;
-use runtime_tensor::{Device, Precision};
+use runtime_tensor::{Device, PlanAdapter, Precision};
 
 use crate::generate::Generator;
 use crate::hosted::Hosted;
@@ -84,6 +84,8 @@ pub struct LoadedModel {
     pub(crate) scheduler: Scheduler,
     generator: OnceLock<Generator>,
     vocabulary: OnceLock<Vocabulary>,
+    /// Those that are in use beside its weights, by their files.
+    adapters: Mutex<HashMap<Vec<Option<Stamp>>, Weak<PlanAdapter>>>,
     kv_cache: usize,
 }
 
@@ -110,6 +112,23 @@ impl LoadedModel {
     /// Where its tokenizer does not say what bytes its tokens stand for.
     pub fn vocabulary(&self) -> Result<&Vocabulary, Error> {
         once(&self.vocabulary, || Ok(Vocabulary::new(&self.model.tokenizer, self.model.width)?))
+    }
+
+    /// An adapter beside its weights, each once; the model is that of `folder`, and `path` the adapter's.
+    ///
+    /// # Errors
+    /// Where it is for another model, or does more than can be done beside a model's weights.
+    pub(crate) fn adapter(&self, folder: &ModelFolder, path: &Path) -> Result<Arc<PlanAdapter>, Error> {
+        let adapter = ModelFolder::new(path);
+        let files = Adapter::files(&adapter).iter().map(|file| Stamp::of(file)).collect();
+        let mut adapters = self.adapters.lock().unwrap_or_else(PoisonError::into_inner);
+        adapters.retain(|_, adapter| adapter.strong_count() > 0);
+        if let Some(known) = adapters.get(&files).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        let adapter = Arc::new(self.model.adapter(folder, &Adapter::open(&adapter)?)?);
+        adapters.insert(files, Arc::downgrade(&adapter));
+        Ok(adapter)
     }
 }
 
@@ -206,6 +225,7 @@ impl Registry {
             scheduler,
             generator: OnceLock::new(),
             vocabulary: OnceLock::new(),
+            adapters: Mutex::default(),
             kv_cache,
         });
         models.retain(|_, model| model.strong_count() > 0);

@@ -82,6 +82,8 @@ pub struct Model {
     pub plugin: Option<Spanned<PathBuf>>,
     /// The folder of a LoRA adapter for it, relative to the pipeline's folder.
     pub adapter: Option<Spanned<PathBuf>>,
+    /// The folders of adapters that steps and rungs choose from, by name; the weights are shared by all.
+    pub adapters: Vec<(Name, Spanned<PathBuf>)>,
     /// What its weights are computed in.
     pub dtype: Dtype,
 }
@@ -258,11 +260,13 @@ pub struct GenerateStep {
     pub chat: bool,
     /// A declared model.
     pub model: Spanned<Name>,
+    /// Which of the model's adapters; where it comes out empty, none.
+    pub adapter: Option<Spanned<PromptTemplate>>,
     /// What a chat begins with.
     pub system: Option<PromptTemplate>,
     /// What the model is asked.
     pub prompt: PromptTemplate,
-    /// What both read.
+    /// What these read.
     pub reads: Vec<Reference>,
     /// The parameters.
     pub options: Generation,
@@ -334,6 +338,8 @@ pub enum RungKind {
     Llm {
         /// A declared model.
         model: Spanned<Name>,
+        /// One of the model's adapters.
+        adapter: Option<Spanned<Name>>,
         /// What it is told first, instead of the default.
         system: Option<PromptTemplate>,
         /// What it is asked, of `text` and `labels`, instead of the default.

@@ -79,6 +79,28 @@ pub enum Error {
         /// Numbers in a block.
         together: usize,
     },
+    /// An adapter changes what is no weight of a product of its own, such as a table or a norm.
+    #[error("the adapter changes `{name}`, which cannot be done beside the model's weights")]
+    NoProduct {
+        /// The weight's name in the checkpoint.
+        name: String,
+    },
+    /// An adapter's numbers do not fit a weight.
+    #[error("the adapter has {found} numbers for `{name}`, where {expected} are needed")]
+    AdapterSize {
+        /// The weight's name in the checkpoint.
+        name: String,
+        /// Numbers there should be.
+        expected: usize,
+        /// Numbers there are.
+        found: usize,
+    },
+    /// An adapter that another plan has made.
+    #[error("sequence {sequence} of the batch has an adapter of another model")]
+    OtherAdapter {
+        /// Which sequence, from 0.
+        sequence: usize,
+    },
     /// Running the graph would cost far more than its weights suggest.
     #[error("the graph needs {needs} {what}, and at most {limit} are allowed for its weights")]
     TooCostly {

@@ -5,14 +5,17 @@
 //! into a [`Plan`]; a plan may be run from any thread. On the CPU a plan is fused steps over
 //! the kernels of `runtime-kernels`. Devices are named in this crate only.
 
+mod adapter;
 mod batch;
 mod cache;
 mod cost;
 mod cpu;
 mod error;
+mod lower;
 mod plan;
 mod weights;
 
+pub use adapter::{LowRank, LowRanks, PlanAdapter};
 pub use batch::Batch;
 pub use cache::{BLOCK, Cache, CacheFull, Cached};
 pub use error::Error;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runtime_graph::Graph;
 
-use crate::{Batch, Cache, Error, Precision, Weights, cost, cpu};
+use crate::{Batch, Cache, Error, LowRanks, PlanAdapter, Precision, Weights, cost, cpu};
 
 /// Where a plan runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -77,6 +77,13 @@ pub trait Plan: Send + Sync {
     /// # Errors
     /// As for [`Self::run`], or where the batch has sequences without a past, or without a source that the model needs.
     fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error>;
+
+    /// Brings an adapter into the form in which [`Batch::adapt`] has sequences computed with it. The weights stay as they
+    /// are, and any number of adapters may be in a batch.
+    ///
+    /// # Errors
+    /// Where it changes what is no weight of a product of its own, or its sizes are others.
+    fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error>;
 }
 
 /// Compiles `graph` for `device`, reading each of its weights once. `precision` is that of the weights of products; tables

@@ -46,13 +46,16 @@ pub(crate) fn run(options: &Task) -> Result<Exit, Failure> {
     let how = LoadOptions {
         plugin: options.model.plugin.as_deref(),
         dtype: options.model.dtype,
-        adapter: options.model.adapter.as_deref(),
+        adapter: options.model.only_adapter(NAMED)?,
     };
     let task = Engine::load(&registry, &folder, how, &task_options, !options.no_truncate)?;
     let format = output.format(options.format);
     let pass = Pass { kind: options.task, input, output, format, limit: options.limit.unwrap_or(usize::MAX), given };
     pass.run(&Arc::new(task))
 }
+
+/// What does choose.
+const NAMED: &str = "`runtime generate --input` and the steps of a pipeline choose; here give one folder alone";
 
 /// One reading of the input.
 struct Pass {

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use runtime_diagnostics::panic_message;
 use runtime_generation::Lengths;
-use runtime_tensor::{BLOCK, Cached};
+use runtime_tensor::{BLOCK, Cached, PlanAdapter};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::request::{GenerateRequest, Generated, check_prompt};
+use super::retained::Known;
 use super::search::Search;
 use super::{Event, admission};
 use crate::{Error, ScheduleError};
@@ -22,6 +23,7 @@ pub(crate) struct Job {
     cached_tokens: usize,
     prompt_tokens: usize,
     keep: bool,
+    pub(super) adapter: Option<PlanAdapter>,
     arrived: Instant,
     first_token: Option<Duration>,
     deadline: Option<Instant>,
@@ -56,6 +58,7 @@ impl Job {
             cached_tokens: 0,
             prompt_tokens: request.source.as_ref().map_or(prompt_tokens, Vec::len),
             keep: request.keep,
+            adapter: request.adapter.clone(),
             arrived,
             first_token: None,
             deadline: deadline.and_then(|time| arrived.checked_add(time)),
@@ -98,7 +101,7 @@ impl Job {
     }
 
     /// Answers, and gives what may be kept.
-    pub(super) fn finish(self) -> Option<(Vec<u32>, Cached)> {
+    pub(super) fn finish(self) -> Option<Known> {
         let guessed_tokens = self.search.guessed;
         let (sequences, kept) = self.search.into_sequences();
         let done = Generated {
@@ -110,7 +113,8 @@ impl Job {
             first_token: self.first_token.unwrap_or_default(),
         };
         drop(self.events.send(Event::Done(Ok(done))));
-        kept.filter(|_| self.keep)
+        let adapter = self.adapter.as_ref().map(PlanAdapter::number);
+        kept.filter(|_| self.keep).map(|(tokens, cached)| Known { tokens, adapter, cached })
     }
 
     /// Says why there is no answer.

@@ -20,7 +20,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 
 use runtime_graph::Head;
-use runtime_tensor::Plan;
+use runtime_tensor::{Plan, PlanAdapter};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::{Error, ScheduleError};
@@ -112,12 +112,13 @@ impl Generator {
         &self,
         prompt: Vec<u32>,
         continuations: Vec<Vec<u32>>,
+        adapter: Option<PlanAdapter>,
         limit: Option<usize>,
     ) -> Result<Scored, Error> {
         let longest = continuations.iter().map(Vec::len).max().unwrap_or(0);
         request::check_prompt(&prompt, longest, [limit, self.max_positions].into_iter().flatten().min())?;
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.send(Message::Score(ScoreJob { prompt, continuations, reply }))?;
+        self.send(Message::Score(ScoreJob { prompt, continuations, adapter, reply }))?;
         answer.await.map_err(|_| ScheduleError::Gone)?
     }
 

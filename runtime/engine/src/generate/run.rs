@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use runtime_diagnostics::panic_message;
 use runtime_graph::Head;
-use runtime_tensor::{Batch, Cache, Cached, Plan};
+use runtime_tensor::{Batch, Cache, Cached, Plan, PlanAdapter};
 
 use super::search::Source;
 use crate::ScheduleError;
@@ -22,6 +22,7 @@ pub(super) struct Part<'a> {
     pub(super) cached: &'a mut Cached,
     /// What is kept of the source that they attend to, of encoder-decoders.
     pub(super) source: Option<&'a Cached>,
+    pub(super) adapter: Option<&'a PlanAdapter>,
     pub(super) tokens: Vec<u32>,
     /// How many rows of scores are asked for, behind the last of them.
     pub(super) rows: usize,
@@ -40,6 +41,9 @@ impl Machine {
                 Some(source) => batch.push_after_source(part.cached, source, &part.tokens),
                 None => batch.push_after(part.cached, &part.tokens),
             }
+            if let Some(adapter) = part.adapter {
+                batch.adapt(adapter);
+            }
             (batch.tokens() - part.rows..batch.tokens())
                 .for_each(|row| batch.ask_row(u32::try_from(row).unwrap_or(u32::MAX)));
         }
@@ -55,14 +59,17 @@ impl Machine {
     }
 
     /// Reads sources, and keeps what is attended to of them.
-    pub(super) fn read(&mut self, sources: &mut [&mut Source]) -> Result<(), ScheduleError> {
+    pub(super) fn read(&mut self, sources: &mut [(&mut Source, Option<&PlanAdapter>)]) -> Result<(), ScheduleError> {
         let mut batch = Batch::new();
-        for source in sources.iter_mut() {
+        for (source, adapter) in sources.iter_mut() {
             self.cache.reserve(&mut source.cached, source.tokens.len())?;
             batch.push_after(&source.cached, &source.tokens);
+            if let Some(adapter) = adapter {
+                batch.adapt(adapter);
+            }
         }
         guarded(|| self.plan.read_sources(&batch, &mut self.cache))?;
-        sources.iter_mut().for_each(|source| source.cached.advance(source.tokens.len()));
+        sources.iter_mut().for_each(|(source, _)| source.cached.advance(source.tokens.len()));
         Ok(())
     }
 }

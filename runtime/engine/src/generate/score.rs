@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use runtime_generation::log_softmax;
-use runtime_tensor::Cached;
+use runtime_tensor::{Cached, PlanAdapter};
 use tokio::sync::oneshot;
 
 use super::request::Scored;
@@ -15,6 +15,7 @@ use crate::{Error, ScheduleError};
 pub(crate) struct ScoreJob {
     pub(super) prompt: Vec<u32>,
     pub(super) continuations: Vec<Vec<u32>>,
+    pub(super) adapter: Option<PlanAdapter>,
     pub(super) reply: oneshot::Sender<Result<Scored, Error>>,
 }
 
@@ -27,27 +28,23 @@ pub(super) fn held(continuations: &[Vec<u32>]) -> usize {
 }
 
 /// Runs the model on the prompt, of which `cached` is known, and then on the continuations, some at a time.
-pub(super) fn score(
-    machine: &mut Machine,
-    cached: &mut Cached,
-    prompt: &[u32],
-    continuations: &[Vec<u32>],
-) -> Result<Scored, Error> {
-    let start = Instant::now();
+pub(super) fn score(machine: &mut Machine, cached: &mut Cached, job: &ScoreJob) -> Result<Scored, Error> {
+    let ScoreJob { prompt, continuations, adapter, .. } = job;
+    let (adapter, start) = (adapter.as_ref(), Instant::now());
     let mut behind = Rows::new();
     while cached.tokens() < prompt.len() {
         let end = prompt.len().min(cached.tokens() + PROMPT_BUDGET);
         let tokens = prompt[cached.tokens()..end].to_vec();
         let rows = usize::from(end == prompt.len());
-        behind = machine.run(&mut [Part { cached, source: None, tokens, rows }])?.pop().unwrap_or_default();
+        behind = machine.run(&mut [Part { cached, source: None, adapter, tokens, rows }])?.pop().unwrap_or_default();
     }
     let first = behind.first().ok_or(ScheduleError::Gone)?;
     let mut log_probs = Vec::with_capacity(continuations.len());
-    let mut left = continuations;
+    let mut left = continuations.as_slice();
     while !left.is_empty() {
         let (group, rest) = left.split_at(together(left));
         left = rest;
-        log_probs.extend(score_group(machine, cached, first, group)?);
+        log_probs.extend(score_group(machine, cached, adapter, first, group)?);
     }
     Ok(Scored { log_probs, time: start.elapsed() })
 }
@@ -66,6 +63,7 @@ fn together(continuations: &[Vec<u32>]) -> usize {
 fn score_group(
     machine: &mut Machine,
     cached: &Cached,
+    adapter: Option<&PlanAdapter>,
     first: &[f32],
     continuations: &[Vec<u32>],
 ) -> Result<Vec<Vec<f32>>, Error> {
@@ -75,7 +73,7 @@ fn score_group(
     let mut parts: Vec<Part<'_>> = longer
         .map(|(cached, tokens)| {
             let read = tokens[..tokens.len() - 1].to_vec();
-            Part { cached, source: None, rows: read.len(), tokens: read }
+            Part { cached, source: None, adapter, rows: read.len(), tokens: read }
         })
         .collect();
     let rest = if parts.is_empty() { Vec::new() } else { machine.run(&mut parts)? };

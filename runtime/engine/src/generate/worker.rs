@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
-use runtime_tensor::BLOCK;
+use runtime_tensor::{BLOCK, PlanAdapter};
 
 use super::job::Job;
-use super::retained::Retained;
+use super::retained::{Known, Retained};
 use super::run::{Machine, Part, Rows};
 use super::score::{ScoreJob, held, score};
 use super::{Gauges, admission};
@@ -110,7 +110,7 @@ impl Worker {
                 self.answered(1);
                 continue;
             }
-            let known = self.retained.take(job.prompt());
+            let known = self.retained.take(job.prompt(), job.adapter.as_ref().map(PlanAdapter::number));
             self.promised += needed;
             self.make_room(0);
             job.begin(known);
@@ -146,7 +146,11 @@ impl Worker {
             rest = others;
             let start = Instant::now();
             let read = |machine: &mut Machine, some: &mut [(usize, &mut Job)]| {
-                machine.read(&mut some.iter_mut().filter_map(|(_, job)| job.search.source.as_mut()).collect::<Vec<_>>())
+                let sources = some.iter_mut().filter_map(|(_, job)| {
+                    let Job { search, adapter, .. } = &mut **job;
+                    Some((search.source.as_mut()?, adapter.as_ref()))
+                });
+                machine.read(&mut sources.collect::<Vec<_>>())
             };
             if read(&mut self.machine, some).is_err() {
                 // One of them is at fault; the others shall not suffer for it.
@@ -198,9 +202,8 @@ impl Worker {
             match went_on {
                 Ok(()) if !job.search.is_finished() => self.active.push(job),
                 Ok(()) => {
-                    let kept = job.finish();
-                    if let Some((tokens, cached)) = kept {
-                        self.retained.put(tokens, cached);
+                    if let Some(known) = job.finish() {
+                        self.retained.put(known);
                     }
                     self.answered(1);
                 }
@@ -222,20 +225,21 @@ impl Worker {
         if needed <= self.limit && self.promised + needed > self.limit {
             return;
         }
-        let Some(ScoreJob { prompt, continuations, reply }) = self.scoring.pop_front() else { return };
+        let Some(job) = self.scoring.pop_front() else { return };
         let scored = match needed > self.limit {
             true => Err(self.too_large(needed)),
             false => {
-                let mut cached = self.retained.take(&prompt);
+                let adapter = job.adapter.as_ref().map(PlanAdapter::number);
+                let mut cached = self.retained.take(&job.prompt, adapter);
                 self.make_room(needed);
-                let scored = score(&mut self.machine, &mut cached, &prompt, &continuations);
+                let scored = score(&mut self.machine, &mut cached, &job);
                 // The next prompt may well begin in the same way.
-                self.retained.put(prompt, cached);
+                self.retained.put(Known { tokens: job.prompt, adapter, cached });
                 scored
             }
         };
         // A caller that has just gone away does not want to know.
-        drop(reply.send(scored));
+        drop(job.reply.send(scored));
         self.answered(1);
     }
 }
@@ -246,6 +250,7 @@ fn parts(jobs: &mut [Job]) -> (Vec<usize>, Vec<Part<'_>>) {
     let mut parts = Vec::new();
     for (owner, job) in jobs.iter_mut().enumerate() {
         let source = job.search.source.as_ref().map(|source| &source.cached);
+        let adapter = job.adapter.as_ref();
         for branch in job.search.branches.iter_mut().filter(|branch| branch.is_active()) {
             let (mut tokens, rows) = (branch.pending(), branch.rows());
             let whole = tokens.len();
@@ -255,7 +260,7 @@ fn parts(jobs: &mut [Job]) -> (Vec<usize>, Vec<Part<'_>>) {
             }
             if !tokens.is_empty() {
                 let rows = if tokens.len() == whole { rows } else { 0 };
-                parts.push((owner, Part { cached: &mut branch.cached, source, tokens, rows }));
+                parts.push((owner, Part { cached: &mut branch.cached, source, adapter, tokens, rows }));
             }
         }
     }

@@ -64,6 +64,7 @@ fn named<'a>(pipeline: &'a Pipeline, base: &Path) -> Vec<Named<'a>> {
             named.push(Named { path, what: "model", place: Place::Source(&model.source) });
         }
         named.extend(model.plugin.iter().map(|path| file("plugin", path)));
+        named.extend(model.adapters.iter().map(|(_, path)| file("adapter", path)));
         named.extend(model.adapter.iter().map(|path| file("adapter", path)));
     }
     named.extend(pipeline.steps.iter().filter_map(|step| match step.kind.labels() {

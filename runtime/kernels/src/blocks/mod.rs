@@ -7,7 +7,7 @@ pub(crate) mod panel;
 mod read;
 pub(crate) mod tile;
 
-use read::Unpacked;
+pub use read::Unpacked;
 
 /// A kind of block. What one holds, and in which order, is defined by `ggml-common.h` and `dequantize_row_*` of
 /// `ggml-quants.c` (<https://github.com/ggml-org/llama.cpp>).
@@ -41,29 +41,29 @@ pub enum BlockType {
 }
 
 /// What is common to all blocks: `(number - zero) scale scales[group] + min mins[group]`.
-#[derive(Clone, Copy)]
-pub(crate) struct Layout {
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
     /// Numbers in a block.
-    pub(crate) elements: usize,
+    pub elements: usize,
     /// Bytes of a block.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
     /// Bits of a number.
-    pub(crate) bits: usize,
+    pub bits: usize,
     /// What stands for 0.
-    pub(crate) zero: u8,
+    pub zero: u8,
     /// Whether there are least numbers.
-    pub(crate) min: bool,
+    pub min: bool,
     /// Numbers that have a factor.
-    pub(crate) group: usize,
+    pub group: usize,
     /// Whether the factor of the whole block is a single rather than a half.
-    pub(crate) single: bool,
+    pub single: bool,
     /// How the factors of groups are held, where they are not those of the block.
-    pub(crate) factors: Factors,
+    pub factors: Factors,
 }
 
 /// Factors of groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Factors {
+pub enum Factors {
     /// A block is one group, or its groups have no factors of their own.
     None,
     /// A byte with a sign.
@@ -94,7 +94,8 @@ impl BlockType {
         Self::Q8_K,
     ];
 
-    pub(crate) const fn layout(self) -> Layout {
+    /// What it has in common with the others.
+    pub const fn layout(self) -> Layout {
         let (elements, bytes, bits, zero, min, group) = match self {
             Self::Q4_0 => (32, 18, 4, 8, false, 32),
             Self::Q4_1 => (32, 20, 4, 0, true, 32),

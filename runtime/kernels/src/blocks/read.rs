@@ -5,22 +5,22 @@ use half::f16;
 use super::{BlockType, LARGEST, Layout};
 
 /// The numbers of a block, each a byte, with its factors. What a type does not have is 1.
-pub(crate) struct Unpacked {
+pub struct Unpacked {
     /// Those that count are from 0 on.
-    pub(crate) quants: [u8; LARGEST],
+    pub quants: [u8; LARGEST],
     /// Of the whole block.
-    pub(crate) scale: f32,
+    pub scale: f32,
     /// The same for least numbers.
-    pub(crate) min: f32,
+    pub min: f32,
     /// Of each group.
-    pub(crate) scales: [i8; 16],
+    pub scales: [i8; 16],
     /// The same for least numbers.
-    pub(crate) mins: [i8; 16],
+    pub mins: [i8; 16],
 }
 
 impl Unpacked {
     /// Reads one block.
-    pub(crate) fn read(kind: BlockType, bytes: &[u8]) -> Self {
+    pub fn read(kind: BlockType, bytes: &[u8]) -> Self {
         let mut block = Self { quants: [0; LARGEST], scale: 0.0, min: 0.0, scales: [1; 16], mins: [1; 16] };
         match kind {
             BlockType::Q4_0 => {

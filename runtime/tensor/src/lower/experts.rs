@@ -2,11 +2,12 @@
 
 use runtime_graph::ExpertsOptions;
 
-use super::super::step::Step;
+use super::pack::Pack;
+use super::step::Step;
 use super::{Lowering, matrix};
 use crate::Error;
 
-impl Lowering<'_> {
+impl<P: Pack> Lowering<'_, P> {
     /// Emits the steps before the last, which it returns.
     pub(super) fn experts(&mut self, index: usize, options: ExpertsOptions) -> Result<Step, Error> {
         let graph = self.graph;

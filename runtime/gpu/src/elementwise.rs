@@ -1,0 +1,79 @@
+//! Functions of each number, several of them in one kernel.
+
+use crate::call::Call;
+use crate::{Buffer, Recorder};
+
+/// Threads of a workgroup.
+const THREADS: usize = 128;
+
+/// A function that is applied to each number, as `runtime_kernels::Activation` defines it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// `x * (1 + erf(x / sqrt(2))) / 2`
+    Gelu,
+    /// `x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2`
+    GeluTanh,
+    /// `max(x, 0)`
+    Relu,
+    /// `x / (1 + exp(-x))`
+    Silu,
+    /// `tanh(x)`
+    Tanh,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+}
+
+/// `activation(x) * scale * multiply + add`, each of them where it is there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Elementwise<'a> {
+    /// A function of each number.
+    pub activation: Option<Activation>,
+    /// One number.
+    pub scale: Option<f32>,
+    /// As many numbers as there are of `x`.
+    pub multiply: Option<&'a Buffer>,
+    /// As many numbers as there are of `x`.
+    pub add: Option<&'a Buffer>,
+}
+
+impl Recorder {
+    /// Fills `to` with what becomes of `count` numbers of `x`, which may be the same buffer.
+    pub fn elementwise(&mut self, x: &Buffer, count: usize, chain: &Elementwise<'_>, to: &Buffer) {
+        // Whole vectors, of which all buffers have a whole number.
+        let operands = [Some(x), Some(to), chain.multiply, chain.add];
+        operands.iter().flatten().for_each(|buffer| buffer.holds(count));
+        let call = Call::new("elementwise").maybe("x", "vec4<f32>", (x.id() != to.id()).then_some(x));
+        call.maybe("multiply", "vec4<f32>", chain.multiply)
+            .maybe("add", "vec4<f32>", chain.add)
+            .write("to", "vec4<f32>", to)
+            .text("activation", chain.activation.map_or("", activation_name))
+            .flag("scale", chain.scale.is_some())
+            .float("factor", chain.scale.unwrap_or(1.0))
+            .run_each(self, count.div_ceil(4), THREADS);
+    }
+
+    /// Fills `to [rows, width]` with each row of `x` times its number of `factors [rows]`.
+    pub fn scale_rows(&mut self, x: &Buffer, factors: &Buffer, rows: usize, width: usize, to: &Buffer) {
+        x.holds(rows * width);
+        to.holds(rows * width);
+        factors.holds(rows);
+        Call::new("scale_rows")
+            .read("x", "f32", x)
+            .read("factors", "f32", factors)
+            .write("to", "f32", to)
+            .size("width", width)
+            .run_each(self, rows * width, THREADS);
+    }
+}
+
+/// Its name in the kernels.
+pub(crate) fn activation_name(activation: Activation) -> &'static str {
+    match activation {
+        Activation::Gelu => "gelu",
+        Activation::GeluTanh => "gelu_tanh",
+        Activation::Relu => "relu",
+        Activation::Silu => "silu",
+        Activation::Tanh => "tanh",
+        Activation::Sigmoid => "sigmoid",
+    }
+}

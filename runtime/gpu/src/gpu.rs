@@ -1,0 +1,231 @@
+//! An open GPU.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::executor::block_on;
+use runtime_diagnostics::panic_message;
+
+use crate::caches::Caches;
+use crate::{Adapter, Capabilities, Error, Finish, Precision, Read, Recorder, Stored, Weight};
+
+/// A GPU that is open. A copy is the same one.
+#[derive(Clone)]
+pub struct Gpu {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) adapter: Adapter,
+    /// What kernels use, which may be less than the adapter has.
+    pub(crate) capabilities: Capabilities,
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) limits: wgpu::Limits,
+    lost: Arc<Mutex<Option<String>>>,
+    pub(crate) caches: Mutex<Caches>,
+    /// Buffers that nobody holds, by their size.
+    pub(crate) pool: Mutex<HashMap<u64, Vec<(wgpu::Buffer, u64)>>>,
+    /// Buffers that results are read from, while no recorder has them.
+    pub(crate) read_back: Mutex<Vec<wgpu::Buffer>>,
+    /// Buffers for parameters, where commands cannot hold them.
+    pub(crate) parameters: Mutex<Vec<wgpu::Buffer>>,
+    pub(crate) next_id: AtomicU64,
+    /// Bytes of all buffers.
+    pub(crate) held: AtomicU64,
+}
+
+impl Gpu {
+    /// Opens an adapter with all that kernels can use of it, and lets it compute something that is known.
+    ///
+    /// # Errors
+    /// Where the driver does not open it, or it computes something else.
+    pub fn open(adapter: &Adapter) -> Result<Self, Error> {
+        Self::open_with(adapter, adapter.capabilities)
+    }
+
+    /// The same with no more than some capabilities, of those that it has.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(adapter: &Adapter, capabilities: Capabilities) -> Result<Self, Error> {
+        let had = adapter.capabilities;
+        let capabilities = Capabilities {
+            f16: capabilities.f16 && had.f16,
+            subgroups: capabilities.subgroups.and(had.subgroups),
+            cooperative_matrix: false,
+            immediates: capabilities.immediates && had.immediates,
+        };
+        let mut features = wgpu::Features::empty();
+        for (wanted, feature) in [
+            (capabilities.f16, wgpu::Features::SHADER_F16),
+            (capabilities.subgroups.is_some(), wgpu::Features::SUBGROUP),
+            (capabilities.immediates, wgpu::Features::IMMEDIATES),
+        ] {
+            features.set(feature, wanted);
+        }
+        let mut limits = adapter.raw.limits();
+        if !capabilities.immediates {
+            limits.max_immediate_size = 0;
+        }
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("runtime"),
+            required_features: features,
+            required_limits: limits.clone(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..wgpu::DeviceDescriptor::default()
+        };
+        let failed = |message: String| Error::Open { adapter: adapter.name.clone(), message };
+        let opened = catch_unwind(AssertUnwindSafe(|| block_on(adapter.raw.request_device(&descriptor))));
+        let (device, queue) =
+            opened.map_err(|panic| failed(panic_message(&*panic)))?.map_err(|error| failed(error.to_string()))?;
+        let lost = Arc::new(Mutex::new(None));
+        let (by_callback, by_error) = (Arc::clone(&lost), Arc::clone(&lost));
+        device.set_device_lost_callback(move |reason, message| {
+            let reason = if message.is_empty() { format!("{reason:?}") } else { message };
+            locked(&by_callback).get_or_insert(reason);
+        });
+        // Whatever no scope has caught: none is expected, and going on would give wrong results.
+        device.on_uncaptured_error(Arc::new(move |error| {
+            locked(&by_error).get_or_insert(error.to_string());
+        }));
+        let gpu = Self {
+            shared: Arc::new(Shared {
+                adapter: adapter.clone(),
+                capabilities,
+                device,
+                queue,
+                limits,
+                lost,
+                caches: Mutex::default(),
+                pool: Mutex::default(),
+                read_back: Mutex::default(),
+                parameters: Mutex::default(),
+                next_id: AtomicU64::new(0),
+                held: AtomicU64::new(0),
+            }),
+        };
+        gpu.self_test()?;
+        Ok(gpu)
+    }
+
+    /// The adapter.
+    pub fn adapter(&self) -> &Adapter {
+        &self.shared.adapter
+    }
+
+    /// What its kernels use.
+    pub fn capabilities(&self) -> Capabilities {
+        self.shared.capabilities
+    }
+
+    /// Bytes of all buffers that it holds, those that wait to be used again included.
+    pub fn held(&self) -> u64 {
+        self.shared.held.load(Ordering::Relaxed)
+    }
+
+    /// Fails where the GPU is lost.
+    ///
+    /// # Errors
+    /// That it is.
+    pub fn alive(&self) -> Result<(), Error> {
+        self.shared.alive()
+    }
+
+    /// Gives the GPU up: whatever uses it from now on is told that it is lost.
+    pub fn destroy(&self) {
+        locked(&self.shared.lost).get_or_insert_with(|| "it was given up".to_owned());
+        self.shared.device.destroy();
+    }
+
+    /// Begins a recording.
+    pub fn record(&self) -> Recorder {
+        Recorder::new(self.clone())
+    }
+
+    /// A product whose result is known, with the least half that there is among its numbers: some drivers take it for 0.
+    fn self_test(&self) -> Result<(), Error> {
+        let least = half::f16::from_bits(1);
+        let weight: Vec<u8> = (0..5 * 8u8)
+            .flat_map(|at| if at == 8 { least } else { half::f16::from_f32(f32::from(at % 7) - 3.0) }.to_le_bytes())
+            .collect();
+        let x: Vec<f32> = (0..8u8).map(|at| if at == 0 { 16_777_216.0 } else { 0.5 * f32::from(at) }).collect();
+        let mut expected = [0.0f32; 5];
+        for (row, expected) in weight.chunks_exact(16).zip(&mut expected) {
+            for (bytes, x) in row.chunks_exact(2).zip(&x) {
+                *expected += half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32() * x;
+            }
+        }
+        let weight = Weight::new(self, Stored::F16, 8, &[&weight], Precision::AsStored)?;
+        let mut recorder = self.record();
+        let x = recorder.upload_f32(&x)?;
+        let to = self.scratch(20)?;
+        recorder.product(&x, 1, &weight, &Finish::default(), &to);
+        let results = recorder.finish(&[Read::new(&to, 0, 5)])?;
+        for (found, expected) in results.f32(0).into_iter().zip(expected) {
+            // The first product has 16 million beside small numbers, all of them exact; so is any order of adding them.
+            if (found - expected).abs() > 1e-6 * expected.abs() {
+                return Err(Error::SelfTest { adapter: self.shared.adapter.name.clone(), expected, found });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gpu").field("adapter", &self.shared.adapter.name).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn alive(&self) -> Result<(), Error> {
+        match &*locked(&self.lost) {
+            None => Ok(()),
+            Some(reason) => Err(Error::Lost { adapter: self.adapter.name.clone(), reason: reason.clone() }),
+        }
+    }
+
+    /// Does something with the device, and returns what it complains about; a panic of wgpu is one more complaint.
+    pub(crate) fn guarded<T>(&self, kernel: &str, bytes: u64, work: impl FnOnce() -> T) -> Result<T, Error> {
+        self.alive()?;
+        let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
+        let scopes = filters.map(|filter| self.device.push_error_scope(filter));
+        let result = catch_unwind(AssertUnwindSafe(work));
+        let mut first = None;
+        for scope in scopes.into_iter().rev() {
+            first = block_on(scope.pop()).or(first);
+        }
+        // What a lost device complains about is of no interest.
+        self.alive()?;
+        let adapter = || self.adapter.name.clone();
+        match (result, first) {
+            (Ok(result), None) => Ok(result),
+            (_, Some(wgpu::Error::OutOfMemory { .. })) => Err(Error::OutOfMemory {
+                adapter: adapter(),
+                bytes,
+                held: self.held.load(Ordering::Relaxed),
+                memory: self.adapter.memory,
+            }),
+            (_, Some(error)) => {
+                Err(Error::Kernel { adapter: adapter(), kernel: kernel.to_owned(), message: error.to_string() })
+            }
+            (Err(panic), None) => {
+                Err(Error::Kernel { adapter: adapter(), kernel: kernel.to_owned(), message: panic_message(&*panic) })
+            }
+        }
+    }
+
+    /// Marks the GPU as lost, and says so.
+    pub(crate) fn give_up(&self, reason: String) -> Error {
+        let reason = locked(&self.lost).get_or_insert(reason).clone();
+        Error::Lost { adapter: self.adapter.name.clone(), reason }
+    }
+}
+
+/// What a mutex holds; a panic of another thread leaves nothing half done.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

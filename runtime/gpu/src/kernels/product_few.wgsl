@@ -1,0 +1,111 @@
+// A product for few rows: `to[row, first + output] = finish(sum over k of x[row, k] w[output, k])`.
+//
+// A workgroup computes {{ rows }} rows for {{ outputs }} outputs; its threads share the inputs, a chunk each at a time, so
+// that neighbours read neighbouring words of the weight.
+{% include "weight" %}
+{% include "finish" %}
+{% include "reduce" %}
+
+fn activations(row: u32, k: u32) -> vec4<f32> {
+{% if vectors %}
+    return x[(row * parameters.inputs + k) / 4u];
+{% else %}
+    // The last numbers of a row may be fewer than four; those of the weight are zeros there.
+    let at = row * parameters.inputs + k;
+    let last = parameters.inputs - 1u - k;
+    let four = vec4(x[at], x[at + min(1u, last)], x[at + min(2u, last)], x[at + min(3u, last)]);
+    return select(four, vec4(0.0), vec4(0u, 1u, 2u, 3u) > vec4(last));
+{% endif %}
+}
+
+@compute @workgroup_size({{ threads }})
+fn main(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+{% if subgroups %}
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(num_subgroups) subgroup_count: u32,
+    @builtin(subgroup_invocation_id) subgroup_lane: u32,
+{% endif %}
+) {
+    let group = group_number(id);
+    if (group >= parameters.groups) {
+        return;
+    }
+{% if not subgroups %}
+    let subgroup = 0u;
+    let subgroup_count = 0u;
+    let subgroup_lane = 0u;
+{% endif %}
+    let blocks = (parameters.outputs + {{ outputs - 1 }}u) / {{ outputs }}u;
+    let first_output = group % blocks * {{ outputs }}u;
+    let first_row = group / blocks * {{ rows }}u;
+    // Rows and outputs beyond the last are computed as the last once more, and not written.
+{% for o in range(outputs) %}
+    let output{{ o }} = min(first_output + {{ o }}u, parameters.outputs - 1u);
+{% for r in range(rows) %}
+    var sum{{ r }}_{{ o }} = 0.0;
+{% endfor %}
+{% endfor %}
+{% for r in range(rows) %}
+    let row{{ r }} = min(first_row + {{ r }}u, parameters.rows - 1u);
+{% endfor %}
+    for (var k = lane * {{ chunk }}u; k < parameters.inputs; k += {{ threads * chunk }}u) {
+{% if format == "blocks" %}
+{% for r in range(rows) %}
+{% for q in range(chunk // 4) %}
+        let x{{ r }}_{{ q }} = activations(row{{ r }}, k + {{ 4 * q }}u);
+{% endfor %}
+{% if factors in ["pair", "scale_and_min", "halves"] %}
+        let all{{ r }} = dot({% for q in range(chunk // 4) %}{{ " + " if q > 0 }}x{{ r }}_{{ q }}{% endfor %}, vec4(1.0));
+{% endif %}
+{% endfor %}
+{% for o in range(outputs) %}
+        {
+            let factors = factors_of(output{{ o }}, k);
+{% for q in range(chunk // 4) %}
+            let w{{ q }} = quants(output{{ o }}, k + {{ 4 * q }}u);
+{% endfor %}
+{% for r in range(rows) %}
+            let part{{ r }} = {% for q in range(chunk // 4) %}{{ " + " if q > 0 }}dot(x{{ r }}_{{ q }}, w{{ q }}){% endfor %};
+{% if factors in ["pair", "scale_and_min", "halves"] %}
+            sum{{ r }}_{{ o }} += factors.x * part{{ r }} + factors.y * all{{ r }};
+{% else %}
+            sum{{ r }}_{{ o }} += factors.x * part{{ r }};
+{% endif %}
+{% endfor %}
+        }
+{% endfor %}
+{% else %}
+{% for q in range(chunk // 4) %}
+{% if q > 0 %}
+        if (k + {{ 4 * q }}u < parameters.inputs)
+{% endif %}
+        {
+{% for r in range(rows) %}
+            let x{{ r }} = activations(row{{ r }}, k + {{ 4 * q }}u);
+{% endfor %}
+{% for o in range(outputs) %}
+            let w{{ o }} = numbers(output{{ o }}, k + {{ 4 * q }}u);
+{% for r in range(rows) %}
+            sum{{ r }}_{{ o }} += dot(x{{ r }}, w{{ o }});
+{% endfor %}
+{% endfor %}
+        }
+{% endfor %}
+{% endif %}
+    }
+{% for r in range(rows) %}
+{% for o in range(outputs) %}
+    let all{{ r }}_{{ o }} = sum_over_threads(sum{{ r }}_{{ o }}, lane, subgroup, subgroup_count, subgroup_lane);
+{% endfor %}
+{% endfor %}
+    // Each number is finished by a thread of its own, where there are as many.
+{% for r in range(rows) %}
+{% for o in range(outputs) %}
+    if (lane == {{ (r * outputs + o) % threads }}u && first_row + {{ r }}u < parameters.rows && first_output + {{ o }}u < parameters.outputs) {
+        finish(all{{ r }}_{{ o }}, first_row + {{ r }}u, parameters.first + first_output + {{ o }}u);
+    }
+{% endfor %}
+{% endfor %}
+}

@@ -1,0 +1,40 @@
+//! Kernels for GPUs, over Vulkan, Metal and DirectX 12: the counterpart of `runtime-kernels`.
+//!
+//! [`adapters`] lists what there is, [`Gpu::open`] opens one. A [`Gpu`] makes [`Buffer`]s and [`Weight`]s; a [`Recorder`]
+//! records kernels over them, one method for each, and [`Recorder::finish`] submits all of them at once and reads back what
+//! is asked for. Kernels are WGSL templates (`kernels/*.wgsl`), of which each variant is compiled when it is first needed.
+//!
+//! Activations are in single precision and row-major, as are all sums. Nothing here knows of graphs, models or batches.
+//! Shapes are checked by whoever compiles a graph; here a buffer that is too small is a panic. What the GPU or its driver
+//! does wrong is an [`Error`].
+
+mod adapter;
+mod blocks;
+mod buffer;
+mod caches;
+mod call;
+mod convolution;
+mod elementwise;
+mod error;
+mod gpu;
+mod norm;
+mod product;
+mod recorder;
+mod rotary;
+mod rows;
+mod sequences;
+mod shader;
+mod weight;
+
+pub use adapter::{Adapter, Capabilities, Kind, adapters};
+pub use buffer::{Buffer, Columns};
+pub use convolution::{Convolution, Pooling};
+pub use elementwise::{Activation, Elementwise};
+pub use error::Error;
+pub use gpu::Gpu;
+pub use norm::Norm;
+pub use product::Finish;
+pub use recorder::{Read, Recorder, Results};
+pub use rotary::Rotary;
+pub use sequences::{Sequence, Sequences};
+pub use weight::{Precision, Stored, Weight};

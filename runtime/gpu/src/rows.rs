@@ -1,0 +1,61 @@
+//! Operators that move rows and columns.
+
+use crate::call::Call;
+use crate::{Buffer, Columns, Recorder, Weight};
+
+/// Threads of a workgroup.
+const THREADS: usize = 128;
+
+impl Recorder {
+    /// Fills `to [count, width]` with the rows of `table [.., width]` at `ids [count]`, or adds them to it. Each id must have
+    /// a row.
+    pub fn look_up(&mut self, table: &Weight, ids: &Buffer, count: usize, add: bool, to: &Buffer) {
+        let width = table.inputs();
+        ids.holds(count);
+        to.holds(count * width);
+        for slab in &table.slabs {
+            table
+                .bind(Call::new("look_up"), slab)
+                .read("ids", "u32", ids)
+                .write("to", "f32", to)
+                .flag("adding", add)
+                .size("width", width)
+                .size("first", slab.first)
+                .size("rows", slab.rows)
+                .run_each(self, count * width.div_ceil(4), THREADS);
+        }
+    }
+
+    /// Fills `to [count, width]` with the rows of `x [.., width]` at `ids [count]`. Each id must have a row.
+    pub fn select_rows(&mut self, x: &Buffer, width: usize, ids: &Buffer, count: usize, to: &Buffer) {
+        ids.holds(count);
+        to.holds(count * width);
+        Call::new("select")
+            .read("x", "f32", x)
+            .read("ids", "u32", ids)
+            .write("to", "f32", to)
+            .size("width", width)
+            .run_each(self, count * width, THREADS);
+    }
+
+    /// Fills `to [rows, width]` with columns of `x`.
+    pub fn copy_columns(&mut self, x: Columns<'_>, rows: usize, width: usize, to: &Buffer) {
+        x.hold(rows, width);
+        to.holds(rows * width);
+        Call::new("copy")
+            .read("x", "f32", x.buffer)
+            .write("to", "f32", to)
+            .size("width", width)
+            .size("stride", x.stride)
+            .size("first", x.first)
+            .run_each(self, rows * width, THREADS);
+    }
+}
+
+impl Columns<'_> {
+    /// Fails where the matrix has fewer rows, or a row fewer columns.
+    pub(crate) fn hold(&self, rows: usize, width: usize) {
+        assert!(self.first + width <= self.stride, "{width} columns from {} on in {}", self.first, self.stride);
+        self.buffer.holds(rows * self.stride);
+    }
+}

@@ -1,0 +1,170 @@
+//! Matrices that products and look-ups read.
+
+use rayon::prelude::*;
+use runtime_kernels::BlockType;
+
+use crate::blocks::Planes;
+use crate::call::Call;
+use crate::{Buffer, Error, Gpu};
+
+/// How the numbers of a matrix are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stored {
+    /// Single precision.
+    F32,
+    /// IEEE half precision.
+    F16,
+    /// The upper half of a single.
+    Bf16,
+    /// Blocks, in which they stay.
+    Blocks(BlockType),
+}
+
+/// What a matrix is held in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// What it is stored in.
+    #[default]
+    AsStored,
+    /// IEEE half precision where it is stored in single precision, which rounds its numbers; else as it is stored.
+    Half,
+}
+
+/// A matrix `[outputs, inputs]` on a GPU, or several stacked on each other. A copy is the same memory.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    outputs: usize,
+    inputs: usize,
+    format: Format,
+    /// In order; one is as large as a kernel may see at once.
+    pub(crate) slabs: Vec<Slab>,
+}
+
+/// Some rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Slab {
+    /// The first of them.
+    pub(crate) first: usize,
+    /// How many.
+    pub(crate) rows: usize,
+    pub(crate) buffer: Buffer,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    F32,
+    F16,
+    Bf16,
+    Blocks(Planes),
+}
+
+impl Weight {
+    /// A matrix from its rows of `inputs` numbers, which come one after the other in `pieces`.
+    ///
+    /// # Errors
+    /// Where there is no memory for it, or a row is larger than a buffer may be.
+    pub fn new(
+        gpu: &Gpu,
+        stored: Stored,
+        inputs: usize,
+        pieces: &[&[u8]],
+        precision: Precision,
+    ) -> Result<Self, Error> {
+        let halve = stored == Stored::F32 && precision == Precision::Half;
+        let (format, row) = match stored {
+            Stored::F32 if halve => (Format::F16, 4 * inputs),
+            Stored::F32 => (Format::F32, 4 * inputs),
+            Stored::F16 => (Format::F16, 2 * inputs),
+            Stored::Bf16 => (Format::Bf16, 2 * inputs),
+            Stored::Blocks(kind) => {
+                let planes = Planes::new(kind, inputs);
+                (Format::Blocks(planes), planes.stored(inputs))
+            }
+        };
+        assert!(pieces.iter().all(|piece| piece.len().is_multiple_of(row.max(1))), "pieces are whole rows");
+        let all: Vec<&[u8]> = pieces.iter().flat_map(|piece| piece.chunks_exact(row.max(1))).collect();
+        let words = format.words(inputs);
+        let most = usize::try_from(gpu.largest()).unwrap_or(usize::MAX) / (4 * words.max(1));
+        let mut slabs = Vec::new();
+        for (number, rows) in all.chunks(most.max(1)).enumerate() {
+            let mut bytes = vec![0u8; 4 * words * rows.len()];
+            bytes.par_chunks_exact_mut(4 * words).zip(rows).for_each(|(to, row)| match format {
+                Format::F16 if halve => {
+                    for (to, x) in to.as_chunks_mut::<2>().0.iter_mut().zip(row.as_chunks().0) {
+                        *to = half::f16::from_f32(f32::from_le_bytes(*x)).to_le_bytes();
+                    }
+                }
+                Format::F32 | Format::F16 | Format::Bf16 => to[..row.len()].copy_from_slice(row),
+                Format::Blocks(planes) => {
+                    let mut laid_out = vec![0u32; words];
+                    planes.lay_out(row, &mut laid_out);
+                    for (to, word) in to.as_chunks_mut().0.iter_mut().zip(laid_out) {
+                        *to = word.to_le_bytes();
+                    }
+                }
+            });
+            slabs.push(Slab { first: number * most.max(1), rows: rows.len(), buffer: gpu.upload(&bytes)? });
+        }
+        Ok(Self { outputs: all.len(), inputs, format, slabs })
+    }
+
+    /// Rows.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Numbers in a row.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Bytes that it takes on the GPU.
+    pub fn bytes(&self) -> u64 {
+        self.slabs.iter().map(|slab| slab.buffer.bytes()).sum()
+    }
+
+    /// Numbers of a row that a thread of a product with few rows takes at a time.
+    pub(crate) fn chunk(&self) -> usize {
+        match self.format {
+            Format::F32 => 4,
+            Format::F16 | Format::Bf16 => 8,
+            Format::Blocks(_) => 16,
+        }
+    }
+
+    /// Binds some rows as `w`, with the constants and parameters of `weight.wgsl`.
+    pub(crate) fn bind<'a>(&self, call: Call<'a>, slab: &'a Slab) -> Call<'a> {
+        let (name, element) = match self.format {
+            Format::F32 => ("f32", "vec4<f32>"),
+            Format::F16 => ("f16", "vec2<u32>"),
+            Format::Bf16 => ("bf16", "vec2<u32>"),
+            Format::Blocks(_) => ("blocks", "u32"),
+        };
+        let call = call.text("format", name).read("w", element, &slab.buffer).number("chunk", self.chunk());
+        let words = self.format.words(self.inputs);
+        match self.format {
+            Format::F32 => call.size("weight_row", words / 4),
+            Format::F16 | Format::Bf16 => call.size("weight_row", words / 2),
+            Format::Blocks(planes) => call
+                .number("low", planes.low)
+                .number("high", planes.high)
+                .number("zero", planes.zero())
+                .number("group", planes.group())
+                .text("factors", planes.factors())
+                .size("weight_row", words)
+                .size("high_at", planes.high_at)
+                .size("factors_at", planes.factors_at),
+        }
+    }
+}
+
+impl Format {
+    /// Words of a row, filled up to whole vectors.
+    fn words(self, inputs: usize) -> usize {
+        match self {
+            Self::F32 => inputs.next_multiple_of(4),
+            Self::F16 | Self::Bf16 => inputs.next_multiple_of(8) / 2,
+            Self::Blocks(planes) => planes.words,
+        }
+    }
+}
