@@ -46,19 +46,19 @@ impl Vocabulary {
     pub fn new(tokenizer: &Tokenizer, size: usize) -> Result<Self, Error> {
         let mut tokens = tokenizer.token_bytes().ok_or(Error::Tokenizer)?;
         tokens.resize(size, None);
-        Self::of(tokens.into_iter().map(word).collect())
+        Self::of(&tokens.into_iter().map(word).collect::<Vec<_>>())
     }
 
     /// One of single bytes, which can write all that any model's can.
     pub(crate) fn of_bytes() -> Result<Self, Error> {
-        Self::of((u8::MIN..=u8::MAX).map(|byte| word(Some(TokenBytes::Text(vec![byte])))).collect())
+        Self::of(&(u8::MIN..=u8::MAX).map(|byte| word(Some(TokenBytes::Text(vec![byte])))).collect::<Vec<_>>())
     }
 
-    fn of(words: Vec<Vec<u8>>) -> Result<Self, Error> {
-        let space = (0..).zip(&words).find(|(_, word)| word.first() == Some(&b' ')).map(|(token, _)| token);
+    fn of(words: &[Vec<u8>]) -> Result<Self, Error> {
+        let space = (0..).zip(words).find(|(_, word)| word.first() == Some(&b' ')).map(|(token, _)| token);
         // Which tokens end a text is up to each request, so that the trie has none.
         let count = u32::try_from(words.len()).map_err(|_| Error::Tokenizer)?;
-        let trie = TokTrie::from(&TokRxInfo::new(count, INVALID_TOKEN), &words);
+        let trie = TokTrie::from(&TokRxInfo::new(count, INVALID_TOKEN), words);
         let tokens: TokEnv = Arc::new(ApproximateTokEnv::new(trie));
         let mut factory = ParserFactory::new_simple(&tokens).map_err(|_| Error::Tokenizer)?;
         // What is wrong is told by the error alone; nothing is written to stderr.
