@@ -9,6 +9,7 @@
 //! does wrong is an [`Error`].
 
 mod adapter;
+mod attention;
 mod blocks;
 mod buffer;
 mod caches;
@@ -17,6 +18,7 @@ mod convolution;
 mod elementwise;
 mod error;
 mod gpu;
+mod kept;
 mod norm;
 mod product;
 mod recorder;
@@ -26,12 +28,17 @@ mod sequences;
 mod shader;
 mod weight;
 
+/// Tokens in a block of what is kept.
+pub use runtime_kernels::BLOCK;
+
 pub use adapter::{Adapter, Capabilities, Kind, adapters};
+pub use attention::{Attention, Relative};
 pub use buffer::{Buffer, Columns};
 pub use convolution::{Convolution, Pooling};
 pub use elementwise::{Activation, Elementwise};
 pub use error::Error;
 pub use gpu::Gpu;
+pub use kept::Kept;
 pub use norm::Norm;
 pub use product::Finish;
 pub use recorder::{Read, Recorder, Results};

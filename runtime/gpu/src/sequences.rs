@@ -1,5 +1,7 @@
 //! The sequences of a batch, as kernels see them.
 
+use runtime_kernels::BLOCK;
+
 use crate::{Buffer, Error, Recorder};
 
 /// Rows of one sequence that a workgroup of attention takes together.
@@ -36,8 +38,12 @@ pub struct Sequences {
     few_count: usize,
     rows: usize,
     count: usize,
-    /// The most tokens that a row may see of what is kept.
-    longest: usize,
+    /// The most tokens that one of those may see of what is kept.
+    longest_of_few: usize,
+    /// One more than the greatest number of a block.
+    blocks: usize,
+    /// Whether all have blocks for their past and their rows.
+    roomy: bool,
 }
 
 impl Recorder {
@@ -52,7 +58,7 @@ impl Recorder {
         let number = |number: usize| u32::try_from(number).expect("rows and blocks have 32 bits");
         let (mut list, mut of_rows, mut table) = (Vec::new(), Vec::new(), Vec::new());
         let (mut long, mut short, mut few) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut row, mut longest) = (0, 0);
+        let (mut row, mut longest_of_few) = (0, 0);
         for (index, sequence) in sequences.iter().enumerate() {
             let Sequence { tokens, past, blocks } = *sequence;
             list.extend([number(row), number(tokens), number(past), number(table.len())]);
@@ -62,9 +68,10 @@ impl Recorder {
             (0..tokens).step_by(TILE).for_each(|first| tiles.extend([number(index), number(first)]));
             if tokens <= FEW {
                 few.extend((row..row + tokens).map(number));
+                longest_of_few = longest_of_few.max(past + tokens);
             }
+            assert!(blocks.is_empty() || blocks.len() * BLOCK >= past, "blocks for {past} tokens");
             row += tokens;
-            longest = longest.max(past + tokens);
         }
         let long_tile_count = long.len() / 2;
         long.append(&mut short);
@@ -79,7 +86,9 @@ impl Recorder {
             few_count: few.len(),
             rows: row,
             count: sequences.len(),
-            longest,
+            longest_of_few,
+            roomy: sequences.iter().all(|sequence| sequence.blocks.len() * BLOCK >= sequence.past + sequence.tokens),
+            blocks: table.iter().map(|block| *block as usize + 1).max().unwrap_or(0),
         })
     }
 }
@@ -101,5 +110,47 @@ impl Sequences {
 
     pub(crate) fn of_rows(&self) -> &Buffer {
         &self.of_rows
+    }
+
+    pub(crate) fn table(&self) -> &Buffer {
+        &self.table
+    }
+
+    pub(crate) fn tiles(&self) -> &Buffer {
+        &self.tiles
+    }
+
+    /// Tiles of all sequences.
+    pub(crate) fn tile_count(&self) -> usize {
+        self.tile_count
+    }
+
+    /// Tiles of sequences with more than a few rows.
+    pub(crate) fn long_tile_count(&self) -> usize {
+        self.long_tile_count
+    }
+
+    /// Rows of the other sequences.
+    pub(crate) fn few(&self) -> &Buffer {
+        &self.few
+    }
+
+    pub(crate) fn few_count(&self) -> usize {
+        self.few_count
+    }
+
+    /// The most tokens that such a row may see.
+    pub(crate) fn longest_of_few(&self) -> usize {
+        self.longest_of_few
+    }
+
+    /// Whether all have blocks for their past and their rows.
+    pub(crate) fn roomy(&self) -> bool {
+        self.roomy
+    }
+
+    /// Whether all blocks have smaller numbers.
+    pub(crate) fn blocks_below(&self, count: usize) -> bool {
+        self.blocks <= count
     }
 }

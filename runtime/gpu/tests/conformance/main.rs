@@ -6,6 +6,8 @@
 //!
 //! Without an adapter these tests fail, unless `RUNTIME_NO_GPU=1` says that there is none.
 
+mod attention;
+mod kept;
 mod product;
 mod rows;
 mod sequences;

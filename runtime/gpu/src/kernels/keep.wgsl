@@ -1,0 +1,22 @@
+// Writes the keys and values of new tokens into their blocks. A thread has four columns of a head of a row.
+{% from "columns" import loader %}
+{% set quads = (head_size + 3) // 4 %}
+{{ loader("k") }}
+{{ loader("v") }}
+
+@compute @workgroup_size({{ threads }})
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let number = group_number(id) * {{ threads }}u + lane;
+    if (number >= parameters.count) {
+        return;
+    }
+    let d = number % {{ quads }}u;
+    let head = number / {{ quads }}u % parameters.key_value_heads;
+    let row = number / {{ quads }}u / parameters.key_value_heads;
+    let sequence = sequences[row_sequences[row]];
+    let token = sequence.z + row - sequence.x;
+    let block = table[sequence.w + token / {{ block }}u] * parameters.key_value_heads + head;
+    let at = block * {{ 2 * quads * block }}u;
+    blocks[at + d * {{ block }}u + token % {{ block }}u] = load_k(row, head, d);
+    blocks[at + {{ quads * block }}u + token % {{ block }}u * {{ quads }}u + d] = load_v(row, head, d);
+}
