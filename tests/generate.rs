@@ -185,6 +185,24 @@ fn every_record_of_an_input_is_answered() {
 }
 
 #[test]
+fn a_record_with_a_text_and_messages_is_refused() {
+    let project = Project::empty();
+    let messages = json!([{"role": "user", "content": HELLO}]);
+    let records = [
+        json!({"text": PROMPT, "messages": messages}),
+        json!({"text": null, "messages": messages}),
+        json!({"text": PROMPT, "messages": null}),
+    ];
+    project.write("in.jsonl", records.map(|record| record.to_string()).join("\n"));
+    let model = model();
+    for command in [&["generate"][..], &["task", "text-generation"]] {
+        let found = project.run([command, &["--model", &model, "--input", "in.jsonl"]].concat()).exits(65);
+        assert_eq!(found.field("result").len(), 2);
+        let _said = found.says(&["in.jsonl:1: there is a `text` and `messages`, and one of them is gone on from"]);
+    }
+}
+
+#[test]
 fn what_cannot_be_done_is_one_clear_error() {
     let every_token = format!("suppress_tokens={:?}", (0..560).collect::<Vec<_>>());
     let long = "a phone ".repeat(400);
@@ -287,6 +305,16 @@ fn a_scripted_conversation_has_answers_on_stdout_only() {
     let found = chat(&drawn, &[]).exits(0).says(&["max_new_tokens=16 temperature=1.5 do_sample=true seed=3"]);
     let same = generate(&[HELLO, "--chat", "--max-new-tokens", "16", "--temperature", "1.5", "--seed", "3"]).exits(0);
     assert_eq!(found.stdout, same.stdout);
+}
+
+#[test]
+fn a_line_that_is_not_utf8_is_told_and_the_conversation_goes_on() {
+    let first = reply("05-text-generation-chat");
+    let input = [b"Caf\xe9?\n", HELLO.as_bytes(), b"\r\n\xff\n/stats\n"].concat();
+    let project = Project::empty();
+    let found = project.run_on(&input, ["chat", "--model", &model(), "--max-new-tokens", "16"]).exits(65);
+    assert_eq!(found.stdout, format!("{first}\n"), "what is not told is no part of it");
+    let _said = found.says(&["the line is not UTF-8 from byte 3 on", "from byte 0 on", "all 1 answer:"]);
 }
 
 #[test]

@@ -25,10 +25,37 @@ pub fn render(problem: &Problem, style: Style) -> String {
     let handler = GraphicalReportHandler::new_themed(theme).with_width(style.width).with_context_lines(1);
     let mut text = String::new();
     match handler.render_report(&mut text, problem) {
-        Ok(()) => text,
+        Ok(()) => shortened(&text, style),
         // Only a span outside its source makes the handler fail; the message must reach the user all the same.
         Err(_) => format!("error: {problem}\n"),
     }
+}
+
+/// Columns of a line, and lines of a problem, at most: a value may be as long as a file.
+const WIDEST: usize = 240;
+const MOST_LINES: usize = 80;
+/// Lines that are kept at the end, where the hint is.
+const LAST_LINES: usize = 20;
+
+/// The text without the middle of what is very long.
+fn shortened(text: &str, style: Style) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let left_out = if lines.len() > MOST_LINES { MOST_LINES - LAST_LINES..lines.len() - LAST_LINES } else { 0..0 };
+    let mut short = String::new();
+    for (number, line) in lines.into_iter().enumerate() {
+        if left_out.contains(&number) {
+            if number == left_out.start {
+                short.push_str("  ...\n");
+            }
+            continue;
+        }
+        match line.char_indices().nth(WIDEST) {
+            Some((end, _)) => short.extend([&line[..end], if style.colour { "\u{1b}[0m" } else { "" }, "..."]),
+            None => short.push_str(line),
+        }
+        short.push('\n');
+    }
+    short
 }
 
 #[cfg(test)]
@@ -56,6 +83,25 @@ mod tests {
         let text = render(&problem, Style::default());
         assert!(text.contains("a .toml:1:5"), "{text}");
         assert!(!text.contains(|char: char| char != '\n' && crate::is_steering(char)), "{text:?}");
+    }
+
+    #[test]
+    fn a_very_long_value_is_shown_in_part() {
+        let wide = format!("choices = [{}]\n", "\"value\", ".repeat(100_000));
+        let high = format!("grammar = \"\"\"\n{}\"\"\"\n", "a: b\n".repeat(100_000));
+        for (text, start) in [(wide, 10), (high, 10)] {
+            let source = Source::new("a.toml", format!("{text}b = 1\n"));
+            let problem =
+                Problem::new(Exit::Config, "too large").at(&source, start..text.len() - 1, "").hint("shorten it");
+            for colour in [false, true] {
+                let shown = render(&problem, Style { colour, ..Style::default() });
+                assert!(shown.len() < 20_000, "{} bytes", shown.len());
+                assert!(
+                    ["too large", "a.toml:1:11", "...", "shorten it"].iter().all(|part| shown.contains(part)),
+                    "{shown}"
+                );
+            }
+        }
     }
 
     #[test]

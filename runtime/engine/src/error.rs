@@ -238,6 +238,9 @@ pub enum Error {
         /// What it is.
         found: &'static str,
     },
+    /// There is a text and a conversation.
+    #[error("there is a `text` and `messages`, and one of them is gone on from")]
+    TextAndMessages,
     /// A conversation is no list.
     #[error("`messages` is not a list of messages but {found}")]
     NoMessages {
@@ -289,6 +292,7 @@ impl Explain for Error {
             | Self::NoText { .. }
             | Self::NoWords { .. }
             | Self::NoMessages { .. }
+            | Self::TextAndMessages
             | Self::TooLong { .. }
             | Self::QuestionTooLong { .. }
             | Self::NoMask { .. } => Exit::Data,
@@ -348,6 +352,7 @@ impl Explain for Error {
             Self::QuestionTooLong { .. } => {
                 Some("shorten the question, or set a lower `doc_stride` or a higher `max_seq_len`".to_owned())
             }
+            Self::TextAndMessages => Some("leave one of the two out of the record".to_owned()),
             Self::NoMask { mask, .. } => Some(format!("write `{mask}` where a word is to be filled in")),
             Self::NoWords { .. } => Some("`is_split_into_words` asks for a list".to_owned()),
             Self::NoField { field, has } => {

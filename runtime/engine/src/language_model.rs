@@ -92,6 +92,20 @@ impl LanguageModel {
         Ok(with_length(self.config.with_params(params)?))
     }
 
+    /// Whether the vocabulary can write what a constraint asks for, before there is a prompt.
+    ///
+    /// # Errors
+    /// Where it cannot, or has no bytes.
+    pub(crate) fn check(&self, config: &GenerationConfig) -> Result<(), Error> {
+        match &config.constraint {
+            Some(constraint) => {
+                let behind_space = self.is_encoder_decoder() && self.drops_space(&[])?;
+                self.loaded.vocabulary()?.compile(constraint, behind_space).map(drop).map_err(Error::from)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The model's folder.
     pub fn folder(&self) -> &ModelFolder {
         &self.folder

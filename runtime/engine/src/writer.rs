@@ -48,6 +48,7 @@ impl Writer {
     pub(crate) fn new(adapters: Adapters, step: &GenerateStep) -> Result<Self, Error> {
         let model = adapters.plain();
         let config = with_length(model.config().with_params(&step.options.generate)?);
+        model.check(&config)?;
         if step.chat {
             // Told before the first record is read.
             model.template()?;

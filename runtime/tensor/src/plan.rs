@@ -54,6 +54,11 @@ impl Outputs {
     pub fn get(&self, name: &str) -> Option<&Matrix> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, matrix)| matrix)
     }
+
+    /// The result called `name`, without a copy.
+    pub fn into_result(self, name: &str) -> Option<Matrix> {
+        self.0.into_iter().find(|(known, _)| known == name).map(|(_, matrix)| matrix)
+    }
 }
 
 /// A graph compiled for a device, with its weights in place.

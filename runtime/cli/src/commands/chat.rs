@@ -106,6 +106,14 @@ impl Session {
                     aside("Ctrl-C again, or Ctrl-D, leaves");
                     continue;
                 }
+                Heard::NotText(at) => {
+                    leaving = false;
+                    let at = at.map(|at| format!(" from byte {at} on")).unwrap_or_default();
+                    let problem = Problem::new(Exit::Data, format!("the line is not UTF-8{at}, and is passed over"));
+                    exit = exit.max(problem.exit());
+                    report(&Problems::from(problem.hint("`iconv -t UTF-8` converts a text")));
+                    continue;
+                }
                 Heard::Line(line) => line,
             };
             leaving = false;

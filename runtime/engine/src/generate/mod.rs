@@ -12,6 +12,8 @@ mod rule;
 mod run;
 mod score;
 mod search;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::sync::Arc;
@@ -86,7 +88,7 @@ impl Generator {
         let blocks = cache.blocks();
         let (messages, receiver) = mpsc::channel();
         let gauges = Arc::new(Gauges::default());
-        let worker = Worker::new(Machine { plan, head, cache }, blocks, Arc::clone(&gauges));
+        let worker = Worker::new(Machine { plan, head, cache }, vocabulary, blocks, Arc::clone(&gauges));
         // The worker ends by itself when the last sender is dropped; nobody needs to wait for it.
         thread::spawn(move || worker.serve(&receiver));
         Ok(Self { messages, gauges, vocabulary, max_positions })

@@ -12,7 +12,7 @@ use runtime_pipeline::{self as pipeline, Labels, Pipeline, RungKind, StepKind};
 use runtime_tasks::{DeviceName, Dtype, InputType};
 use serde_json::Map;
 
-use super::{Does, Generation, RungNote, Step, beside, endpoints};
+use super::{Does, Generation, RungNote, Step, beside, endpoints, params};
 use crate::hosted::{Hosted, HostedChooser, HostedWriter, endpoint_of};
 use crate::label_chooser::LabelChooser;
 use crate::ladder::{Asks, Ladder, Rung};
@@ -61,6 +61,10 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// The step, or `None` after adding what is wrong with it.
     fn step(&mut self, step: &pipeline::Step) -> Option<Step> {
+        if let Some(problem) = params::check(self.pipeline, step) {
+            self.problems.push(problem);
+            return None;
+        }
         let labels = step.kind.labels().and_then(|labels| self.labels(labels));
         let does = match &step.kind {
             StepKind::Generate(step) => Does::Generate(self.writer(step)?),
@@ -89,14 +93,8 @@ impl<'a> Builder<'a> {
             Task::load(self.registry, &folder, how, &step.options, step.truncate)
         });
         // A parameter that does not fit the model is told where it is written.
-        if let Err(Error::Param(error)) = &built
-            && let Some((_, value)) = step.params.iter().find(|(name, _)| *name == error.key)
-        {
-            let problem = value.problem(Exit::Config, &error.message);
-            self.problems.push(match &error.hint {
-                Some(hint) => problem.hint(hint),
-                None => problem,
-            });
+        if let Some(problem) = built.as_ref().err().and_then(|error| params::misfit(error, &step.params)) {
+            self.problems.push(problem);
             return None;
         }
         let built = match built {
@@ -244,7 +242,12 @@ impl<'a> Builder<'a> {
             Some(Err(_)) => true,
             None => false,
         })?;
-        self.placed(Writer::new(adapters, step), model)
+        let written = Writer::new(adapters, step);
+        if let Some(problem) = written.as_ref().err().and_then(|error| params::misfit(error, &step.params)) {
+            self.problems.push(problem);
+            return None;
+        }
+        self.placed(written, model)
     }
 
     /// A model with those of its adapters that are asked for.

@@ -48,7 +48,8 @@ pub(super) fn run(
         Item::Record(record) => {
             let asked =
                 chosen(&record, adapters).and_then(|model| Ok((model.clone(), prompt(&record, model, options)?)));
-            let goes_on = !is_chat(options) && !record.fields.contains_key("messages") && !is_encoder_decoder;
+            let goes_on =
+                !is_chat(options) && Fields::new(&record.fields).get("messages").is_none() && !is_encoder_decoder;
             threads.spawn(answer(record, asked, goes_on, Arc::clone(&config)))
         }
         Item::Bad { line, error } => future::ready(Outcome::Bad(line, error)).boxed(),
@@ -100,11 +101,12 @@ fn chosen<'a>(record: &Record, adapters: &'a Adapters) -> Result<&'a LanguageMod
 
 /// The tokens of a record.
 fn prompt(record: &Record, model: &LanguageModel, options: &Generate) -> Result<Vec<u32>, Error> {
-    match record.fields.get("messages") {
-        Some(Value::Array(messages)) => tokens(model, Prompt::Messages(messages), options),
-        Some(other) => Err(Error::NoMessages { found: runtime_engine::type_name(other) }),
-        None => tokens(model, Prompt::Text(Fields::new(&record.fields).text("text")?), options),
-    }
+    let fields = Fields::new(&record.fields);
+    let prompt = match fields.messages()? {
+        Some(messages) => Prompt::Messages(messages),
+        None => Prompt::Text(fields.text("text")?),
+    };
+    tokens(model, prompt, options)
 }
 
 async fn answer(
