@@ -39,16 +39,34 @@ fn main(
 {% endif %}
     let blocks = (parameters.outputs + {{ outputs - 1 }}u) / {{ outputs }}u;
     let first_output = group % blocks * {{ outputs }}u;
+{% if experts %}
+    let tile = tiles[group / blocks];
+    let first_row = tile.y;
+    let end_row = tile.y + tile.z;
+    if (tile.z == 0u) {
+        return;
+    }
+{% else %}
     let first_row = group / blocks * {{ rows }}u;
+    let end_row = parameters.rows;
+{% endif %}
     // Rows and outputs beyond the last are computed as the last once more, and not written.
 {% for o in range(outputs) %}
     let output{{ o }} = min(first_output + {{ o }}u, parameters.outputs - 1u);
+{% if experts %}
+    // Before the part of the weights that is at hand, this is a large number.
+    let stacked{{ o }} = tile.x * parameters.outputs + output{{ o }} - parameters.first;
+    let held{{ o }} = stacked{{ o }} < parameters.held;
+    let weight_row{{ o }} = select(0u, stacked{{ o }}, held{{ o }});
+{% else %}
+    let weight_row{{ o }} = output{{ o }};
+{% endif %}
 {% for r in range(rows) %}
     var sum{{ r }}_{{ o }} = 0.0;
 {% endfor %}
 {% endfor %}
 {% for r in range(rows) %}
-    let row{{ r }} = min(first_row + {{ r }}u, parameters.rows - 1u);
+    let row{{ r }} = min(first_row + {{ r }}u, end_row - 1u);
 {% endfor %}
     for (var k = lane * {{ chunk }}u; k < parameters.inputs; k += {{ threads * chunk }}u) {
 {% if format == "blocks" %}
@@ -62,9 +80,9 @@ fn main(
 {% endfor %}
 {% for o in range(outputs) %}
         {
-            let factors = factors_of(output{{ o }}, k);
+            let factors = factors_of(weight_row{{ o }}, k);
 {% for q in range(chunk // 4) %}
-            let w{{ q }} = quants(output{{ o }}, k + {{ 4 * q }}u);
+            let w{{ q }} = quants(weight_row{{ o }}, k + {{ 4 * q }}u);
 {% endfor %}
 {% for r in range(rows) %}
             let part{{ r }} = {% for q in range(chunk // 4) %}{{ " + " if q > 0 }}dot(x{{ r }}_{{ q }}, w{{ q }}){% endfor %};
@@ -86,7 +104,7 @@ fn main(
             let x{{ r }} = activations(row{{ r }}, k + {{ 4 * q }}u);
 {% endfor %}
 {% for o in range(outputs) %}
-            let w{{ o }} = numbers(output{{ o }}, k + {{ 4 * q }}u);
+            let w{{ o }} = numbers(weight_row{{ o }}, k + {{ 4 * q }}u);
 {% for r in range(rows) %}
             sum{{ r }}_{{ o }} += dot(x{{ r }}, w{{ o }});
 {% endfor %}
@@ -103,8 +121,8 @@ fn main(
     // Each number is finished by a thread of its own, where there are as many.
 {% for r in range(rows) %}
 {% for o in range(outputs) %}
-    if (lane == {{ (r * outputs + o) % threads }}u && first_row + {{ r }}u < parameters.rows && first_output + {{ o }}u < parameters.outputs) {
-        finish(all{{ r }}_{{ o }}, first_row + {{ r }}u, parameters.first + first_output + {{ o }}u);
+    if (lane == {{ (r * outputs + o) % threads }}u && first_row + {{ r }}u < end_row && first_output + {{ o }}u < parameters.outputs{% if experts %} && held{{ o }}{% endif %}) {
+        finish(all{{ r }}_{{ o }}, first_row + {{ r }}u, {% if not experts %}parameters.first + {% endif %}first_output + {{ o }}u);
     }
 {% endfor %}
 {% endfor %}

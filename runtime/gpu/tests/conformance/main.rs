@@ -7,8 +7,11 @@
 //! Without an adapter these tests fail, unless `RUNTIME_NO_GPU=1` says that there is none.
 
 mod attention;
+mod experts;
+mod failures;
 mod kept;
 mod product;
 mod rows;
 mod sequences;
 mod support;
+mod top;

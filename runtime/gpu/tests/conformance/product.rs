@@ -8,13 +8,13 @@ use crate::rows::{ACTIVATIONS, activate};
 use crate::support::{Random, SIZES, close, gpus, read, room, wide};
 
 /// A stored matrix and its numbers.
-struct Matrix {
+pub(crate) struct Matrix {
     stored: Stored,
-    bytes: Vec<u8>,
-    numbers: Vec<f64>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) numbers: Vec<f64>,
 }
 
-fn matrix(random: &mut Random, stored: Stored, outputs: usize, inputs: usize) -> Matrix {
+pub(crate) fn matrix(random: &mut Random, stored: Stored, outputs: usize, inputs: usize) -> Matrix {
     let numbers = random.numbers(outputs * inputs);
     let (bytes, numbers): (Vec<u8>, Vec<f64>) = match stored {
         Stored::F32 => (numbers.iter().flat_map(|x| x.to_le_bytes()).collect(), wide(&numbers)),
