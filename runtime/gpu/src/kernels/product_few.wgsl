@@ -3,8 +3,15 @@
 // A workgroup computes {{ rows }} rows for {{ outputs }} outputs; its threads share the inputs, a chunk each at a time, so
 // that neighbours read neighbouring words of the weight.
 {% include "weight" %}
+{% set fours = false %}
 {% include "finish" %}
-{% include "reduce" %}
+{% set sums = rows * outputs %}
+
+// Of each subgroup, or of each thread, all sums.
+var<workgroup> parts: array<f32, {{ threads * sums }}>;
+{% if not subgroups %}
+var<workgroup> halves: array<f32, {{ threads }}>;
+{% endif %}
 
 fn activations(row: u32, k: u32) -> vec4<f32> {
 {% if vectors %}
@@ -32,11 +39,6 @@ fn main(
     if (group >= parameters.groups) {
         return;
     }
-{% if not subgroups %}
-    let subgroup = 0u;
-    let subgroup_count = 0u;
-    let subgroup_lane = 0u;
-{% endif %}
     let blocks = (parameters.outputs + {{ outputs - 1 }}u) / {{ outputs }}u;
     let first_output = group % blocks * {{ outputs }}u;
 {% if experts %}
@@ -56,8 +58,7 @@ fn main(
 {% if experts %}
     // Before the part of the weights that is at hand, this is a large number.
     let stacked{{ o }} = tile.x * parameters.outputs + output{{ o }} - parameters.first;
-    let held{{ o }} = stacked{{ o }} < parameters.held;
-    let weight_row{{ o }} = select(0u, stacked{{ o }}, held{{ o }});
+    let weight_row{{ o }} = select(0u, stacked{{ o }}, stacked{{ o }} < parameters.held);
 {% else %}
     let weight_row{{ o }} = output{{ o }};
 {% endif %}
@@ -115,15 +116,52 @@ fn main(
     }
 {% for r in range(rows) %}
 {% for o in range(outputs) %}
-    let all{{ r }}_{{ o }} = sum_over_threads(sum{{ r }}_{{ o }}, lane, subgroup, subgroup_count, subgroup_lane);
+{% if subgroups %}
+    sum{{ r }}_{{ o }} = subgroupAdd(sum{{ r }}_{{ o }});
+{% else %}
+    parts[lane * {{ sums }}u + {{ r * outputs + o }}u] = sum{{ r }}_{{ o }};
+{% endif %}
 {% endfor %}
 {% endfor %}
-    // Each number is finished by a thread of its own, where there are as many.
+{% if subgroups %}
+    if (subgroup_lane == 0u) {
 {% for r in range(rows) %}
 {% for o in range(outputs) %}
-    if (lane == {{ (r * outputs + o) % threads }}u && first_row + {{ r }}u < end_row && first_output + {{ o }}u < parameters.outputs{% if experts %} && held{{ o }}{% endif %}) {
-        finish(all{{ r }}_{{ o }}, first_row + {{ r }}u, {% if not experts %}parameters.first + {% endif %}first_output + {{ o }}u);
+        parts[subgroup * {{ sums }}u + {{ r * outputs + o }}u] = sum{{ r }}_{{ o }};
+{% endfor %}
+{% endfor %}
     }
-{% endfor %}
-{% endfor %}
+    workgroupBarrier();
+{% else %}
+    // First by several threads for each sum.
+    workgroupBarrier();
+    var some = 0.0;
+    for (var i = lane; i < {{ threads * sums }}u; i += {{ threads }}u) {
+        some += parts[i];
+    }
+    halves[lane] = some;
+    workgroupBarrier();
+{% endif %}
+    // Each number is finished by a thread of its own.
+    if (lane < {{ sums }}u) {
+        var all = 0.0;
+{% if subgroups %}
+        for (var i = 0u; i < subgroup_count; i += 1u) {
+            all += parts[i * {{ sums }}u + lane];
+        }
+{% else %}
+        for (var i = lane; i < {{ threads }}u; i += {{ sums }}u) {
+            all += halves[i];
+        }
+{% endif %}
+        let row = first_row + lane / {{ outputs }}u;
+        let output = first_output + lane % {{ outputs }}u;
+        var written = row < end_row && output < parameters.outputs;
+{% if experts %}
+        written = written && tile.x * parameters.outputs + output - parameters.first < parameters.held;
+{% endif %}
+        if (written) {
+            finish(all, row, {% if not experts %}parameters.first + {% endif %}output);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 // A workgroup computes a tile of 64 rows and 64 outputs, over 16 inputs at a time that all of its threads read from shared
 // memory; each thread has 4 by 4 of the sums in registers.
 {% include "weight" %}
+{% set fours = true %}
 {% include "finish" %}
 
 // [input, row / 4] and [input, output / 4], with one more at the end of each row of memory against conflicts of banks.
@@ -75,32 +76,35 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         ws[(part + {{ i }}u) * 17u + brought / 4u][brought % 4u] = some_w[{{ i }}];
 {% endfor %}
         workgroupBarrier();
-{% for i in range(16) %}
-        {
-            let a = xs[{{ i * 17 }}u + ty];
-            let b = ws[{{ i * 17 }}u + tx];
-            sum0 = fma(vec4(a.x), b, sum0);
-            sum1 = fma(vec4(a.y), b, sum1);
-            sum2 = fma(vec4(a.z), b, sum2);
-            sum3 = fma(vec4(a.w), b, sum3);
-        }
-{% endfor %}
-    }
-{% for o in range(4) %}
-    {
-        let output = first_output + tx * 4u + {{ o }}u;
-{% if experts %}
-        let held = tile.x * parameters.outputs + output - parameters.first < parameters.held;
-{% else %}
-        let held = true;
-{% endif %}
-        if (output < parameters.outputs && held) {
-{% for r in range(4) %}
-            if (first_row + ty * 4u + {{ r }}u < end_row) {
-                finish(sum{{ r }}[{{ o }}], first_row + ty * 4u + {{ r }}u, {% if not experts %}parameters.first + {% endif %}output);
+        for (var i = 0u; i < 16u * 17u; i += 4u * 17u) {
+{% for j in range(4) %}
+            {
+                let a = xs[i + {{ j * 17 }}u + ty];
+                let b = ws[i + {{ j * 17 }}u + tx];
+                sum0 = fma(vec4(a.x), b, sum0);
+                sum1 = fma(vec4(a.y), b, sum1);
+                sum2 = fma(vec4(a.z), b, sum2);
+                sum3 = fma(vec4(a.w), b, sum3);
             }
 {% endfor %}
         }
+    }
+    let output = first_output + tx * 4u;
+    if (output >= parameters.outputs) {
+        return;
+    }
+{% if experts %}
+    // Of the outputs of the tile's expert, this part of the weights has some.
+    let stacked = tile.x * parameters.outputs;
+    let start = max(stacked, parameters.first) - stacked;
+    let end = min(parameters.outputs, max(stacked, parameters.first + parameters.held) - stacked);
+{% else %}
+    let start = 0u;
+    let end = parameters.first + parameters.outputs;
+{% endif %}
+{% for r in range(4) %}
+    if (first_row + ty * 4u + {{ r }}u < end_row) {
+        finish(sum{{ r }}, first_row + ty * 4u + {{ r }}u, {% if not experts %}parameters.first + {% endif %}output, start, end);
     }
 {% endfor %}
 }

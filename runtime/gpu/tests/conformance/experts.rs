@@ -3,7 +3,7 @@
 use runtime_gpu::{Activation, Finish, Gpu, Precision, Read, Stored, Weight};
 use runtime_kernels::BlockType;
 
-use crate::product::matrix;
+use crate::product::{matrix, short_sighted};
 use crate::rows::activate;
 use crate::support::{Random, close, gpus, room};
 
@@ -84,6 +84,16 @@ fn mixtures_of_experts() {
         for rows in [1, 5, 70] {
             let stored = Stored::Blocks(BlockType::Q8_0);
             check(gpu, &mut random, &Case { rows, experts: 6, top_k: 2, normalise: true, stored });
+        }
+    }
+}
+
+#[test]
+fn experts_whose_weights_are_cut_up() {
+    for gpu in &short_sighted(1 << 14) {
+        let mut random = Random::new(51);
+        for rows in [1, 5, 45] {
+            check(gpu, &mut random, &Case { rows, experts: 11, top_k: 2, normalise: true, stored: Stored::F32 });
         }
     }
 }
