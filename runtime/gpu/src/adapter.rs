@@ -33,6 +33,8 @@ pub struct Capabilities {
     pub cooperative_matrix: bool,
     /// Parameters within the commands; else they take a buffer.
     pub immediates: bool,
+    /// The most bytes of a buffer that a kernel sees. Larger weights are cut up.
+    pub largest_binding: u64,
 }
 
 /// A GPU that can be opened.
@@ -51,8 +53,6 @@ pub struct Adapter {
     pub capabilities: Capabilities,
     /// The largest buffer in bytes.
     pub largest_buffer: u64,
-    /// The most bytes of a buffer that a kernel sees.
-    pub largest_binding: u64,
     /// Its memory in bytes, where that is known.
     pub memory: Option<u64>,
 }
@@ -97,9 +97,9 @@ impl Adapter {
                 subgroups: subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
                 cooperative_matrix: features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
                 immediates: features.contains(wgpu::Features::IMMEDIATES),
+                largest_binding: limits.max_storage_buffer_binding_size,
             },
             largest_buffer: limits.max_buffer_size,
-            largest_binding: limits.max_storage_buffer_binding_size,
             memory: memory(&raw),
             raw,
         }

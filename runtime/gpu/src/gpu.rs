@@ -57,6 +57,7 @@ impl Gpu {
             subgroups: capabilities.subgroups.and(had.subgroups),
             cooperative_matrix: false,
             immediates: capabilities.immediates && had.immediates,
+            largest_binding: capabilities.largest_binding.min(had.largest_binding),
         };
         let mut features = wgpu::Features::empty();
         for (wanted, feature) in [
@@ -67,6 +68,7 @@ impl Gpu {
             features.set(feature, wanted);
         }
         let mut limits = adapter.raw.limits();
+        limits.max_storage_buffer_binding_size = capabilities.largest_binding;
         if !capabilities.immediates {
             limits.max_immediate_size = 0;
         }

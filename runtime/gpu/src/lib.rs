@@ -17,6 +17,7 @@ mod call;
 mod convolution;
 mod elementwise;
 mod error;
+mod experts;
 mod gpu;
 mod kept;
 mod norm;
@@ -26,6 +27,7 @@ mod rotary;
 mod rows;
 mod sequences;
 mod shader;
+mod top;
 mod weight;
 
 /// Tokens in a block of what is kept.
@@ -37,6 +39,7 @@ pub use buffer::{Buffer, Columns};
 pub use convolution::{Convolution, Pooling};
 pub use elementwise::{Activation, Elementwise};
 pub use error::Error;
+pub use experts::Routing;
 pub use gpu::Gpu;
 pub use kept::Kept;
 pub use norm::Norm;

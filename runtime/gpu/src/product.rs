@@ -2,10 +2,14 @@
 
 use crate::call::Call;
 use crate::elementwise::activation_name;
+use crate::weight::Slab;
 use crate::{Activation, Buffer, Recorder, Weight};
 
 /// The most rows for which each weight is read for a few rows at a time, rather than for a tile of many.
 const FEW: usize = 8;
+
+/// Rows, and outputs, of a tile of many.
+pub(crate) const TILE: usize = 64;
 
 /// The most threads of a workgroup for few rows.
 const MOST_THREADS: usize = 128;
@@ -29,38 +33,77 @@ impl Recorder {
         x.holds(rows * weight.inputs());
         to.holds(rows * weight.outputs());
         finish.check(rows, weight.outputs());
-        if rows == 0 || weight.inputs() == 0 {
-            // A sum of nothing, which no kernel is made for.
-            assert!(rows == 0 || weight.outputs() == 0, "a product has inputs");
-            return;
-        }
+        let shape = if rows <= FEW { Shape::Few { rows: rows.next_power_of_two() } } else { Shape::Many };
         for slab in &weight.slabs {
-            let few = rows <= FEW;
-            let call = Call::new(if few { "product_few" } else { "product_many" });
-            let vectors = weight.inputs().is_multiple_of(4);
-            let call = call
-                .flag("vectors", vectors)
-                .read("x", if vectors { "vec4<f32>" } else { "f32" }, x)
+            let call = shape
+                .call(x, weight, slab, finish, to)
+                .flag("experts", false)
                 .size("rows", rows)
-                .size("inputs", weight.inputs())
                 .size("outputs", slab.rows)
-                .size("first", slab.first)
                 .size("width", weight.outputs());
-            let call = finish.bind(weight.bind(call, slab)).write("to", "f32", to);
-            if few {
-                let together = rows.next_power_of_two();
+            shape.run(self, call, weight, rows.div_ceil(shape.rows()), slab.rows);
+        }
+    }
+}
+
+/// Rows and outputs that a workgroup computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// So many rows for a few outputs.
+    Few { rows: usize },
+    /// A tile of many.
+    Many,
+}
+
+impl Shape {
+    /// How many rows.
+    pub(crate) fn rows(self) -> usize {
+        match self {
+            Self::Few { rows } => rows,
+            Self::Many => TILE,
+        }
+    }
+
+    /// What all products are given.
+    pub(crate) fn call<'a>(
+        self,
+        x: &'a Buffer,
+        weight: &Weight,
+        slab: &'a Slab,
+        finish: &Finish<'a>,
+        to: &'a Buffer,
+    ) -> Call<'a> {
+        assert!(weight.inputs() > 0, "a product has inputs");
+        let vectors = weight.inputs().is_multiple_of(4);
+        let call = Call::new(if self == Self::Many { "product_many" } else { "product_few" })
+            .flag("vectors", vectors)
+            .read("x", if vectors { "vec4<f32>" } else { "f32" }, x)
+            .size("inputs", weight.inputs())
+            .size("first", slab.first);
+        finish.bind(weight.bind(call, slab)).write("to", "f32", to)
+    }
+
+    /// Records the call for so many tiles of rows, and outputs of each.
+    pub(crate) fn run(
+        self,
+        recorder: &mut Recorder,
+        call: Call<'_>,
+        weight: &Weight,
+        row_tiles: usize,
+        all_outputs: usize,
+    ) {
+        match self {
+            Self::Few { rows } => {
                 // Fewer outputs at a time where many rows fill the registers.
-                let outputs = (8 / together).clamp(2, 4);
+                let outputs = (8 / rows.max(1)).clamp(2, 4);
                 let chunks = weight.inputs().div_ceil(weight.chunk());
-                let threads = chunks.next_power_of_two().clamp(32, MOST_THREADS);
-                call.number("rows", together)
+                call.number("rows", rows)
                     .number("outputs", outputs)
-                    .number("threads", threads)
-                    .flag("subgroups", self.gpu.shared.capabilities.subgroups.is_some())
-                    .run(self, rows.div_ceil(together) * slab.rows.div_ceil(outputs));
-            } else {
-                call.run(self, rows.div_ceil(64) * slab.rows.div_ceil(64));
+                    .number("threads", chunks.next_power_of_two().clamp(32, MOST_THREADS))
+                    .flag("subgroups", recorder.gpu.shared.capabilities.subgroups.is_some())
+                    .run(recorder, row_tiles * all_outputs.div_ceil(outputs));
             }
+            Self::Many => call.run(recorder, row_tiles * all_outputs.div_ceil(TILE)),
         }
     }
 }

@@ -1,4 +1,5 @@
 // `to = activation(x) * factor * multiply + add`, four numbers a thread.
+{% set number = "vec4<f32>" %}
 {% include "activate" %}
 
 @compute @workgroup_size({{ threads }})
@@ -8,7 +9,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         return;
     }
     var y = {% if x %}x[at]{% else %}to[at]{% endif %};
-    y = vec4(activate(y.x), activate(y.y), activate(y.z), activate(y.w));
+    y = activate(y);
 {% if scale %}
     y *= parameters.factor;
 {% endif %}

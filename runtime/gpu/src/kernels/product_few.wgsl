@@ -3,8 +3,15 @@
 // A workgroup computes {{ rows }} rows for {{ outputs }} outputs; its threads share the inputs, a chunk each at a time, so
 // that neighbours read neighbouring words of the weight.
 {% include "weight" %}
+{% set fours = false %}
 {% include "finish" %}
-{% include "reduce" %}
+{% set sums = rows * outputs %}
+
+// Of each subgroup, or of each thread, all sums.
+var<workgroup> parts: array<f32, {{ threads * sums }}>;
+{% if not subgroups %}
+var<workgroup> halves: array<f32, {{ threads }}>;
+{% endif %}
 
 fn activations(row: u32, k: u32) -> vec4<f32> {
 {% if vectors %}
@@ -32,23 +39,35 @@ fn main(
     if (group >= parameters.groups) {
         return;
     }
-{% if not subgroups %}
-    let subgroup = 0u;
-    let subgroup_count = 0u;
-    let subgroup_lane = 0u;
-{% endif %}
     let blocks = (parameters.outputs + {{ outputs - 1 }}u) / {{ outputs }}u;
     let first_output = group % blocks * {{ outputs }}u;
+{% if experts %}
+    let tile = tiles[group / blocks];
+    let first_row = tile.y;
+    let end_row = tile.y + tile.z;
+    if (tile.z == 0u) {
+        return;
+    }
+{% else %}
     let first_row = group / blocks * {{ rows }}u;
+    let end_row = parameters.rows;
+{% endif %}
     // Rows and outputs beyond the last are computed as the last once more, and not written.
 {% for o in range(outputs) %}
     let output{{ o }} = min(first_output + {{ o }}u, parameters.outputs - 1u);
+{% if experts %}
+    // Before the part of the weights that is at hand, this is a large number.
+    let stacked{{ o }} = tile.x * parameters.outputs + output{{ o }} - parameters.first;
+    let weight_row{{ o }} = select(0u, stacked{{ o }}, stacked{{ o }} < parameters.held);
+{% else %}
+    let weight_row{{ o }} = output{{ o }};
+{% endif %}
 {% for r in range(rows) %}
     var sum{{ r }}_{{ o }} = 0.0;
 {% endfor %}
 {% endfor %}
 {% for r in range(rows) %}
-    let row{{ r }} = min(first_row + {{ r }}u, parameters.rows - 1u);
+    let row{{ r }} = min(first_row + {{ r }}u, end_row - 1u);
 {% endfor %}
     for (var k = lane * {{ chunk }}u; k < parameters.inputs; k += {{ threads * chunk }}u) {
 {% if format == "blocks" %}
@@ -62,9 +81,9 @@ fn main(
 {% endfor %}
 {% for o in range(outputs) %}
         {
-            let factors = factors_of(output{{ o }}, k);
+            let factors = factors_of(weight_row{{ o }}, k);
 {% for q in range(chunk // 4) %}
-            let w{{ q }} = quants(output{{ o }}, k + {{ 4 * q }}u);
+            let w{{ q }} = quants(weight_row{{ o }}, k + {{ 4 * q }}u);
 {% endfor %}
 {% for r in range(rows) %}
             let part{{ r }} = {% for q in range(chunk // 4) %}{{ " + " if q > 0 }}dot(x{{ r }}_{{ q }}, w{{ q }}){% endfor %};
@@ -86,7 +105,7 @@ fn main(
             let x{{ r }} = activations(row{{ r }}, k + {{ 4 * q }}u);
 {% endfor %}
 {% for o in range(outputs) %}
-            let w{{ o }} = numbers(output{{ o }}, k + {{ 4 * q }}u);
+            let w{{ o }} = numbers(weight_row{{ o }}, k + {{ 4 * q }}u);
 {% for r in range(rows) %}
             sum{{ r }}_{{ o }} += dot(x{{ r }}, w{{ o }});
 {% endfor %}
@@ -97,15 +116,52 @@ fn main(
     }
 {% for r in range(rows) %}
 {% for o in range(outputs) %}
-    let all{{ r }}_{{ o }} = sum_over_threads(sum{{ r }}_{{ o }}, lane, subgroup, subgroup_count, subgroup_lane);
+{% if subgroups %}
+    sum{{ r }}_{{ o }} = subgroupAdd(sum{{ r }}_{{ o }});
+{% else %}
+    parts[lane * {{ sums }}u + {{ r * outputs + o }}u] = sum{{ r }}_{{ o }};
+{% endif %}
 {% endfor %}
 {% endfor %}
-    // Each number is finished by a thread of its own, where there are as many.
+{% if subgroups %}
+    if (subgroup_lane == 0u) {
 {% for r in range(rows) %}
 {% for o in range(outputs) %}
-    if (lane == {{ (r * outputs + o) % threads }}u && first_row + {{ r }}u < parameters.rows && first_output + {{ o }}u < parameters.outputs) {
-        finish(all{{ r }}_{{ o }}, first_row + {{ r }}u, parameters.first + first_output + {{ o }}u);
+        parts[subgroup * {{ sums }}u + {{ r * outputs + o }}u] = sum{{ r }}_{{ o }};
+{% endfor %}
+{% endfor %}
     }
-{% endfor %}
-{% endfor %}
+    workgroupBarrier();
+{% else %}
+    // First by several threads for each sum.
+    workgroupBarrier();
+    var some = 0.0;
+    for (var i = lane; i < {{ threads * sums }}u; i += {{ threads }}u) {
+        some += parts[i];
+    }
+    halves[lane] = some;
+    workgroupBarrier();
+{% endif %}
+    // Each number is finished by a thread of its own.
+    if (lane < {{ sums }}u) {
+        var all = 0.0;
+{% if subgroups %}
+        for (var i = 0u; i < subgroup_count; i += 1u) {
+            all += parts[i * {{ sums }}u + lane];
+        }
+{% else %}
+        for (var i = lane; i < {{ threads }}u; i += {{ sums }}u) {
+            all += halves[i];
+        }
+{% endif %}
+        let row = first_row + lane / {{ outputs }}u;
+        let output = first_output + lane % {{ outputs }}u;
+        var written = row < end_row && output < parameters.outputs;
+{% if experts %}
+        written = written && tile.x * parameters.outputs + output - parameters.first < parameters.held;
+{% endif %}
+        if (written) {
+            finish(all, row, {% if not experts %}parameters.first + {% endif %}output);
+        }
+    }
 }

@@ -3,14 +3,15 @@
 // A workgroup computes a tile of 64 rows and 64 outputs, over 16 inputs at a time that all of its threads read from shared
 // memory; each thread has 4 by 4 of the sums in registers.
 {% include "weight" %}
+{% set fours = true %}
 {% include "finish" %}
 
 // [input, row / 4] and [input, output / 4], with one more at the end of each row of memory against conflicts of banks.
 var<workgroup> xs: array<vec4<f32>, 272>;
 var<workgroup> ws: array<vec4<f32>, 272>;
 
-fn activations(row: u32, k: u32) -> vec4<f32> {
-    if (k >= parameters.inputs || row >= parameters.rows) {
+fn activations(row: u32, end_row: u32, k: u32) -> vec4<f32> {
+    if (k >= parameters.inputs || row >= end_row) {
         return vec4(0.0);
     }
 {% if vectors %}
@@ -29,10 +30,22 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     if (group >= parameters.groups) {
         return;
     }
+{% if experts %}
+    let blocks = (parameters.outputs + 63u) / 64u;
+    let tile = tiles[group / blocks];
+    if (tile.z == 0u) {
+        return;
+    }
+    let first_row = tile.y;
+    let end_row = tile.y + tile.z;
+    let first_output = group % blocks * 64u;
+{% else %}
     // Neighbouring workgroups share rows of the weight.
     let tiles = (parameters.rows + 63u) / 64u;
     let first_row = group % tiles * 64u;
+    let end_row = parameters.rows;
     let first_output = group / tiles * 64u;
+{% endif %}
     let tx = lane % 16u;
     let ty = lane / 16u;
     // What this thread brings to shared memory: four inputs of a row, and of an output.
@@ -40,14 +53,22 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let part = lane % 4u * 4u;
     let from_row = first_row + brought;
     let from_output = first_output + brought;
+{% if experts %}
+    // Before the part of the weights that is at hand, this is a large number.
+    let from_weight = tile.x * parameters.outputs + from_output - parameters.first;
+    let brings = from_output < parameters.outputs && from_weight < parameters.held;
+{% else %}
+    let from_weight = from_output;
+    let brings = from_output < parameters.outputs;
+{% endif %}
 {% for i in range(4) %}
     var sum{{ i }} = vec4(0.0);
 {% endfor %}
     for (var k = 0u; k < parameters.inputs; k += 16u) {
-        let some_x = activations(from_row, k + part);
+        let some_x = activations(from_row, end_row, k + part);
         var some_w = vec4(0.0);
-        if (k + part < parameters.inputs && from_output < parameters.outputs) {
-            some_w = numbers(from_output, k + part);
+        if (k + part < parameters.inputs && brings) {
+            some_w = numbers(from_weight, k + part);
         }
         workgroupBarrier();
 {% for i in range(4) %}
@@ -55,22 +76,35 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         ws[(part + {{ i }}u) * 17u + brought / 4u][brought % 4u] = some_w[{{ i }}];
 {% endfor %}
         workgroupBarrier();
-{% for i in range(16) %}
-        {
-            let a = xs[{{ i * 17 }}u + ty];
-            let b = ws[{{ i * 17 }}u + tx];
-            sum0 = fma(vec4(a.x), b, sum0);
-            sum1 = fma(vec4(a.y), b, sum1);
-            sum2 = fma(vec4(a.z), b, sum2);
-            sum3 = fma(vec4(a.w), b, sum3);
+        for (var i = 0u; i < 16u * 17u; i += 4u * 17u) {
+{% for j in range(4) %}
+            {
+                let a = xs[i + {{ j * 17 }}u + ty];
+                let b = ws[i + {{ j * 17 }}u + tx];
+                sum0 = fma(vec4(a.x), b, sum0);
+                sum1 = fma(vec4(a.y), b, sum1);
+                sum2 = fma(vec4(a.z), b, sum2);
+                sum3 = fma(vec4(a.w), b, sum3);
+            }
+{% endfor %}
         }
-{% endfor %}
     }
+    let output = first_output + tx * 4u;
+    if (output >= parameters.outputs) {
+        return;
+    }
+{% if experts %}
+    // Of the outputs of the tile's expert, this part of the weights has some.
+    let stacked = tile.x * parameters.outputs;
+    let start = max(stacked, parameters.first) - stacked;
+    let end = min(parameters.outputs, max(stacked, parameters.first + parameters.held) - stacked);
+{% else %}
+    let start = 0u;
+    let end = parameters.first + parameters.outputs;
+{% endif %}
 {% for r in range(4) %}
-{% for o in range(4) %}
-    if (first_row + ty * 4u + {{ r }}u < parameters.rows && first_output + tx * 4u + {{ o }}u < parameters.outputs) {
-        finish(sum{{ r }}[{{ o }}], first_row + ty * 4u + {{ r }}u, parameters.first + first_output + tx * 4u + {{ o }}u);
+    if (first_row + ty * 4u + {{ r }}u < end_row) {
+        finish(sum{{ r }}, first_row + ty * 4u + {{ r }}u, {% if not experts %}parameters.first + {% endif %}output, start, end);
     }
-{% endfor %}
 {% endfor %}
 }

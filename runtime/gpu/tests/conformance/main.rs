@@ -6,9 +6,18 @@
 //!
 //! Without an adapter these tests fail, unless `RUNTIME_NO_GPU=1` says that there is none.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "references are in double precision, and numbers are small"
+)]
+
 mod attention;
+mod experts;
+mod failures;
 mod kept;
 mod product;
 mod rows;
 mod sequences;
 mod support;
+mod top;

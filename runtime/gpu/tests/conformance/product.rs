@@ -1,20 +1,20 @@
 //! Products and look-ups, with each kind of weight.
 
 use half::{bf16, f16};
-use runtime_gpu::{Finish, Gpu, Precision, Stored, Weight};
+use runtime_gpu::{Adapter, Capabilities, Finish, Gpu, Precision, Stored, Weight, adapters};
 use runtime_kernels::BlockType;
 
 use crate::rows::{ACTIVATIONS, activate};
 use crate::support::{Random, SIZES, close, gpus, read, room, wide};
 
 /// A stored matrix and its numbers.
-struct Matrix {
+pub(crate) struct Matrix {
     stored: Stored,
-    bytes: Vec<u8>,
-    numbers: Vec<f64>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) numbers: Vec<f64>,
 }
 
-fn matrix(random: &mut Random, stored: Stored, outputs: usize, inputs: usize) -> Matrix {
+pub(crate) fn matrix(random: &mut Random, stored: Stored, outputs: usize, inputs: usize) -> Matrix {
     let numbers = random.numbers(outputs * inputs);
     let (bytes, numbers): (Vec<u8>, Vec<f64>) = match stored {
         Stored::F32 => (numbers.iter().flat_map(|x| x.to_le_bytes()).collect(), wide(&numbers)),
@@ -215,5 +215,37 @@ fn activations_of_a_product_are_all_reached() {
             let expected: Vec<f64> = x.iter().map(|x| activate(activation, f64::from(*x))).collect();
             close(&found, &expected, 1e-6, &format!("{activation:?}"));
         }
+    }
+}
+
+/// Opens each adapter such that kernels see little of a buffer at once.
+pub(crate) fn short_sighted(largest_binding: u64) -> Vec<Gpu> {
+    let open = move |adapter: &Adapter| {
+        let capabilities = Capabilities { largest_binding, ..adapter.capabilities };
+        Gpu::open_with(adapter, capabilities).expect("an adapter opens")
+    };
+    adapters().iter().map(open).collect()
+}
+
+#[test]
+fn weights_larger_than_a_kernel_sees_are_cut_up() {
+    for gpu in &short_sighted(1 << 16) {
+        let mut random = Random::new(6);
+        // Of 99 rows each, and of 63.
+        for (stored, inputs) in [(Stored::F32, 161), (Stored::Blocks(BlockType::Q8_0), 960)] {
+            for rows in [1, 10] {
+                check(gpu, &mut random, &Case { rows, inputs, outputs: 130, stored });
+            }
+        }
+        let (rows, width) = (130, 161);
+        let table = matrix(&mut random, Stored::F32, rows, width);
+        let there = Weight::new(gpu, Stored::F32, width, &[&table.bytes], Precision::AsStored).expect("memory");
+        let ids: Vec<u32> = (0..20).map(|_| u32::try_from(random.below(rows)).expect("small")).collect();
+        let mut recorder = gpu.record();
+        let (list, to) = (recorder.upload_u32(&ids).expect("there is memory"), room(gpu, ids.len() * width));
+        recorder.look_up(&there, &list, ids.len(), false, &to);
+        let expected: Vec<f64> =
+            ids.iter().flat_map(|id| table.numbers[*id as usize * width..][..width].to_vec()).collect();
+        close(&read(recorder, &to, ids.len() * width), &expected, 0.0, "rows of several parts");
     }
 }

@@ -102,7 +102,7 @@ fn pooling_of_each_kind() {
                     let count = column.len();
                     let y = match pooling {
                         Pooling::First => column.next(),
-                        Pooling::Last => column.last(),
+                        Pooling::Last => column.next_back(),
                         Pooling::Mean => (count > 0).then(|| column.sum::<f64>() / count as f64),
                         Pooling::Max => column.reduce(f64::max),
                     };

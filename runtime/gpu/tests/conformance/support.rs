@@ -16,9 +16,10 @@ static GPUS: LazyLock<Vec<Gpu>> = LazyLock::new(|| {
         none || !adapters.is_empty(),
         "there is no GPU, and no software Vulkan (on Debian: mesa-vulkan-drivers); RUNTIME_NO_GPU=1 goes without"
     );
-    let least = Capabilities { f16: false, subgroups: None, cooperative_matrix: false, immediates: false };
     let mut gpus = Vec::new();
     for adapter in &adapters {
+        let had = adapter.capabilities;
+        let least = Capabilities { f16: false, subgroups: None, cooperative_matrix: false, immediates: false, ..had };
         gpus.push(Gpu::open(adapter).expect("an adapter opens"));
         gpus.push(Gpu::open_with(adapter, least).expect("an adapter opens"));
     }
