@@ -7,10 +7,11 @@ mod support;
 use std::sync::Arc;
 
 use runtime_graph::{Activation, AttentionOptions, Builder, CrossAttentionOptions, Graph, Rotary};
-use runtime_tensor::{
-    BLOCK, Batch, Cached, Device, Error, Gpu, GpuError, Matrix, Plan, Precision, compile, gpus,
-};
+use runtime_tensor::{BLOCK, Batch, Cached, Device, Error, Gpu, GpuError, Matrix, Plan, Precision, compile, gpus};
 use support::{Memory, Random, VOCABULARY, close, open_gpus, weights};
+
+/// How far results may be apart after some layers whose weights are as large as here, which makes much of each rounding.
+const WITHIN: f32 = 2e-3;
 
 /// Layers of attention as decoders have it, with a gated layer between them.
 fn decoder(weights: &Memory) -> Graph {
@@ -24,7 +25,9 @@ fn decoder(weights: &Memory) -> Graph {
         let options = AttentionOptions { window, soft_cap, ..AttentionOptions::causal(4, 2) };
         x = &x + &query.attention(&key, &value, options);
         let gated = graph.linear_no_bias("gated").forward(&x);
-        x = graph.norm("norm", 1e-5).forward(&(&gated.columns(0, 12).activation(Activation::Silu) * &gated.columns(12, 12)));
+        x = graph
+            .norm("norm", 1e-5)
+            .forward(&(&gated.columns(0, 12).activation(Activation::Silu) * &gated.columns(12, 12)));
     }
     let (key, value) = (graph.linear_no_bias("k").forward(&x), graph.linear_no_bias("v").forward(&x));
     let (query, bias) = (graph.linear("q").forward(&x), graph.tensor("buckets.weight"));
@@ -92,16 +95,16 @@ fn what_is_kept_is_as_on_the_processor() {
                 }
             }
             let count = both[0].sequences.len();
-            let next: Vec<(usize, Vec<u32>)> = (0..count)
-                .filter(|_| random.below(3) > 0)
-                .map(|sequence| (sequence, [1, 1, 4, 5, 33, 90][random.below(6) as usize]))
-                .collect::<Vec<_>>()
-                .into_iter()
-                .map(|(sequence, length)| (sequence, tokens(&mut random, length)))
-                .collect();
+            let mut next = Vec::new();
+            for sequence in 0..count {
+                if random.below(3) > 0 {
+                    let length = [1, 1, 4, 5, 33, 90][random.below(6) as usize];
+                    next.push((sequence, tokens(&mut random, length)));
+                }
+            }
             let [cpu, gpu] = both.each_mut().map(|kept| kept.step(&next));
             for (name, (found, expected)) in ["states", "asked"].iter().zip(gpu.iter().zip(&cpu)) {
-                close(&format!("round {round}, {name}"), found, expected);
+                close(&format!("round {round}, {name}"), WITHIN, found, expected);
             }
         }
         for kept in &mut both {
@@ -116,11 +119,12 @@ fn sources_are_as_on_the_processor() {
     let (weights, mut random) = (weights(), Random(4));
     let (builder, recording) = Builder::native("sources", weights.catalog());
     let source = builder.tensor("words.weight").rows(&builder.source_ids());
-    let source = &source + &builder.linear("q").forward(&source).attention(
-        &builder.linear_no_bias("k").forward(&source),
-        &builder.linear_no_bias("v").forward(&source),
-        AttentionOptions { key_value_heads: 2, ..AttentionOptions::bidirectional(4) },
-    );
+    let source = &source
+        + &builder.linear("q").forward(&source).attention(
+            &builder.linear_no_bias("k").forward(&source),
+            &builder.linear_no_bias("v").forward(&source),
+            AttentionOptions { key_value_heads: 2, ..AttentionOptions::bidirectional(4) },
+        );
     let x = builder.tensor("words.weight").rows(&builder.token_ids());
     let (key, value) = (builder.linear_no_bias("k").forward(&x), builder.linear_no_bias("v").forward(&x));
     let x = &x + &builder.linear("q").forward(&x).attention(&key, &value, AttentionOptions::causal(4, 2));
@@ -130,7 +134,9 @@ fn sources_are_as_on_the_processor() {
     let graph = recording.finish().expect("a graph");
     for gpu in open_gpus() {
         let texts: Vec<(Vec<u32>, Vec<Vec<u32>>)> = [(5, 3), (1, 1), (70, 9), (33, 40)]
-            .map(|(source, text)| (tokens(&mut random, source), vec![tokens(&mut random, text), tokens(&mut random, 1)]))
+            .map(|(source, text)| {
+                (tokens(&mut random, source), vec![tokens(&mut random, text), tokens(&mut random, 1)])
+            })
             .into();
         let [cpu, gpu] = [Device::Cpu, Device::Gpu(gpu.clone())].map(|device| {
             let mut kept = Kept::new(&graph, &weights, device);
@@ -154,7 +160,7 @@ fn sources_are_as_on_the_processor() {
             })
         });
         for (part, (found, expected)) in gpu.iter().zip(&cpu).enumerate() {
-            close(&format!("part {part}"), found, expected);
+            close(&format!("part {part}"), WITHIN, found, expected);
         }
     }
 }
@@ -169,7 +175,7 @@ fn more_blocks_than_at_first_keep_what_is_in_them() {
         for _ in 0..9 {
             let next: Vec<_> = (0..5).map(|sequence| (sequence, tokens(&mut random, 2 * BLOCK + 1))).collect();
             let [cpu, gpu] = both.each_mut().map(|kept| kept.step(&next));
-            close("asked", &gpu[1], &cpu[1]);
+            close("asked", WITHIN, &gpu[1], &cpu[1]);
         }
         assert!(both[1].cache.held() > 64, "it has grown");
     }

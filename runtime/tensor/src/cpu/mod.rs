@@ -46,6 +46,7 @@ impl Pack for Packer {
 
     // Those in half precision stay so, which halves their memory.
     const TABLES: bool = false;
+    const STACKS: bool = false;
 
     fn numbers(&self, precision: Precision, inputs: usize, parts: &[Part<'_>]) -> Result<Packed, Error> {
         let rows = |part: &Part<'_>| match part {

@@ -40,6 +40,7 @@ impl Pack for Uploader {
 
     // A table that is also the weight of a product is uploaded once.
     const TABLES: bool = true;
+    const STACKS: bool = true;
 
     fn numbers(&self, precision: Precision, inputs: usize, parts: &[Part<'_>]) -> Result<Weight, Error> {
         let precision = match precision {

@@ -2,7 +2,7 @@
 
 use runtime_gpu::{
     Attention, Buffer, Columns, Convolution, Elementwise, Finish, Gpu, Norm, Pooling, Read, Recorder, Relative, Rotary,
-    Sequence, Sequences,
+    Routing, Sequence, Sequences,
 };
 use runtime_graph::{Activation, Binary};
 
@@ -84,6 +84,8 @@ pub(super) struct Run<'a> {
     sources: Option<Sequences>,
     ids: Vec<(Ids, Buffer)>,
     rows: Option<Buffer>,
+    /// The experts of the mixture that is being computed.
+    routing: Option<Routing>,
 }
 
 impl<'a> Run<'a> {
@@ -103,7 +105,19 @@ impl<'a> Run<'a> {
             [] => None,
             sources => Some(recorder.sequences(&self::sequences(batch, sources))?),
         };
-        Ok(Self { plan, batch, blocks, tabled, recorder, slots, sequences, sources, ids: Vec::new(), rows: None })
+        Ok(Self {
+            plan,
+            batch,
+            blocks,
+            tabled,
+            recorder,
+            slots,
+            sequences,
+            sources,
+            ids: Vec::new(),
+            rows: None,
+            routing: None,
+        })
     }
 
     /// Records a step; the batch has been checked.
@@ -216,8 +230,26 @@ impl<'a> Run<'a> {
                 let (rows, count) = (self.rows()?, self.batch.rows().len());
                 self.recorder.select_rows(&self.slot(*x), x.width, &rows, count, &self.slot(*to));
             }
-            Step::Route { .. } | Step::ExpertProducts { .. } | Step::Mix { .. } => {
-                return Err(Error::NotOnGpu { what: "a mixture of experts" });
+            Step::Route { logits, x, top_k, normalise, to } => {
+                let [of_experts, rows, result] = [logits, x, to].map(|home| self.slot(*home));
+                let (count, experts) = (self.count(*x), logits.width);
+                let routing =
+                    self.recorder.route(&of_experts, count, experts, *top_k, *normalise, &rows, x.width, &result)?;
+                self.routing = Some(routing);
+            }
+            Step::ExpertProducts { x, weights, activation, factor, to } => {
+                let factor = factor.map(|home| self.slot(home));
+                let activation = activation.map(kernel);
+                let finish = Finish { activation, factor: factor.as_ref(), ..Finish::default() };
+                let [x, to] = [x, to].map(|home| self.slot(*home));
+                let routing = self.routing.as_ref().expect("rows are routed first");
+                let weight = &self.plan.lowered.constants.packed[weights[0]];
+                self.recorder.expert_products(routing, &x, weight, &finish, &to);
+            }
+            Step::Mix { x, to } => {
+                let (x, result) = (self.slot(*x), self.slot(*to));
+                let routing = self.routing.as_ref().expect("rows are routed first");
+                self.recorder.mix(routing, &x, to.width, &result);
             }
         }
         Ok(())

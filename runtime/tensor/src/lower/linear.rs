@@ -220,6 +220,23 @@ impl<P: Pack> Lowering<'_, P> {
         self.packed(&[piece], inputs, self.precision)
     }
 
+    /// The packed weight of whole matrices `[outputs, inputs]` below each other.
+    pub(super) fn packed_stack(
+        &mut self,
+        weights: impl Iterator<Item = ValueId>,
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<usize, Error> {
+        let piece = |weight: ValueId| Piece { weight, bias: None, rows: 0..outputs, result: weight.index() };
+        let pieces: Vec<Piece> = weights.map(piece).collect();
+        for piece in &pieces {
+            if self.values.blocks(piece.weight)? != self.values.blocks(pieces[0].weight)? {
+                return Err(Error::NotOnGpu { what: "experts that are stored in several types" });
+            }
+        }
+        self.packed(&pieces, inputs, self.precision)
+    }
+
     /// The packed weight of some pieces, shared by all products with the same.
     fn packed(&mut self, pieces: &[Piece], inputs: usize, precision: Precision) -> Result<usize, Error> {
         let outputs: usize = pieces.iter().map(|piece| piece.rows.len()).sum();

@@ -13,6 +13,9 @@ pub(crate) trait Pack {
     /// Whether tables are looked up in the same form.
     const TABLES: bool;
 
+    /// Whether the matrices of all experts are one, below each other.
+    const STACKS: bool;
+
     /// Rows of `inputs` numbers, one part below the other.
     ///
     /// # Errors
