@@ -31,29 +31,28 @@ pub fn render(problem: &Problem, style: Style) -> String {
     }
 }
 
-/// Columns of a line, and lines of a problem, at most: a value may be as long as a file.
+/// Columns and lines of an excerpt, at most: a value may be as long as a file.
 const WIDEST: usize = 240;
-const MOST_LINES: usize = 80;
-/// Lines that are kept at the end, where the hint is.
-const LAST_LINES: usize = 20;
+const MOST_LINES: usize = 60;
 
-/// The text without the middle of what is very long.
+/// The text without the middle of a very long excerpt; message and hint are whole.
 fn shortened(text: &str, style: Style) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    let left_out = if lines.len() > MOST_LINES { MOST_LINES - LAST_LINES..lines.len() - LAST_LINES } else { 0..0 };
     let mut short = String::new();
-    for (number, line) in lines.into_iter().enumerate() {
-        if left_out.contains(&number) {
-            if number == left_out.start {
-                short.push_str("  ...\n");
-            }
-            continue;
+    let mut excerpt = None;
+    for line in text.split_inclusive('\n') {
+        if line.contains("╰────") {
+            excerpt = None;
         }
-        match line.char_indices().nth(WIDEST) {
-            Some((end, _)) => short.extend([&line[..end], if style.colour { "\u{1b}[0m" } else { "" }, "..."]),
+        match excerpt {
+            Some(MOST_LINES) => short.push_str("  ...\n"),
+            Some(lines) if lines > MOST_LINES => {}
+            Some(_) => match line.trim_end().char_indices().nth(WIDEST) {
+                Some((end, _)) => short.extend([&line[..end], if style.colour { "\u{1b}[0m" } else { "" }, "...\n"]),
+                None => short.push_str(line),
+            },
             None => short.push_str(line),
         }
-        short.push('\n');
+        excerpt = if line.contains("╭─[") { Some(0) } else { excerpt.map(|lines: usize| lines + 1) };
     }
     short
 }
@@ -89,12 +88,13 @@ mod tests {
     fn a_very_long_value_is_shown_in_part() {
         let wide = format!("choices = [{}]\n", "\"value\", ".repeat(100_000));
         let high = format!("grammar = \"\"\"\n{}\"\"\"\n", "a: b\n".repeat(100_000));
+        let hint = "shorten it, ".repeat(50).trim_end().to_owned();
         for (text, start) in [(wide, 10), (high, 10)] {
             let source = Source::new("a.toml", format!("{text}b = 1\n"));
-            let problem =
-                Problem::new(Exit::Config, "too large").at(&source, start..text.len() - 1, "").hint("shorten it");
+            let problem = Problem::new(Exit::Config, "too large").at(&source, start..text.len() - 1, "").hint(&hint);
             for colour in [false, true] {
-                let shown = render(&problem, Style { colour, ..Style::default() });
+                let shown = render(&problem, Style { colour, width: 10_000 });
+                assert!(shown.contains(&hint), "the hint is whole");
                 assert!(shown.len() < 20_000, "{} bytes", shown.len());
                 assert!(
                     ["too large", "a.toml:1:11", "...", "shorten it"].iter().all(|part| shown.contains(part)),
