@@ -219,12 +219,18 @@ impl<'a> Attention<'a> {
         let quads = self.head_size.div_ceil(4);
         let limits = &recorder.gpu.shared.limits;
         let most = SHARED_BYTES.min(usize::try_from(limits.max_compute_workgroup_storage_size).unwrap_or(SHARED_BYTES));
-        let bytes = |queries: usize, keys: usize| 16 * queries * quads + 16 * keys * (quads + 1) + 4 * queries * keys;
-        let shapes = [(TILE, 32), (TILE, 16), (TILE, 8), (TILE / 2, 8), (TILE / 4, 8)];
-        let (queries, keys) =
-            shapes.into_iter().find(|(queries, keys)| bytes(*queries, *keys) <= most).unwrap_or((4, 8));
+        // Queries, keys, and threads that have queries; a thread of a row has four keys.
+        let shapes = [(TILE, 32, 8), (16, 32, 8), (16, 16, 8), (8, 16, 8), (8, 8, 8), (4, 8, 4)];
+        let bytes = |queries: usize, keys: usize| 16 * (queries * quads + keys * (quads + 1)) + 5 * queries * keys;
+        // Short sequences do not fill a tile.
+        let filled = sequences.rows().div_ceil(sequences.tile_count().max(1));
+        let fits = |(queries, keys, _): &(usize, usize, usize)| {
+            bytes(*queries, *keys) <= most && (*queries < TILE || filled > TILE / 2)
+        };
+        let (queries, keys, down) = shapes.into_iter().find(fits).unwrap_or((4, 8, 4));
         call.number("queries", queries)
             .number("keys", keys)
+            .number("down", down)
             .number("tile", TILE)
             .read("tiles", "vec2<u32>", sequences.tiles())
             .write("to", "f32", to)

@@ -58,8 +58,11 @@ impl Recorder {
         assert!((1..=experts).contains(&top_k), "{top_k} of {experts} experts");
         logits.holds(rows * experts);
         let choices = rows * top_k;
-        let shape =
-            if choices > FEW * experts { Shape::Many } else { Shape::Few { rows: if rows == 1 { 1 } else { FEW } } };
+        let shape = if choices > FEW * experts {
+            Shape::many(choices / experts)
+        } else {
+            Shape::Few { rows: if rows == 1 { 1 } else { FEW } }
+        };
         let tile_count = choices.min(choices.div_ceil(shape.rows()) + experts.min(choices));
         let room = |count: usize| self.gpu.scratch(4 * count);
         let (chosen, weights) = (room(choices)?, room(choices)?);

@@ -8,8 +8,8 @@ use crate::{Activation, Buffer, Recorder, Weight};
 /// The most rows for which each weight is read for a few rows at a time, rather than for a tile of many.
 const FEW: usize = 8;
 
-/// Rows, and outputs, of a tile of many.
-pub(crate) const TILE: usize = 64;
+/// Chunks of a row that each thread of such a workgroup should have at least: adding up what threads have takes time too.
+const CHUNKS: usize = 4;
 
 /// The most threads of a workgroup for few rows.
 const MOST_THREADS: usize = 128;
@@ -33,7 +33,7 @@ impl Recorder {
         x.holds(rows * weight.inputs());
         to.holds(rows * weight.outputs());
         finish.check(rows, weight.outputs());
-        let shape = if rows <= FEW { Shape::Few { rows: rows.next_power_of_two() } } else { Shape::Many };
+        let shape = if rows <= FEW { Shape::Few { rows: rows.next_power_of_two() } } else { Shape::many(rows) };
         for slab in &weight.slabs {
             let call = shape
                 .call(x, weight, slab, finish, to)
@@ -52,15 +52,19 @@ pub(crate) enum Shape {
     /// So many rows for a few outputs.
     Few { rows: usize },
     /// A tile of many.
-    Many,
+    Many { rows: usize, outputs: usize },
 }
 
 impl Shape {
+    /// A tile for more than a few rows.
+    pub(crate) fn many(rows: usize) -> Self {
+        if rows <= 32 { Self::Many { rows: 32, outputs: 64 } } else { Self::Many { rows: 64, outputs: 64 } }
+    }
+
     /// How many rows.
     pub(crate) fn rows(self) -> usize {
         match self {
-            Self::Few { rows } => rows,
-            Self::Many => TILE,
+            Self::Few { rows } | Self::Many { rows, .. } => rows,
         }
     }
 
@@ -75,7 +79,8 @@ impl Shape {
     ) -> Call<'a> {
         assert!(weight.inputs() > 0, "a product has inputs");
         let vectors = weight.inputs().is_multiple_of(4);
-        let call = Call::new(if self == Self::Many { "product_many" } else { "product_few" })
+        let few = matches!(self, Self::Few { .. });
+        let call = Call::new(if few { "product_few" } else { "product_many" })
             .flag("vectors", vectors)
             .read("x", if vectors { "vec4<f32>" } else { "f32" }, x)
             .size("inputs", weight.inputs())
@@ -99,11 +104,17 @@ impl Shape {
                 let chunks = weight.inputs().div_ceil(weight.chunk());
                 call.number("rows", rows)
                     .number("outputs", outputs)
-                    .number("threads", chunks.next_power_of_two().clamp(32, MOST_THREADS))
+                    .number("threads", (chunks / CHUNKS).next_power_of_two().clamp(32, MOST_THREADS))
                     .flag("subgroups", recorder.gpu.shared.capabilities.subgroups.is_some())
                     .run(recorder, row_tiles * all_outputs.div_ceil(outputs));
             }
-            Self::Many => call.run(recorder, row_tiles * all_outputs.div_ceil(TILE)),
+            Self::Many { rows, outputs } => {
+                call.number("rows", rows)
+                    .number("outputs", outputs)
+                    .number("each_rows", rows / 8)
+                    .number("each_outputs", 8)
+                    .run(recorder, row_tiles * all_outputs.div_ceil(outputs));
+            }
         }
     }
 }

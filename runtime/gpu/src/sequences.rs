@@ -5,7 +5,7 @@ use runtime_kernels::BLOCK;
 use crate::{Buffer, Error, Recorder};
 
 /// Rows of one sequence that a workgroup of attention takes together.
-pub(crate) const TILE: usize = 16;
+pub(crate) const TILE: usize = 32;
 
 /// Up to so many rows, attention over what is kept goes row by row, and its keys are shared by workgroups.
 const FEW: usize = 4;

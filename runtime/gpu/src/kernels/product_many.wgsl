@@ -1,14 +1,18 @@
 // A product for many rows: `to[row, first + output] = finish(sum over k of x[row, k] w[output, k])`.
 //
-// A workgroup computes a tile of 64 rows and 64 outputs, over 16 inputs at a time that all of its threads read from shared
-// memory; each thread has 4 by 4 of the sums in registers.
+// A workgroup computes a tile of {{ rows }} rows and {{ outputs }} outputs, over 16 inputs at a time that all of its threads
+// read from shared memory; each thread has {{ each_rows }} by {{ each_outputs }} of the sums in registers.
+{% set across = outputs // each_outputs %}
+{% set threads = rows // each_rows * across %}
+{% set row_stride = rows // 4 + 1 %}
+{% set output_stride = outputs // 4 + 1 %}
 {% include "weight" %}
 {% set fours = true %}
 {% include "finish" %}
 
 // [input, row / 4] and [input, output / 4], with one more at the end of each row of memory against conflicts of banks.
-var<workgroup> xs: array<vec4<f32>, 272>;
-var<workgroup> ws: array<vec4<f32>, 272>;
+var<workgroup> xs: array<vec4<f32>, {{ 16 * row_stride }}>;
+var<workgroup> ws: array<vec4<f32>, {{ 16 * output_stride }}>;
 
 fn activations(row: u32, end_row: u32, k: u32) -> vec4<f32> {
     if (k >= parameters.inputs || row >= end_row) {
@@ -24,87 +28,107 @@ fn activations(row: u32, end_row: u32, k: u32) -> vec4<f32> {
 {% endif %}
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size({{ threads }})
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let group = group_number(id);
     if (group >= parameters.groups) {
         return;
     }
 {% if experts %}
-    let blocks = (parameters.outputs + 63u) / 64u;
+    let blocks = (parameters.outputs + {{ outputs - 1 }}u) / {{ outputs }}u;
     let tile = tiles[group / blocks];
     if (tile.z == 0u) {
         return;
     }
     let first_row = tile.y;
     let end_row = tile.y + tile.z;
-    let first_output = group % blocks * 64u;
-{% else %}
-    // Neighbouring workgroups share rows of the weight.
-    let tiles = (parameters.rows + 63u) / 64u;
-    let first_row = group % tiles * 64u;
-    let end_row = parameters.rows;
-    let first_output = group / tiles * 64u;
-{% endif %}
-    let tx = lane % 16u;
-    let ty = lane / 16u;
-    // What this thread brings to shared memory: four inputs of a row, and of an output.
-    let brought = lane / 4u;
-    let part = lane % 4u * 4u;
-    let from_row = first_row + brought;
-    let from_output = first_output + brought;
-{% if experts %}
-    // Before the part of the weights that is at hand, this is a large number.
-    let from_weight = tile.x * parameters.outputs + from_output - parameters.first;
-    let brings = from_output < parameters.outputs && from_weight < parameters.held;
-{% else %}
-    let from_weight = from_output;
-    let brings = from_output < parameters.outputs;
-{% endif %}
-{% for i in range(4) %}
-    var sum{{ i }} = vec4(0.0);
-{% endfor %}
-    for (var k = 0u; k < parameters.inputs; k += 16u) {
-        let some_x = activations(from_row, end_row, k + part);
-        var some_w = vec4(0.0);
-        if (k + part < parameters.inputs && brings) {
-            some_w = numbers(from_weight, k + part);
-        }
-        workgroupBarrier();
-{% for i in range(4) %}
-        xs[(part + {{ i }}u) * 17u + brought / 4u][brought % 4u] = some_x[{{ i }}];
-        ws[(part + {{ i }}u) * 17u + brought / 4u][brought % 4u] = some_w[{{ i }}];
-{% endfor %}
-        workgroupBarrier();
-        for (var i = 0u; i < 16u * 17u; i += 4u * 17u) {
-{% for j in range(4) %}
-            {
-                let a = xs[i + {{ j * 17 }}u + ty];
-                let b = ws[i + {{ j * 17 }}u + tx];
-                sum0 = fma(vec4(a.x), b, sum0);
-                sum1 = fma(vec4(a.y), b, sum1);
-                sum2 = fma(vec4(a.z), b, sum2);
-                sum3 = fma(vec4(a.w), b, sum3);
-            }
-{% endfor %}
-        }
-    }
-    let output = first_output + tx * 4u;
-    if (output >= parameters.outputs) {
-        return;
-    }
-{% if experts %}
+    let first_output = group % blocks * {{ outputs }}u;
     // Of the outputs of the tile's expert, this part of the weights has some.
     let stacked = tile.x * parameters.outputs;
     let start = max(stacked, parameters.first) - stacked;
     let end = min(parameters.outputs, max(stacked, parameters.first + parameters.held) - stacked);
+    // From an output to its row in this part.
+    let from_output = stacked - parameters.first;
+    let to_column = 0u;
 {% else %}
+    // Neighbouring workgroups share rows of the weight.
+    let tiles = (parameters.rows + {{ rows - 1 }}u) / {{ rows }}u;
+    let first_row = group % tiles * {{ rows }}u;
+    let end_row = parameters.rows;
+    let first_output = group / tiles * {{ outputs }}u;
     let start = 0u;
-    let end = parameters.first + parameters.outputs;
+    let end = parameters.outputs;
+    let from_output = 0u;
+    let to_column = parameters.first;
 {% endif %}
-{% for r in range(4) %}
-    if (first_row + ty * 4u + {{ r }}u < end_row) {
-        finish(sum{{ r }}, first_row + ty * 4u + {{ r }}u, {% if not experts %}parameters.first + {% endif %}output, start, end);
-    }
+    let tx = lane % {{ across }}u;
+    let ty = lane / {{ across }}u;
+{% for r in range(each_rows) %}
+{% for o in range(each_outputs // 4) %}
+    var sum{{ r }}_{{ o }} = vec4(0.0);
 {% endfor %}
+{% endfor %}
+    for (var k = 0u; k < parameters.inputs; k += 16u) {
+        workgroupBarrier();
+        // Four inputs of a row, or of an output, at a time.
+        for (var i = lane; i < {{ rows * 4 }}u; i += {{ threads }}u) {
+            let row = i / 4u;
+            let part = i % 4u * 4u;
+            let some = activations(first_row + row, end_row, k + part);
+{% for i in range(4) %}
+            xs[(part + {{ i }}u) * {{ row_stride }}u + row / 4u][row % 4u] = some[{{ i }}];
+{% endfor %}
+        }
+        for (var i = lane; i < {{ outputs * 4 }}u; i += {{ threads }}u) {
+            let row = i / 4u;
+            let part = i % 4u * 4u;
+            let output = first_output + row;
+            var some = vec4(0.0);
+            if (k + part < parameters.inputs && output >= start && output < end) {
+                some = numbers(output + from_output, k + part);
+            }
+{% for i in range(4) %}
+            ws[(part + {{ i }}u) * {{ output_stride }}u + row / 4u][row % 4u] = some[{{ i }}];
+{% endfor %}
+        }
+        workgroupBarrier();
+        for (var i = 0u; i < 16u; i += 2u) {
+{% for j in range(2) %}
+            {
+{% for r in range(each_rows // 4) %}
+                let a{{ r }} = xs[(i + {{ j }}u) * {{ row_stride }}u + ty * {{ each_rows // 4 }}u + {{ r }}u];
+{% endfor %}
+{% for o in range(each_outputs // 4) %}
+                let b{{ o }} = ws[(i + {{ j }}u) * {{ output_stride }}u + tx + {{ o * across }}u];
+{% endfor %}
+{% for r in range(each_rows) %}
+{% for o in range(each_outputs // 4) %}
+                sum{{ r }}_{{ o }} = fma(vec4(a{{ r // 4 }}[{{ r % 4 }}]), b{{ o }}, sum{{ r }}_{{ o }});
+{% endfor %}
+{% endfor %}
+            }
+{% endfor %}
+        }
+    }
+{% set vectors_across = each_outputs // 4 %}
+    // One copy of what follows, which is most of the code.
+    for (var i = 0u; i < {{ each_rows * vectors_across }}u; i += 1u) {
+        var sum = vec4(0.0);
+        switch i {
+{% for r in range(each_rows) %}
+{% for o in range(vectors_across) %}
+            case {{ r * vectors_across + o }}u: {
+                sum = sum{{ r }}_{{ o }};
+            }
+{% endfor %}
+{% endfor %}
+            default: {
+            }
+        }
+        let row = first_row + ty * {{ each_rows }}u + i / {{ vectors_across }}u;
+        let output = first_output + (tx + i % {{ vectors_across }}u * {{ across }}u) * 4u;
+        if (row < end_row && output < end) {
+            finish(sum, row, to_column + output, to_column + start, to_column + end);
+        }
+    }
 }

@@ -20,4 +20,5 @@ mod product;
 mod rows;
 mod sequences;
 mod support;
+mod threads;
 mod top;
