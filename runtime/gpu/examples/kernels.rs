@@ -32,7 +32,7 @@ fn main() -> Result<(), Error> {
     let count = side * side;
     let (from, to) = (gpu.scratch(4 * count)?, gpu.scratch(4 * count)?);
     let seconds = time(&gpu, |recorder| recorder.elementwise(&from, count, &Elementwise::default(), &to))?;
-    println!("copy of {} MB: {:.1} GB/s", 4 * count >> 20, 8.0 * count as f64 / seconds / 1e9);
+    println!("copy of {} MB: {:.1} GB/s", (4 * count) >> 20, 8.0 * count as f64 / seconds / 1e9);
 
     let kinds = [
         Stored::F32,

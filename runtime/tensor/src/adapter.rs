@@ -1,10 +1,11 @@
 //! Adapters that run beside a plan's weights, chosen for each sequence of a batch.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::cpu::CpuAdapter;
+use crate::lower::{Changes, Pack, Products};
 
 /// What an adapter makes of a product `x W^T + bias`: `(x W^T) * factors + (x A^T) B^T + bias + its bias`, as LoRA and DoRA
 /// compute it beside the model's weights.
@@ -29,13 +30,30 @@ pub type LowRanks = BTreeMap<String, LowRank>;
 #[derive(Clone)]
 pub struct PlanAdapter {
     number: u64,
-    pub(crate) cpu: Arc<CpuAdapter>,
+    /// Those of the plan, which tell it from others.
+    products: Products,
+    /// [`Changes`] for the device of the plan.
+    changes: Arc<dyn Any + Send + Sync>,
 }
 
 impl PlanAdapter {
-    pub(crate) fn new(cpu: CpuAdapter) -> Self {
+    pub(crate) fn new<P: Pack>(products: &Products, changes: Changes<P>) -> Self
+    where
+        Changes<P>: Send + Sync + 'static,
+    {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), cpu: Arc::new(cpu) }
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { number, products: Arc::clone(products), changes: Arc::new(changes) }
+    }
+
+    /// Whether it was made for a plan with these products.
+    pub(crate) fn is_of(&self, products: &Products) -> bool {
+        Arc::ptr_eq(&self.products, products)
+    }
+
+    /// What products are changed by, on the device that packs so.
+    pub(crate) fn changes<P: Pack + 'static>(&self) -> Option<&Changes<P>> {
+        self.changes.downcast_ref()
     }
 
     /// What tells it from every other one of this process: keys and values that were computed with one do not do for another.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use runtime_graph::{Activation, AttentionOptions, Builder, Pooling};
 use runtime_tensor::{Batch, Device, Error, LowRank, LowRanks, Outputs, Plan, PlanAdapter, Precision, compile};
-use support::{Memory, Random, VOCABULARY, WIDTH, weights};
+use support::{Memory, Random, VOCABULARY, WIDTH, open_gpus, weights};
 
 /// The products of the graph: those that are joined, cut up, fused with what follows, of pooled rows and of rows asked for.
 const PRODUCTS: [&str; 6] = ["q", "k", "v", "gated", "wide", "down"];
@@ -22,6 +22,10 @@ fn memory() -> Memory {
 }
 
 fn plan(weights: &Memory) -> Arc<dyn Plan> {
+    plan_on(&Device::Cpu, weights)
+}
+
+fn plan_on(device: &Device, weights: &Memory) -> Arc<dyn Plan> {
     let (graph, recording) = Builder::native("adapted", weights.catalog());
     let h = WIDTH;
     let x = graph.embedding("words").rows(&graph.token_ids());
@@ -36,7 +40,7 @@ fn plan(weights: &Memory) -> Arc<dyn Plan> {
     graph.output("states", &states);
     graph.output("asked", &graph.linear("wide").forward(&states.select_rows()));
     graph.output("pooled", &graph.linear("wide").forward(&states.pool(Pooling::Mean)));
-    compile(&recording.finish().expect("a graph"), weights, Device::Cpu, Precision::F32).expect("a plan")
+    compile(&recording.finish().expect("a graph"), weights, device.clone(), Precision::F32).expect("a plan")
 }
 
 /// A random adapter: of these products the first may have a bias, and every other one has factors.
@@ -114,6 +118,14 @@ fn of_sequence(outputs: &Outputs, lengths: &[usize], sequence: usize) -> Vec<f32
 
 #[test]
 fn each_sequence_is_computed_with_its_own_adapter() {
+    check(&Device::Cpu);
+    open_gpus().iter().for_each(|gpu| check(&Device::Gpu(gpu.clone())));
+}
+
+/// The processor gives the same bits in any batch.
+fn check(device: &Device) {
+    let exact = matches!(device, Device::Cpu);
+    let plan = |weights: &Memory| plan_on(device, weights);
     let plain = plan(&memory());
     let kinds = [(PRODUCTS.as_slice(), 3), (&["v", "q"], 1), (&["gated"], 20), (&["wide", "k", "down"], 7)];
     let kinds = kinds.map(|(names, rank)| low_ranks(&memory(), names, rank, rank as u64 + 1));
@@ -132,10 +144,12 @@ fn each_sequence_is_computed_with_its_own_adapter() {
             let length = [lengths[sequence]];
             let alone = of_sequence(&run(&*plain, &with[sequence..=sequence]), &length, 0);
             let bits = |numbers: &[f32]| numbers.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
-            assert_eq!(bits(&found), bits(&alone), "round {round}, sequence {sequence}: its neighbours matter");
+            if exact {
+                assert_eq!(bits(&found), bits(&alone), "round {round}, sequence {sequence}: its neighbours matter");
+            }
             let by = chosen.map_or(&plain, |chosen| &changed[chosen]);
             let expected = of_sequence(&run(&**by, &[(text, None)]), &length, 0);
-            if chosen.is_none() {
+            if exact && chosen.is_none() {
                 assert_eq!(bits(&found), bits(&expected), "round {round}, sequence {sequence}: it has no adapter");
             }
             for (found, expected) in found.iter().zip(&expected) {

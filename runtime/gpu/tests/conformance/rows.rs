@@ -1,6 +1,6 @@
 //! What goes number by number, row by row or column by column.
 
-use runtime_gpu::{Activation, Columns, Elementwise, Norm, Rotary};
+use runtime_gpu::{Activation, Columns, Correction, Elementwise, Norm, Rotary};
 
 use crate::support::{Random, SIZES, close, gpus, read, room, wide};
 
@@ -108,6 +108,54 @@ fn rows_by_number_and_columns() {
             assert_eq!(results.f32(0), columns);
             let selected: Vec<f32> = ids.iter().flat_map(|id| x[id * stride..(id + 1) * stride].to_vec()).collect();
             assert_eq!(results.f32(1), selected);
+        }
+    }
+}
+
+#[test]
+fn corrections_of_some_rows_and_columns() {
+    for gpu in gpus() {
+        let mut random = Random::new(14);
+        for _ in 0..8 {
+            let (rows, stride) = (random.of(&SIZES), random.of(&SIZES));
+            let columns = 1 + random.below(stride);
+            let first = random.below(stride - columns + 1);
+            let chosen = (random.below(3) > 0).then(|| (0..rows).filter(|_| random.below(2) == 0).collect::<Vec<_>>());
+            let count = chosen.as_ref().map_or(rows, Vec::len);
+            let x = random.numbers(rows * stride);
+            let some = |random: &mut Random, count| (random.below(2) == 0).then(|| random.numbers(count));
+            let [factors, bias] = [0, 1].map(|_| some(&mut random, columns));
+            let add = some(&mut random, count * columns);
+            let mut expected = wide(&x);
+            for at in 0..count {
+                let row = chosen.as_ref().map_or(at, |chosen| chosen[at]);
+                for column in 0..columns {
+                    let y = &mut expected[row * stride + first + column];
+                    let of = |vector: &Option<Vec<f32>>, at: usize| vector.as_ref().map(|vector| f64::from(vector[at]));
+                    *y = *y * of(&factors, column).unwrap_or(1.0)
+                        + of(&add, at * columns + column).unwrap_or(0.0)
+                        + of(&bias, column).unwrap_or(0.0);
+                }
+            }
+            let mut recorder = gpu.record();
+            let x = recorder.upload_f32(&x).expect("there is memory");
+            let ids =
+                chosen.map(|chosen| chosen.iter().map(|row| u32::try_from(*row).expect("small")).collect::<Vec<_>>());
+            let ids = ids.map(|ids| recorder.upload_u32(&ids).expect("there is memory"));
+            let mut upload =
+                |numbers: Option<Vec<f32>>| numbers.map(|n| recorder.upload_f32(&n).expect("there is memory"));
+            let (factors, add, bias) = (upload(factors), upload(add), upload(bias));
+            let correction = Correction {
+                rows: ids.as_ref(),
+                count,
+                columns,
+                factors: factors.as_ref(),
+                add: add.as_ref(),
+                bias: bias.as_ref(),
+            };
+            recorder.correct(Columns { buffer: &x, stride, first }, &correction);
+            let found = read(recorder, &x, rows * stride);
+            close(&found, &expected, 1e-6, &format!("{count} of {rows} rows, {columns} of {stride} columns"));
         }
     }
 }

@@ -8,25 +8,22 @@ mod arena;
 mod blocks;
 mod run;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use runtime_graph::Graph;
 use runtime_kernels::{self as kernels, BlockType, Kept, Packed, Place, Team};
 
 use crate::cache::Memory;
-use crate::lower::{Held, Lowered, NotCausal, Output, Pack, Part, Program, Source, count, lower};
+use crate::lower::{Changes, Lowered, NotCausal, Output, Pack, Part, Program, Source, count, lower};
 use crate::{Batch, Cache, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, StoredTensor, Weights};
 use arena::Arena;
 
-pub(crate) use adapter::CpuAdapter;
 pub(crate) use blocks::CpuBlocks;
 pub(crate) use run::activation;
 
 /// A compiled graph.
 pub(crate) struct CpuPlan {
     lowered: Lowered<Packed>,
-    /// What each product holds, which tells the plan from others.
-    products: Arc<Vec<Vec<Held>>>,
     /// Memory of runs that have ended, for those to come: of texts, and of sources.
     arenas: [Mutex<Vec<Arena>>; 2],
 }
@@ -43,6 +40,7 @@ struct Packer;
 
 impl Pack for Packer {
     type Packed = Packed;
+    type Vector = Vec<f32>;
 
     // Those in half precision stay so, which halves their memory.
     const TABLES: bool = false;
@@ -68,6 +66,10 @@ impl Pack for Packer {
         Ok(packed)
     }
 
+    fn vector(&self, numbers: Vec<f32>) -> Result<Vec<f32>, Error> {
+        Ok(numbers)
+    }
+
     fn blocks(&self, kind: BlockType, inputs: usize, parts: &[&[u8]]) -> Result<Packed, Error> {
         Ok(Packed::of_blocks(kind, inputs, parts))
     }
@@ -75,9 +77,7 @@ impl Pack for Packer {
 
 impl CpuPlan {
     pub(crate) fn compile(graph: &Graph, weights: &dyn Weights, precision: Precision) -> Result<Self, Error> {
-        let mut lowered = lower(graph, weights, precision, Packer)?;
-        let products = Arc::new(std::mem::take(&mut lowered.products));
-        Ok(Self { lowered, products, arenas: Default::default() })
+        Ok(Self { lowered: lower(graph, weights, precision, Packer)?, arenas: Default::default() })
     }
 
     /// Goes through the steps; what is made of the memory with their results is returned.
@@ -88,11 +88,6 @@ impl CpuPlan {
         keeping: Option<&Keeping<'_>>,
         read: impl FnOnce(&Arena) -> T,
     ) -> Result<T, Error> {
-        let other =
-            |adapter: &Option<PlanAdapter>| adapter.as_ref().is_some_and(|adapter| !adapter.cpu.is_of(&self.products));
-        if let Some(sequence) = batch.adapters().iter().position(other) {
-            return Err(Error::OtherAdapter { sequence });
-        }
         let arenas = &self.arenas[usize::from(!std::ptr::eq(program, &self.lowered.texts))];
         let known = arenas.lock().ok().and_then(|mut arenas| arenas.pop());
         let mut arena = known.unwrap_or_else(|| Arena::new(&program.layout));
@@ -148,7 +143,8 @@ impl Plan for CpuPlan {
     }
 
     fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error> {
-        Ok(PlanAdapter::new(CpuAdapter::new(&self.products, low_ranks)?))
+        let products = &self.lowered.products;
+        Ok(PlanAdapter::new(products, Changes::new(&Packer, products, low_ranks)?))
     }
 }
 

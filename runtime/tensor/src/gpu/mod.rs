@@ -3,6 +3,7 @@
 //! Weights stay in the precision in which they are stored, and are uploaded once. A run records all of its steps, submits
 //! them together, and reads back the results alone.
 
+mod adapter;
 mod blocks;
 mod room;
 mod run;
@@ -14,7 +15,7 @@ use runtime_graph::{DType, Graph};
 use runtime_kernels::BlockType;
 
 use crate::cache::Memory;
-use crate::lower::{Lowered, NotCausal, Pack, Part, Program, lower};
+use crate::lower::{Changes, Lowered, NotCausal, Pack, Part, Program, lower};
 use crate::{Batch, Cache, Error, LowRanks, Outputs, Plan, PlanAdapter, Precision, StoredTensor, Weights};
 use run::{Run, Tabled};
 
@@ -37,6 +38,7 @@ struct Uploader {
 
 impl Pack for Uploader {
     type Packed = Weight;
+    type Vector = Buffer;
 
     // A table that is also the weight of a product is uploaded once.
     const TABLES: bool = true;
@@ -72,6 +74,10 @@ impl Pack for Uploader {
         Ok(Weight::new(&self.gpu, Stored::F32, inputs, &pieces, precision)?)
     }
 
+    fn vector(&self, numbers: Vec<f32>) -> Result<Buffer, Error> {
+        Ok(self.gpu.upload_f32(&numbers)?)
+    }
+
     fn blocks(&self, kind: BlockType, inputs: usize, parts: &[&[u8]]) -> Result<Weight, Error> {
         let precision = runtime_gpu::Precision::AsStored;
         Ok(Weight::new(&self.gpu, Stored::Blocks(kind), inputs, parts, precision)?)
@@ -97,9 +103,6 @@ impl GpuPlan {
         blocks: Option<&mut GpuBlocks>,
         results: bool,
     ) -> Result<Outputs, Error> {
-        if let Some(sequence) = batch.adapters().iter().position(Option::is_some) {
-            return Err(Error::OtherAdapter { sequence });
-        }
         let tabled = &self.tabled[usize::from(!std::ptr::eq(program, &self.lowered.texts))];
         let known = tabled.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut tables = known.unwrap_or_else(|| Tabled::new(&program.layout));
@@ -153,8 +156,9 @@ impl Plan for GpuPlan {
         self.run_steps(&self.lowered.texts, batch, Some(blocks(cache)?), true)
     }
 
-    fn adapter(&self, _: &LowRanks) -> Result<PlanAdapter, Error> {
-        Err(Error::NotOnGpu { what: "adapters of which requests choose" })
+    fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error> {
+        let (uploader, products) = (Uploader { gpu: self.gpu.clone() }, &self.lowered.products);
+        Ok(PlanAdapter::new(products, Changes::new(&uploader, products, low_ranks)?))
     }
 
     fn is_usable(&self) -> bool {

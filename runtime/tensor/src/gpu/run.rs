@@ -6,10 +6,12 @@ use runtime_gpu::{
 };
 use runtime_graph::{Activation, Binary};
 
+use super::adapter::{Adapted, are_changed};
 use super::{GpuBlocks, GpuPlan};
 use crate::batch::Past;
 use crate::lower::{
-    Follow, Heads, Home, Ids, Layout, Lookup, Normalise, Output, Program, Source, Step, Tables, Terms, count,
+    AdaptedRows, Follow, Heads, Home, Ids, Layout, Lookup, Normalise, Output, Program, Source, Step, Tables, Terms,
+    count,
 };
 use crate::{Batch, Error, Matrix, Outputs};
 
@@ -77,7 +79,8 @@ pub(super) struct Run<'a> {
     batch: &'a Batch,
     blocks: Option<&'a GpuBlocks>,
     tabled: &'a mut Tabled,
-    recorder: Recorder,
+    pub(super) recorder: Recorder,
+    pub(super) adapters: Vec<AdaptedRows>,
     slots: Vec<Buffer>,
     sequences: Sequences,
     /// The sequences as their sources are kept.
@@ -111,6 +114,7 @@ impl<'a> Run<'a> {
             blocks,
             tabled,
             recorder,
+            adapters: AdaptedRows::of(batch),
             slots,
             sequences,
             sources,
@@ -135,7 +139,7 @@ impl<'a> Run<'a> {
                 }
                 self.normalise(*norm, &buffer, rows, to.width, &buffer);
             }
-            Step::Product { x, weight, follow, to, .. } => self.product(*x, *weight, follow, *to),
+            Step::Product { x, weight, number, follow, to } => self.product(*x, *weight, *number, follow, *to)?,
             Step::Attention { q, k, v, heads, place, to } => {
                 let relative = self.relative(heads)?;
                 let operands = [q, k, v].map(|home| self.slot(*home));
@@ -279,7 +283,14 @@ impl<'a> Run<'a> {
         Ok(Outputs::new(outputs.iter().map(|output| (output.name.clone(), result(output))).collect()))
     }
 
-    fn product(&mut self, x: Home, weight: usize, follow: &Follow, to: Home) {
+    fn product(
+        &mut self,
+        x: Home,
+        weight: usize,
+        number: Option<usize>,
+        follow: &Follow,
+        to: Home,
+    ) -> Result<(), Error> {
         let [x, result] = [x, to].map(|home| self.slot(home));
         let (factor, add) = (follow.factor.map(|home| self.slot(home)), follow.add.map(|home| self.slot(home)));
         let finish = Finish {
@@ -289,8 +300,14 @@ impl<'a> Run<'a> {
             add: add.as_ref(),
         };
         let (weight, rows) = (&self.plan.lowered.constants.packed[weight], self.count(to));
-        self.recorder.product(&x, rows, weight, &finish, &result);
+        match number.filter(|number| are_changed(&self.adapters, *number)) {
+            None => self.recorder.product(&x, rows, weight, &finish, &result),
+            Some(number) => {
+                self.adapted(&Adapted { number, dim: to.rows, rows, x: &x, weight, finish, to: &result })?;
+            }
+        }
         self.normalise(follow.norm, &result, rows, to.width, &result);
+        Ok(())
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision")]

@@ -3,6 +3,7 @@
 //! What depends on no batch is folded to constants first. Then the nodes are gone through in order, and each becomes a
 //! step, a part of the step of another node, or a view of another value. Last, values are given places in memory.
 
+mod changes;
 mod constants;
 mod experts;
 mod layout;
@@ -18,13 +19,14 @@ use std::ops::Range;
 use runtime_graph::{CrossAttentionOptions, Dim, Graph, Node, Op, Relative, ValueId};
 use runtime_kernels::Place;
 
-use crate::{Batch, Error, Matrix, Precision, Weights};
+use crate::{Batch, Error, Matrix, PlanAdapter, Precision, Weights};
 use constants::Values;
-use layout::{Angles, Distances};
+use layout::{Angles, Distances, Held};
 use linear::Linear;
 use step::{Part as TablePart, Rows};
 
-pub(crate) use layout::{Held, Home, Ids, Layout, count};
+pub(crate) use changes::{AdaptedRows, Changes, Products};
+pub(crate) use layout::{Home, Ids, Layout, count};
 pub(crate) use pack::{Pack, Part};
 pub(crate) use step::{Constants, Follow, Heads, Lookup, Normalise, Step, Terms};
 pub(crate) use tables::Tables;
@@ -37,7 +39,7 @@ pub(crate) struct Lowered<P> {
     pub(crate) sources: Option<Program>,
     pub(crate) constants: Constants<P>,
     /// What each product holds.
-    pub(crate) products: Vec<Vec<Held>>,
+    pub(crate) products: Products,
     pub(crate) outputs: Vec<Output>,
     pub(crate) max_sequence: Option<u32>,
     /// Where a block of kept keys and values has those of each attention, or why they cannot be kept.
@@ -476,7 +478,7 @@ impl<'g, P: Pack> Lowering<'g, P> {
             sources: (!self.source_places.is_empty()).then(|| program(sources, &mut [])),
             source_places: self.source_places,
             constants: self.constants,
-            products: self.products,
+            products: Products::new(self.products),
             outputs,
             max_sequence: self.graph.max_sequence,
             places: match looks_ahead(self.graph) {
@@ -495,8 +497,14 @@ impl<'g, P: Pack> Lowering<'g, P> {
 }
 
 impl<P> Lowered<P> {
-    /// Refuses a batch that cannot be run: sequences that are too long, indices outside of their tables.
+    /// Refuses a batch that cannot be run: sequences that are too long, indices outside of their tables, adapters of other
+    /// plans.
     pub(crate) fn check(&self, program: &Program, batch: &Batch, tables: &Tables) -> Result<(), Error> {
+        let other =
+            |adapter: &Option<PlanAdapter>| adapter.as_ref().is_some_and(|adapter| !adapter.is_of(&self.products));
+        if let Some(sequence) = batch.adapters().iter().position(other) {
+            return Err(Error::OtherAdapter { sequence });
+        }
         for (sequence, span) in batch.spans().enumerate() {
             let tokens = batch.past(sequence) + span.len();
             if let Some(limit) = self.max_sequence.filter(|limit| tokens > *limit as usize) {

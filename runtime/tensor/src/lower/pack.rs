@@ -10,6 +10,9 @@ pub(crate) trait Pack {
     /// That form, of a matrix `[outputs, inputs]`.
     type Packed;
 
+    /// The form of a vector.
+    type Vector;
+
     /// Whether tables are looked up in the same form.
     const TABLES: bool;
 
@@ -21,6 +24,12 @@ pub(crate) trait Pack {
     /// # Errors
     /// Where the device has no room.
     fn numbers(&self, precision: Precision, inputs: usize, parts: &[Part<'_>]) -> Result<Self::Packed, Error>;
+
+    /// A vector.
+    ///
+    /// # Errors
+    /// Where the device has no room.
+    fn vector(&self, numbers: Vec<f32>) -> Result<Self::Vector, Error>;
 
     /// Rows in blocks of one type, one part below the other.
     ///
