@@ -4,11 +4,12 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use half::bf16;
 use runtime_graph::{Catalog, DType, Head};
 use runtime_models::{Adapted, Adapter, Describe, Error, Merged, ModelFolder, merge};
-use runtime_tensor::{Batch, Device, Matrix, Precision, Weights, compile};
+use runtime_tensor::{Batch, Device, Matrix, Plan, PlanAdapter, Precision, Weights, compile};
 use runtime_tests::{Floats, Project, Tensors, copy_folder, root};
 use serde_json::{Value, json};
 
@@ -55,13 +56,23 @@ fn recorded() -> Vec<Recorded> {
 
 /// What a model computes with these weights.
 fn run(case: &Recorded, weights: &(dyn Weights + Sync), catalog: impl Fn(&str) -> Catalog) -> Matrix {
+    answer(case, &*plan(case, weights, catalog), None)
+}
+
+fn plan(case: &Recorded, weights: &(dyn Weights + Sync), catalog: impl Fn(&str) -> Catalog) -> Arc<dyn Plan> {
     let config = case.base.config().expect("a configuration");
     let family = runtime_architectures::find(&config.model_type).expect("it is built in");
     let catalog = catalog(Describe::base_prefix(family));
     let graph = Describe::graph(family, &case.base, &config, case.head, catalog).expect("it has a graph");
-    let plan = compile(&graph, weights, Device::Cpu, Precision::F32).expect("it compiles");
+    compile(&graph, weights, Device::Cpu, Precision::F32).expect("it compiles")
+}
+
+fn answer(case: &Recorded, plan: &dyn Plan, adapter: Option<&PlanAdapter>) -> Matrix {
     let mut batch = Batch::new();
     batch.push(&case.ids, &[]);
+    if let Some(adapter) = adapter {
+        batch.adapt(adapter);
+    }
     if case.head == Head::CausalLm {
         batch.ask_row(1);
         batch.ask_row(u32::try_from(case.ids.len()).expect("few tokens") - 2);
@@ -81,26 +92,67 @@ fn merged(case: &Recorded, stored: Option<DType>, project: &Project, name: &str)
     merge(&case.base, &adapter, stored, &project.path(name))
 }
 
+/// By how many tolerances a result is off at most.
+fn off(case: &Recorded, found: &Matrix) -> f64 {
+    assert_eq!((found.rows, found.width), (case.merged.len(), case.merged[0].len()), "{}", case.name);
+    let numbers = case.merged.iter().flatten().zip(&found.data);
+    let off =
+        numbers.map(|(expected, found)| (expected - f64::from(*found)).abs() / (ABSOLUTE + RELATIVE * expected.abs()));
+    off.fold(0.0, |most, off| if off > most || off.is_nan() { off } else { most })
+}
+
 #[test]
 fn each_kind_computes_what_peft_computes() {
     let mut wrong = Vec::new();
     let all = recorded();
     assert!(all.len() >= 11, "{} adapters", all.len());
     for case in &all {
-        let found = adapted(case);
-        assert_eq!((found.rows, found.width), (case.merged.len(), case.merged[0].len()), "{}", case.name);
-        let off = case
-            .merged
-            .iter()
-            .flatten()
-            .zip(&found.data)
-            .map(|(expected, found)| (expected - f64::from(*found)).abs() / (ABSOLUTE + RELATIVE * expected.abs()));
-        let off: Vec<f64> = off.collect();
-        if !off.iter().all(|off| *off <= 1.0) {
-            wrong.push(format!("{}: off by {} tolerances", case.name, off.into_iter().fold(0.0, f64::max)));
+        let off = off(case, &adapted(case));
+        if off > 1.0 || off.is_nan() {
+            wrong.push(format!("{}: off by {off} tolerances", case.name));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_matrices_alone_computes_the_same_beside_the_weights() {
+    let (mut beside, mut refused) = (Vec::new(), Vec::new());
+    for case in recorded() {
+        let (base, adapter) =
+            (case.base.checkpoint().expect("weights"), Adapter::open(&case.adapter).expect("an adapter"));
+        let adapted = Adapted::new(&base, &adapter).expect("it fits");
+        let low_ranks = match adapted.low_ranks() {
+            Ok(low_ranks) => low_ranks,
+            Err(error) => {
+                refused.push((case.name, error.to_string()));
+                continue;
+            }
+        };
+        let plan = plan(&case, &base, |prefix| base.catalog(prefix));
+        match plan.adapter(&low_ranks) {
+            Ok(adapter) => {
+                let off = off(&case, &answer(&case, &*plan, Some(&adapter)));
+                assert!(off <= 1.0, "{}: off by {off} tolerances", case.name);
+                assert!(self::off(&case, &answer(&case, &*plan, None)) > 1.0, "{}: it changes nothing", case.name);
+                beside.push(case.name);
+            }
+            Err(error) => refused.push((case.name, error.to_string())),
+        }
+    }
+    beside.sort_unstable();
+    assert_eq!(beside, ["conv1d", "dora", "lora-bias", "patterns", "rslora-biases"]);
+    refused.sort_unstable();
+    for ((name, error), (expected, reason)) in refused.iter().zip([
+        ("classifier", "it brings `classifier.bias`, which the model does not have"),
+        ("conv1d-dora", "it changes the table"),
+        ("embeddings", "it replaces `lm_head.weight`"),
+        ("embeddings-dora", "it changes the table"),
+        ("saved", "it replaces"),
+        ("tokens", "it changes the table"),
+    ]) {
+        assert!(name == expected && error.contains(reason), "{name}: {error}");
+    }
 }
 
 #[test]

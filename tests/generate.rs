@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use runtime_tests::{Finished, Following, Project, Tensors, copy_folder, golden_model, root};
+use runtime_tests::{Finished, Following, Project, Tensors, copy_folder, golden_model, root, write_lora};
 use serde_json::{Value, json};
 
 const PROMPT: &str = "The capital of France is";
@@ -185,6 +185,24 @@ fn every_record_of_an_input_is_answered() {
 }
 
 #[test]
+fn a_record_with_a_text_and_messages_is_refused() {
+    let project = Project::empty();
+    let messages = json!([{"role": "user", "content": HELLO}]);
+    let records = [
+        json!({"text": PROMPT, "messages": messages}),
+        json!({"text": null, "messages": messages}),
+        json!({"text": PROMPT, "messages": null}),
+    ];
+    project.write("in.jsonl", records.map(|record| record.to_string()).join("\n"));
+    let model = model();
+    for command in [&["generate"][..], &["task", "text-generation"]] {
+        let found = project.run([command, &["--model", &model, "--input", "in.jsonl"]].concat()).exits(65);
+        assert_eq!(found.field("result").len(), 2);
+        let _said = found.says(&["in.jsonl:1: there is a `text` and `messages`, and one of them is gone on from"]);
+    }
+}
+
+#[test]
 fn what_cannot_be_done_is_one_clear_error() {
     let every_token = format!("suppress_tokens={:?}", (0..560).collect::<Vec<_>>());
     let long = "a phone ".repeat(400);
@@ -290,6 +308,16 @@ fn a_scripted_conversation_has_answers_on_stdout_only() {
 }
 
 #[test]
+fn a_line_that_is_not_utf8_is_told_and_the_conversation_goes_on() {
+    let first = reply("05-text-generation-chat");
+    let input = [b"Caf\xe9?\n", HELLO.as_bytes(), b"\r\n\xff\n/stats\n"].concat();
+    let project = Project::empty();
+    let found = project.run_on(&input, ["chat", "--model", &model(), "--max-new-tokens", "16"]).exits(65);
+    assert_eq!(found.stdout, format!("{first}\n"), "what is not told is no part of it");
+    let _said = found.says(&["the line is not UTF-8 from byte 3 on", "from byte 0 on", "all 1 answer:"]);
+}
+
+#[test]
 fn a_conversation_is_saved_and_goes_on() {
     let project = Project::empty();
     let model = model();
@@ -367,24 +395,15 @@ fn a_conversation_is_answered_as_it_comes() {
     }
 }
 
-/// Writes an adapter for the model by hand, in the files of PEFT.
-fn write_adapter(project: &Project) {
-    let mut tensors = Tensors::default();
-    for layer in 0..2 {
-        let name = |part: &str| format!("base_model.model.model.layers.{layer}.self_attn.q_proj.{part}.weight");
-        let numbers = |count: usize| (0..count).map(|at| [0.7, -0.4, 0.1, 0.9, -0.8][at * 7 % 5]).collect::<Vec<f32>>();
-        tensors.0.insert(name("lora_A"), (vec![2, 32], numbers(64)));
-        tensors.0.insert(name("lora_B"), (vec![32, 2], numbers(64)));
-    }
-    let config = json!({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]});
-    project.write("adapter/adapter_config.json", config.to_string());
-    tensors.write(&project.path("adapter/adapter_model.safetensors"), runtime_tests::Floats::F32);
+/// Writes an adapter for a module of the model.
+fn write_adapter(project: &Project, folder: &str, module: &str) {
+    write_lora(&project.path(folder), module, 2, 32);
 }
 
 #[test]
 fn an_adapter_acts_in_every_command_as_if_merged() {
     let project = Project::empty();
-    write_adapter(&project);
+    write_adapter(&project, "adapter", "q_proj");
     let model = model();
     let say = |model: &str, more: &[&str]| {
         let arguments = ["generate", "--model", model, PROMPT, "--max-new-tokens", "24"];
@@ -405,4 +424,106 @@ fn an_adapter_acts_in_every_command_as_if_merged() {
     assert_eq!(found.field("said"), [json!(adapted.trim_end_matches('\n'))]);
     project.write("p.toml", pipeline.replace("\"adapter\"", "\"nowhere\""));
     let _missing = project.run(["validate", "p.toml"]).exits(66).says(&["the adapter `./nowhere` does not exist"]);
+}
+
+/// What the model says with each of two adapters, and with none: `[text, adapter]`.
+fn with_adapters(project: &Project) -> [(String, Option<&'static str>); 3] {
+    write_adapter(project, "lora/q", "q_proj");
+    write_adapter(project, "lora/o", "o_proj");
+    let say = |adapter: &[&str]| {
+        let model = model();
+        let arguments = ["generate", "--model", &model, PROMPT, "--max-new-tokens", "24"];
+        let text = project.run(arguments.iter().chain(adapter)).exits(0).stdout;
+        text.strip_suffix('\n').expect("a line").to_owned()
+    };
+    let all =
+        [(say(&["--adapter", "lora/q"]), Some("q")), (say(&["--adapter", "lora/o"]), Some("o")), (say(&[]), None)];
+    assert!(all[0].0 != all[1].0 && all[0].0 != all[2].0 && all[1].0 != all[2].0, "each says something else: {all:?}");
+    all
+}
+
+const SEVERAL: [&str; 4] = ["--adapter", "q=lora/q", "--adapter", "o=lora/o"];
+
+#[test]
+fn records_choose_among_adapters() {
+    let project = Project::empty();
+    let expected = with_adapters(&project);
+    let records: String =
+        (0..12).map(|at| format!("{}\n", json!({"text": PROMPT, "adapter": expected[at % 3].1}))).collect();
+    let model = model();
+    let arguments = ["generate", "--model", &model, "--input", "-", "--max-new-tokens", "24"];
+    let found = project.run_on(records.as_bytes(), arguments.iter().chain(&SEVERAL)).exits(0);
+    let texts: Vec<Value> = found.field("result").into_iter().map(|result| result[0]["text"].clone()).collect();
+    let wanted: Vec<Value> = (0..12).map(|at| json!(expected[at % 3].0)).collect();
+    assert_eq!(texts, wanted);
+    let wrong = json!({"text": PROMPT, "adapter": "p"}).to_string();
+    let found = project.run_on(wrong.as_bytes(), arguments.iter().chain(&SEVERAL)).exits(65);
+    let _told = found.says(&["stdin:1", "there is no adapter `p`", "there are `o`, `q`"]);
+    // A field of that name means nothing where no adapter has a name.
+    let _answered = project.run_on(wrong.as_bytes(), arguments).exits(0);
+}
+
+#[test]
+fn what_cannot_be_chosen_is_told() {
+    let project = Project::empty();
+    write_adapter(&project, "lora/q", "q_proj");
+    write_adapter(&project, "lora/table", "q_proj");
+    let mut tensors = Tensors::read(&project.path("lora/table/adapter_model.safetensors"));
+    tensors.0.insert("base_model.model.model.norm.weight".to_owned(), (vec![32], vec![1.0; 32]));
+    tensors.write(&project.path("lora/table/adapter_model.safetensors"), runtime_tests::Floats::F32);
+    let model = model();
+    let run = |command: &str, more: &[&str]| project.run([command, "--model", &model].iter().chain(more));
+    let named = ["hi", "--adapter", "q=lora/q"];
+    let _told = run("generate", &named).exits(64).says(&["nothing chooses", "by their field `adapter`"]);
+    let _told =
+        run("generate", &["hi", "--adapter", "a", "--adapter", "b"]).exits(64).says(&["several adapters need names"]);
+    let _told = project
+        .run(["task", "text-generation", "--model", &model, "hi", "--adapter", "q=lora/q"])
+        .exits(64)
+        .says(&["here give one folder alone"]);
+    let table = run("generate", &["--input", "-", "--adapter", "t=lora/table"]).exits(78);
+    let _told =
+        table.says(&["`lora/table` cannot be one of several", "it replaces `model.norm.weight`", "--adapter FOLDER"]);
+}
+
+#[test]
+fn steps_choose_among_adapters() {
+    let project = Project::empty();
+    let expected = with_adapters(&project);
+    let pipeline = format!(
+        "name = \"p\"\n[models.m]\nsource = {:?}\nadapters = {{ q = \"lora/q\", o = \"lora/o\" }}\n\
+         [[steps]]\nname = \"s\"\nkind = \"generate\"\nmodel = \"m\"\nprompt = \"{{{{ text }}}}\"\n\
+         adapter = \"{{{{ style or '' }}}}\"\nmax_new_tokens = 24\n\
+         [[steps]]\nname = \"fixed\"\nkind = \"generate\"\nmodel = \"m\"\nprompt = \"{{{{ text }}}}\"\n\
+         adapter = \"o\"\nmax_new_tokens = 24\n[output]\nsaid = \"s.text\"\nfixed = \"fixed.text\"\n",
+        model()
+    );
+    project.write("p.toml", &pipeline);
+    let records: String =
+        expected.iter().map(|(_, style)| format!("{}\n", json!({"text": PROMPT, "style": style}))).collect();
+    let found = project.run_on(records.as_bytes(), ["run", "p.toml", "--input", "-"]).exits(0);
+    assert_eq!(found.field("said"), expected.each_ref().map(|(text, _)| json!(text)));
+    assert_eq!(found.field("fixed"), [&expected[1].0; 3].map(|text| json!(text)));
+    let wrong = json!({"text": PROMPT, "style": "qq"}).to_string();
+    let found = project.run_on(wrong.as_bytes(), ["run", "p.toml", "--input", "-"]).exits(65);
+    let _told = found.says(&["there is no adapter `qq`", "did you mean `q`?"]);
+    project.write("p.toml", pipeline.replace("lora/o", "lora/nowhere"));
+    let _missing = project.run(["validate", "p.toml"]).exits(66).says(&["the adapter `./lora/nowhere` does not exist"]);
+}
+
+#[test]
+fn a_conversation_changes_its_adapter() {
+    let project = Project::empty();
+    write_adapter(&project, "lora/q", "q_proj");
+    let model = model();
+    let say = |lines: &str, more: &[&str]| {
+        let arguments = ["chat", "--model", &model, "--max-new-tokens", "12"];
+        project.run_on(lines.as_bytes(), arguments.iter().chain(more)).exits(0).stdout
+    };
+    let (plain, adapted) = (say("hello\n", &[]), say("hello\n", &["--adapter", "lora/q"]));
+    assert_ne!(plain, adapted);
+    let lines = "hello\n/adapter q\n/reset\nhello\n/adapter\n/reset\nhello\n";
+    assert_eq!(say(lines, &["--adapter", "q=lora/q"]), format!("{plain}{adapted}{plain}"));
+    let told = project.run_on(b"/adapter q\n", ["chat", "--model", &model]).exits(64);
+    let _told = told.says(&["there are no adapters to choose from"]);
 }

@@ -1,13 +1,20 @@
 //! Generation of many requests at once: each gets what it gets alone, and nothing that they held stays behind.
 
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use futures::future::join_all;
-use runtime_engine::{Error, Generated, LanguageModel, Options, Registry};
+use runtime_engine::{
+    Decode, Error, GenerateRequest, Generated, GenerationStream, LanguageModel, LoadOptions, Options, Registry,
+    ScheduleError,
+};
 use runtime_generation::FinishReason;
 use runtime_models::ModelFolder;
-use runtime_tests::root;
+use runtime_tests::{Project, root, write_lora};
 use serde_json::{Value, json};
 
 const TEXTS: [&str; 5] = [
@@ -146,6 +153,52 @@ fn a_conversation_that_goes_on_is_not_read_again() {
 }
 
 #[test]
+fn adapters_share_runs_and_weights_and_nothing_else() {
+    let project = Project::empty();
+    let registry = Registry::new(Options::default());
+    let folder = ModelFolder::new(root().join("tests/gguf/models/llama-f16"));
+    let plain = LanguageModel::load(&registry, &folder, None).expect("it loads");
+    let mut all = vec![plain.clone()];
+    for module in ["q_proj", "o_proj"] {
+        write_lora(&project.path(module), module, 2, 32);
+        all.push(plain.with_adapter(&project.path(module)).expect("it fits"));
+    }
+    let merged = LoadOptions { adapter: Some(&project.path("q_proj")), ..LoadOptions::default() };
+    let merged = LanguageModel::load(&registry, &folder, merged).expect("it loads");
+    assert_eq!(registry.loads(), 2, "adapters beside a model load no weights");
+    let greedy = json!({"do_sample": false, "max_new_tokens": 24});
+    let expected = tokens(&ask(&merged, TEXTS[0], &greedy, false).expect("an answer"));
+    assert_eq!(tokens(&ask(&all[1], TEXTS[0], &greedy, false).expect("an answer")), expected, "as merged");
+
+    let alone =
+        |model: &LanguageModel, at: usize| tokens(&ask(model, text(at / 5), &params(at), false).expect("alone"));
+    let alone: Vec<Vec<_>> = all.iter().map(|model| (0..25).map(|at| alone(model, at)).collect()).collect();
+    assert!(alone[0] != alone[1] && alone[1] != alone[2] && alone[0] != alone[2], "each changes something");
+    // What is kept of a text with one adapter is of no use with another, though the tokens are the same.
+    let streams = (0..150).map(|number| {
+        let (adapter, at) = (number % 3, number / 3 % 25);
+        let model = &all[adapter];
+        let config = model.config().with_params(params(at).as_object().expect("an object")).expect("parameters");
+        let prompt = model.tokens(text(at / 5)).expect("tokens");
+        (adapter, at, model.generate(prompt, config, true).expect("it is taken"))
+    });
+    let answers = streams.map(async |(adapter, at, stream)| (adapter, at, stream.finish().await.expect("an answer")));
+    for (adapter, at, generated) in block_on(join_all(answers.collect::<Vec<_>>())) {
+        assert_eq!(tokens(&generated), alone[adapter][at], "adapter {adapter}, request {at}");
+    }
+    plain.loaded().generator().expect("it generates").forget().expect("the worker is there");
+    let text = TEXTS.join(" ");
+    let asked = |model: &LanguageModel, keep| ask(model, &text, &greedy, keep).expect("an answer");
+    let fresh: Vec<Generated> = all.iter().map(|model| asked(model, true)).collect();
+    for (model, fresh) in all.iter().zip(&fresh) {
+        let again = asked(model, false);
+        assert!(fresh.cached_tokens == 0 && again.cached_tokens > 0, "{fresh:?}, then {again:?}");
+        assert_eq!(tokens(&again), tokens(fresh));
+    }
+    assert_eq!(settle(&plain), (0, 0), "requests and blocks that are held");
+}
+
+#[test]
 fn requests_wait_for_room_and_what_never_fits_is_refused() {
     let plenty = load(Options::default());
     let params = json!({"do_sample": false, "max_new_tokens": 24});
@@ -156,7 +209,7 @@ fn requests_wait_for_room_and_what_never_fits_is_refused() {
     let prompt = tight.tokens(TEXTS[0]).expect("tokens");
     let streams: Vec<_> =
         (0..12).map(|_| tight.generate(prompt.clone(), config.clone(), true).expect("it is taken")).collect();
-    for generated in block_on(join_all(streams.into_iter().map(runtime_engine::GenerationStream::finish))) {
+    for generated in block_on(join_all(streams.into_iter().map(GenerationStream::finish))) {
         assert_eq!(tokens(&generated.expect("an answer")), expected);
     }
     let error = ask(&tight, TEXTS[4], &json!({"max_new_tokens": 100, "num_beams": 4, "do_sample": false}), false);
@@ -189,4 +242,143 @@ fn a_beam_that_a_stop_string_ends_says_so() {
     let stopped = with(Some(&stop));
     assert_eq!(stopped.finish_reason, FinishReason::StopString(0), "{stop:?}");
     assert!(model.decode(&stopped.tokens, false).expect("a text").contains(&stop));
+}
+
+/// A request as [`ask`] makes it, with another way to decode.
+fn request(model: &LanguageModel, text: &str, params: &Value, decode: Decode) -> GenerateRequest {
+    GenerateRequest {
+        source: None,
+        prompt: model.tokens(text).expect("tokens"),
+        config: model.config().with_params(params.as_object().expect("an object")).expect("parameters"),
+        padding: 0,
+        encoder_input: None,
+        limit: model.context(),
+        keep: false,
+        decode,
+        matcher: None,
+        adapter: None,
+    }
+}
+
+fn is_of_panic(result: &Result<Generated, Error>) -> bool {
+    matches!(result, Err(Error::Schedule(ScheduleError::Panicked { .. })))
+}
+
+#[test]
+fn a_panic_at_the_end_of_a_request_is_its_own() {
+    let model = load(Options::default());
+    let generator = model.loaded().generator().expect("it generates");
+    let long = json!({"do_sample": false, "max_new_tokens": 60});
+    let expected = tokens(&ask(&model, TEXTS[1], &long, false).expect("an answer"));
+    let beams = json!({"do_sample": false, "max_new_tokens": 6, "num_beams": 2, "stop_strings": ["no such text"]});
+    // The last time is when the answer is put together.
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = |panics_at: Option<usize>| -> Decode {
+        let calls = Arc::clone(&calls);
+        calls.store(0, Ordering::SeqCst);
+        Arc::new(move |_| {
+            let call = calls.fetch_add(1, Ordering::SeqCst);
+            assert!(Some(call + 1) != panics_at, "call {call} panics");
+            Ok(String::new())
+        })
+    };
+    let counted = generator.generate(request(&model, TEXTS[0], &beams, count(None))).expect("it is taken");
+    block_on(counted.finish()).expect("an answer");
+    let last = calls.load(Ordering::SeqCst);
+    let neighbour = model.generate(
+        model.tokens(TEXTS[1]).expect("tokens"),
+        model.config().with_params(long.as_object().expect("an object")).expect("parameters"),
+        false,
+    );
+    let panics = generator.generate(request(&model, TEXTS[0], &beams, count(Some(last)))).expect("it is taken");
+    assert!(is_of_panic(&block_on(panics.finish())));
+    let neighbour = block_on(neighbour.expect("it is taken").finish()).expect("an answer");
+    assert_eq!(tokens(&neighbour), expected);
+    assert_eq!(settle(&model), (0, 0));
+}
+
+/// Panics where it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+#[test]
+fn a_panic_of_the_worker_fails_what_is_under_way_and_nothing_else() {
+    let block = load(Options::default()).loaded().model().plan.cache(1).expect("a cache").block_bytes();
+    let model = load(Options { kv_cache: 20 * block, ..Options::default() });
+    let generator = model.loaded().generator().expect("it generates");
+    let long = json!({"do_sample": false, "max_new_tokens": 120});
+    let short = json!({"do_sample": false, "max_new_tokens": 12});
+    let expected = tokens(&ask(&model, TEXTS[0], &short, false).expect("an answer"));
+    let bomb = Bomb;
+    let decode: Decode = Arc::new(move |_| {
+        let _held = &bomb;
+        Ok(String::new())
+    });
+    let mut panics = generator.generate(request(&model, TEXTS[1], &long, decode)).expect("it is taken");
+    let plain: Decode = Arc::new(|_| Ok(String::new()));
+    let take = |params: &Value| {
+        generator.generate(request(&model, TEXTS[0], params, Arc::clone(&plain))).expect("it is taken")
+    };
+    let mut under_way = take(&long);
+    block_on(async {
+        panics.next().await.expect("an event").expect("a token");
+        under_way.next().await.expect("an event").expect("a token");
+    });
+    // More than there is room for wait.
+    let waiting: Vec<_> = (0..40).map(|_| take(&short)).collect();
+    drop(panics);
+    assert!(is_of_panic(&block_on(under_way.finish())));
+    let answers = block_on(join_all(waiting.into_iter().map(GenerationStream::finish)));
+    let (failed, answered): (Vec<_>, Vec<_>) = answers.iter().partition(|result| is_of_panic(result));
+    assert!(failed.len() < 20, "{} of those that wait fail", failed.len());
+    for answer in answered {
+        assert_eq!(tokens(answer.as_ref().expect("an answer")), expected);
+    }
+    assert_eq!(tokens(&ask(&model, TEXTS[0], &short, false).expect("an answer")), expected);
+    assert_eq!(settle(&model), (0, 0));
+}
+
+#[test]
+fn what_is_to_be_scored_has_its_turn_among_those_that_fill_the_cache() {
+    let block = load(Options::default()).loaded().model().plan.cache(1).expect("a cache").block_bytes();
+    let model = load(Options { kv_cache: 16 * block, ..Options::default() });
+    let generator = model.loaded().generator().expect("it generates");
+    let prompt = model.tokens("a").expect("tokens");
+    // Each leaves room for one of its kind, and never for as much as is needed to score; they end at different times.
+    let take = |number: usize| {
+        let params = json!({"do_sample": false, "max_new_tokens": 70 + 13 * (number % 4)});
+        let config = model.config().with_params(params.as_object().expect("an object")).expect("parameters");
+        model.generate(prompt.clone(), config, false).expect("it is taken")
+    };
+    let order = Mutex::new(Vec::new());
+    let done = |what: &'static str| order.lock().expect("not poisoned").push(what);
+    let continuations: Vec<Vec<u32>> = (0..13).map(|token| vec![token, 3]).collect();
+    let before: Vec<_> = (0..4).map(take).collect();
+    let scored = async {
+        let scored = generator.score(prompt.clone(), continuations.clone(), None, None).await;
+        done("scored");
+        scored
+    };
+    // It has been asked for when it is first polled; those that follow come later.
+    let mut scored = Box::pin(scored);
+    assert!(block_on(futures::future::poll_fn(|context| Poll::Ready(scored.as_mut().poll(context).is_pending()))));
+    let later: Vec<_> = (4..24).map(take).collect();
+    let finish = |stream: GenerationStream| {
+        let done = &done;
+        async move {
+            stream.finish().await.expect("an answer");
+            done("generated");
+        }
+    };
+    let all = join_all(before.into_iter().chain(later).map(finish));
+    let (scored, _) = block_on(futures::future::join(scored, all));
+    assert_eq!(scored.expect("an answer").log_probs.len(), 13);
+    let order = order.lock().expect("not poisoned");
+    let place = order.iter().position(|what| *what == "scored").expect("it is scored");
+    assert!(place <= 8, "behind {place} of {}", order.len());
 }

@@ -164,3 +164,59 @@ fn an_edited_parameter_takes_effect_without_loading_a_model() {
     assert_eq!(second["labels"], json!(first["labels"].as_array().expect("a list")[..2]));
     assert_eq!(second["score"], first["score"], "bit for bit");
 }
+
+/// A step that writes under a constraint, with the model of `golden`.
+fn constrained(project: &Project, golden: &str, kind: &str, constraint: &str) {
+    let source = golden_model(golden);
+    let (reads, output) = match kind {
+        "summarize" => ("text = \"text\"", "summary"),
+        "text-generation" => ("text = \"text\"", "text"),
+        _ => ("prompt = \"{{ text }}\"", "text"),
+    };
+    let text = format!(
+        "name = \"constrained\"\n[models.m]\nsource = {source:?}\n[[steps]]\nname = \"s\"\nkind = \"{kind}\"\n\
+         model = \"m\"\n{reads}\nmax_new_tokens = 4\n{constraint}\n[output]\nwritten = \"s.{output}\"\n"
+    );
+    project.replace("constrained.toml", text);
+}
+
+#[test]
+fn a_constraint_that_nothing_satisfies_is_told_at_its_place_before_the_first_record() {
+    let project = Project::empty();
+    project.write("in.jsonl", "{\"text\": \"a\"}\n{\"text\": \"b\"}\n");
+    let long = "a".repeat((1 << 20) + 1);
+    let cases = [
+        ("json_schema = { type = \"integer\", minimum = 5, maximum = 3 }".to_owned(), "minimum (5) is greater than"),
+        ("json_schema = { type = \"array\", uniqueItems = true }".to_owned(), "the keyword `uniqueItems`"),
+        ("regex = '(a'".to_owned(), "unclosed group, at character 1: `(a`"),
+        ("regex = ''".to_owned(), "allows nothing but the empty text"),
+        ("grammar = 'start: other'".to_owned(), "unknown name: \"other\""),
+        ("json_schema = '{\"type\": '".to_owned(), "is a text that is not JSON: EOF while parsing a value"),
+        (format!("regex = '{long}'"), "`regex` is too large to be followed"),
+    ];
+    for kind in ["generate", "text-generation", "summarize"] {
+        for (constraint, told) in &cases {
+            constrained(&project, if kind == "summarize" { "t5" } else { "llama-chat" }, kind, constraint);
+            let line = "constrained.toml:10:";
+            let valid = project.run(["validate", "constrained.toml"]).exits(78).says(&[told, line]);
+            assert_eq!(valid.stdout, "");
+            let run = project.run(["run", "constrained.toml", "--input", "in.jsonl"]).exits(78).says(&[told, line]);
+            assert_eq!(run.stdout, "");
+            assert!(!run.stderr.contains("in.jsonl"), "{kind}, {told}: no record is to blame");
+            assert!(run.stderr.len() < 4000, "{kind}, {told}: {} bytes are said", run.stderr.len());
+        }
+    }
+}
+
+#[test]
+fn a_constraint_that_a_vocabulary_cannot_write_is_told_when_its_model_is_loaded() {
+    let project = Project::empty();
+    project.write("in.jsonl", "{\"text\": \"a\"}\n");
+    for kind in ["chat", "text-generation"] {
+        constrained(&project, "llama-chat", kind, "grammar = 'start: <|nobody_has_it|>'");
+        let _valid = project.run(["validate", "constrained.toml"]).exits(0);
+        let run = project.run(["run", "constrained.toml", "--input", "in.jsonl"]).exits(78);
+        let run = run.says(&["names a token that the model does not have", "constrained.toml:10:"]);
+        assert!(!run.stderr.contains("in.jsonl"), "no record is to blame: {}", run.stderr);
+    }
+}

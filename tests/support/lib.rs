@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub use endpoint::{Asked, Endpoint, Reply};
 pub use following::Following;
-pub use model::{Floats, Tensors, copy_folder, golden_model};
+pub use model::{Floats, Tensors, copy_folder, golden_model, write_lora};
 pub use process::Finished;
 pub use project::{PIPELINE, Project};
 pub use wheel::fetched;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod adapter;
 mod chat;
 mod generate;
 mod merge;
@@ -8,10 +9,11 @@ mod task;
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use runtime_engine::Device;
 use runtime_graph::Head;
 use runtime_pipeline::Override;
+use runtime_tasks::DeviceName;
 
+pub(crate) use adapter::AdapterArgs;
 pub(crate) use chat::Chat;
 pub(crate) use generate::{Generate, Generated, GeneratedFormat, ModelArgs};
 pub(crate) use merge::ModelMerge;
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     Graph(Graph),
     /// Compare this program with recorded results of Hugging Face transformers
     Verify(Verify),
+    /// List the devices that models can run on
+    Devices,
     /// Look at models, and download them
     #[command(subcommand)]
     Model(ModelCommand),
@@ -78,6 +82,8 @@ pub(crate) struct Run {
     /// Answer the first N records only
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArg,
     /// Stay, and answer anew when the pipeline or a file that it names has changed
     #[arg(long)]
     pub(crate) watch: bool,
@@ -116,6 +122,8 @@ pub(crate) struct Validate {
 pub(crate) struct Test {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArg,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -146,24 +154,17 @@ pub(crate) struct Verify {
     /// Only the cases of these models, by the names of their folders
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) model: Vec<String>,
-    /// Where the models run
-    #[arg(long, default_value = "cpu")]
+    #[command(flatten)]
+    pub(crate) device: DeviceArg,
+}
+
+/// Where models run.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DeviceArg {
+    /// Where models run: `cpu`, `wgpu[:N]` (a GPU over Vulkan, Metal or DirectX 12; see `runtime devices`), `metal`, or
+    /// `auto` (a GPU where there is one)
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: DeviceName,
-}
-
-/// A device, as the command line names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DeviceName {
-    /// The processor
-    Cpu,
-}
-
-impl From<DeviceName> for Device {
-    fn from(name: DeviceName) -> Self {
-        match name {
-            DeviceName::Cpu => Self::Cpu,
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -44,6 +44,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Test(options) => commands::test::run(&options),
         Command::Verify(options) => commands::verify::run(&options),
         Command::Graph(options) => commands::graph::run(&options),
+        Command::Devices => commands::devices::run(),
         Command::Model(ModelCommand::Graph(options)) => commands::model::graph(&options),
         Command::Model(ModelCommand::Fetch(options)) => commands::model::fetch(&options),
         Command::Model(ModelCommand::Merge(options)) => commands::merge::run(&options),

@@ -8,12 +8,28 @@ pub enum Error {
     /// The tokenizer does not say what bytes its tokens stand for.
     #[error("the model's tokenizer cannot be constrained: its tokens are no bytes of a text")]
     Tokenizer,
-    /// A constraint is wrong, or too large.
+    /// A constraint is wrong, or asks for what cannot be followed.
     #[error("`{name}` cannot be used: {reason}")]
     Refused {
         /// The parameter that gives it.
         name: &'static str,
-        /// What is wrong.
+        /// What is wrong, and where in it.
+        reason: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// A constraint is too large.
+    #[error("`{name}` is too large to be followed")]
+    TooLarge {
+        /// The parameter that gives it.
+        name: &'static str,
+    },
+    /// A grammar names a token by itself, and the model does not have it.
+    #[error("`{name}` names a token that the model does not have: {reason}")]
+    NoToken {
+        /// The parameter that gives it.
+        name: &'static str,
+        /// Which, and where.
         reason: String,
     },
     /// No text satisfies a constraint.
@@ -59,10 +75,19 @@ impl Explain for Error {
             Self::RuledOut { .. } => {
                 Some("relax the bans, such as `no_repeat_ngram_size`, `suppress_tokens` and `bad_words_ids`".to_owned())
             }
-            Self::Refused { name: "json_schema", .. } => {
-                Some("keywords that cannot be followed while a text is written are not supported".to_owned())
-            }
+            Self::Refused { hint, .. } => hint.clone(),
+            Self::TooLarge { name } => Some(smaller(name).to_owned()),
             _ => None,
         }
+    }
+}
+
+/// What makes a constraint smaller.
+fn smaller(name: &str) -> &'static str {
+    match name {
+        "json_schema" => "fewer properties and values, and lower bounds of lengths, make it smaller",
+        "choices" => "fewer or shorter texts make it smaller",
+        "regex" => "lower counts, and `\\w` in ASCII alone (`[a-z]`), make it smaller",
+        _ => "fewer rules, and lower counts, make it smaller",
     }
 }

@@ -5,7 +5,7 @@ use llguidance::api::{GrammarWithLexer, TopLevelGrammar};
 use runtime_generation::Constraint;
 use serde_json::Value;
 
-use crate::Error;
+use crate::{Error, regex};
 
 /// White space between the parts of JSON: a space, or a line break with the indentation behind it. More would let a
 /// model that does not know how to go on write white space for ever.
@@ -33,16 +33,21 @@ pub(super) fn grammar(constraint: &Constraint, behind_space: bool) -> TopLevelGr
     TopLevelGrammar { grammars: vec![outer, inner], max_tokens: None }
 }
 
-/// What the library would pass over.
+/// Bytes of a regular expression or a grammar, at most: rules that lead to each other take a stack to compile.
+const LONGEST: usize = 1 << 20;
+
+/// What the library would pass over, and what it would tell of a form of its own.
 ///
 /// # Errors
-/// Where a constraint has no text, or half an escape.
+/// Where a constraint has no text, is too long, or no regular expression.
 pub(super) fn check(constraint: &Constraint) -> Result<(), Error> {
-    let refused = |reason: &str| Err(Error::Refused { name: constraint.name(), reason: reason.to_owned() });
+    let name = constraint.name();
+    let refused = |reason: String| Err(Error::Refused { name, reason, hint: None });
     match constraint {
-        Constraint::Choices(choices) if choices.is_empty() => refused("there is no choice"),
-        Constraint::Choices(choices) if choices.iter().any(String::is_empty) => refused("a choice is empty"),
-        Constraint::Regex(regex) if escapes(regex) % 2 == 1 => refused("there is nothing behind its last backslash"),
+        Constraint::Choices(choices) if choices.is_empty() => refused("there is no choice".to_owned()),
+        Constraint::Choices(choices) if choices.iter().any(String::is_empty) => refused("a choice is empty".to_owned()),
+        Constraint::Regex(text) | Constraint::Grammar(text) if text.len() > LONGEST => Err(Error::TooLarge { name }),
+        Constraint::Regex(regex) => regex::check(regex).or_else(refused),
         _ => Ok(()),
     }
 }

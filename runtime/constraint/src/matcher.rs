@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use runtime_generation::Constraint;
+
 use crate::Error;
+use crate::reason::{self, cannot_go_on, why};
 
 /// Tokens whose bits share a word of the library's masks.
 const WORD: usize = 32;
@@ -25,20 +28,18 @@ impl fmt::Debug for Matcher {
 }
 
 impl Matcher {
-    /// At the start of the text; `name` is the parameter that gives the constraint.
-    pub(crate) fn new(mut inner: llguidance::Matcher, name: &'static str) -> Result<Self, Error> {
-        if let Some(reason) = inner.get_error() {
-            let reason = tidy(&reason);
-            return Err(match reason.strip_prefix("Unsatisfiable schema: ") {
-                Some(reason) => Error::Unsatisfiable { name, reason: reason.to_owned() },
-                None => Error::Refused { name, reason },
-            });
+    /// At the start of the text.
+    pub(crate) fn new(mut inner: llguidance::Matcher, constraint: &Constraint) -> Result<Self, Error> {
+        if let Some(message) = inner.get_error() {
+            return Err(reason::error(constraint, &message));
         }
+        let name = constraint.name();
         let may_end = inner.is_accepting().unwrap_or(false);
         match inner.compute_mask() {
             Ok(_) => Ok(Self { inner, name, at_end: false }),
             Err(_) if may_end => Err(Error::Empty { name }),
-            Err(error) => Err(Error::Unsatisfiable { name, reason: why(&error) }),
+            Err(error) if cannot_go_on(&error) => Err(Error::Unsatisfiable { name, reason: why(&error) }),
+            Err(error) => Err(reason::error(constraint, &error.to_string())),
         }
     }
 
@@ -118,23 +119,4 @@ fn rule_out(scores: &mut [f32], word: u32) {
             }
         }
     }
-}
-
-/// Whether no token of the vocabulary can come next. The library says it by the name of a reason alone.
-fn cannot_go_on(error: &impl ToString) -> bool {
-    matches!(tidy(&error.to_string()).as_str(), "NoExtensionBias" | "NoExtension")
-}
-
-fn why(error: &impl ToString) -> String {
-    match cannot_go_on(error) {
-        true => "no token of the model's vocabulary can come next".to_owned(),
-        false => tidy(&error.to_string()),
-    }
-}
-
-/// The library's message without what it marks as left out, and on one line.
-fn tidy(message: &str) -> String {
-    let message = message.split("<non-verbose/>").next().unwrap_or_default();
-    let message = message.split("<backtrace>").next().unwrap_or_default();
-    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }

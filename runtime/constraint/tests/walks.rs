@@ -8,7 +8,8 @@ use std::path::Path;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use regex::Regex;
-use runtime_constraint::{Constraint, Error, Matcher, Vocabulary};
+use runtime_constraint::{Constraint, Error, Matcher, Vocabulary, check};
+use runtime_diagnostics::Explain;
 use runtime_models::{ModelFolder, TokenBytes, Tokenizer};
 use serde_json::{Value, json};
 
@@ -209,35 +210,145 @@ fn clones_go_their_own_ways() {
     assert_eq!(allowed(&model, &mut matcher), [id("b")]);
 }
 
+/// Why a constraint is refused, and what to do about it: by a vocabulary, and before a model is known.
+fn refused(model: &Model, constraint: &Constraint) -> (String, Option<String>) {
+    let error = matcher(model, constraint).expect_err("it is refused");
+    assert_eq!(check(constraint), Err(error.clone()), "without a model");
+    (error.to_string(), error.hint())
+}
+
 #[test]
 fn what_cannot_be_used_is_refused_before_anything_is_written() {
     let (_, model) = models().next().expect("there is one");
-    let refused = |constraint: Constraint| matcher(&model, &constraint).expect_err("it is refused").to_string();
+    let refused = |constraint: Constraint| refused(&model, &constraint).0;
     let schema = |schema: Value| refused(Constraint::JsonSchema(schema));
     let regex = |regex: &str| refused(Constraint::Regex(regex.to_owned()));
+    let grammar = |text: &str| refused(Constraint::Grammar(text.to_owned()));
+    let nothing = "there is nothing that it could begin with";
     let cases = [
-        (schema(json!({"type": "integer", "minimum": 5, "maximum": 3})), "no text satisfies `json_schema`"),
-        (schema(json!(false)), "no text satisfies `json_schema`"),
-        (schema(json!({"enum": []})), "no text satisfies `json_schema`"),
-        (schema(json!({"type": "nothing"})), "`json_schema` cannot be used"),
-        (schema(json!({"$ref": "#/$defs/none"})), "`json_schema` cannot be used"),
-        (schema(json!({"type": "array", "uniqueItems": true})), "`json_schema` cannot be used"),
-        (regex("("), "`regex` cannot be used"),
-        (regex("a\\"), "`regex` cannot be used"),
-        (regex(""), "`regex` allows nothing but the empty text"),
-        (regex("()"), "`regex` allows nothing but the empty text"),
-        (regex(r"[^\s\S]"), "no text satisfies `regex`"),
-        (regex("(?=a)b"), "`regex` cannot be used"),
-        (refused(Constraint::Choices(Vec::new())), "`choices` cannot be used: there is no choice"),
-        (refused(Constraint::Choices(vec![String::new()])), "`choices` cannot be used: a choice is empty"),
-        (refused(Constraint::Grammar("start: other".to_owned())), "`grammar` cannot be used"),
-        (refused(Constraint::Grammar(String::new())), "`grammar` cannot be used"),
+        (
+            schema(json!({"type": "integer", "minimum": 5, "maximum": 3})),
+            "no text satisfies `json_schema`: minimum (5) is greater than maximum (3)".to_owned(),
+        ),
+        (schema(json!(false)), "no text satisfies `json_schema`: schema is false".to_owned()),
+        (schema(json!({"enum": []})), "no text satisfies `json_schema`: anyOf is empty".to_owned()),
+        (schema(json!({"$ref": "#"})), format!("no text satisfies `json_schema`: {nothing}")),
+        (regex(""), "`regex` allows nothing but the empty text".to_owned()),
+        (regex("()"), "`regex` allows nothing but the empty text".to_owned()),
+        (regex(r"[^\s\S]"), format!("no text satisfies `regex`: {nothing}")),
+        (grammar("start: start"), format!("no text satisfies `grammar`: {nothing}")),
+        (refused(Constraint::Choices(Vec::new())), "`choices` cannot be used: there is no choice".to_owned()),
+        (refused(Constraint::Choices(vec![String::new()])), "`choices` cannot be used: a choice is empty".to_owned()),
     ];
-    let told: Vec<String> = cases.iter().map(|(message, _)| message.clone()).collect();
     for (message, expected) in cases {
-        assert!(message.starts_with(expected), "`{message}` does not begin with `{expected}`\nall: {told:#?}");
-        assert!(!message.contains('\n') && !message.contains("non-verbose"), "{message}");
+        assert_eq!(message, expected);
     }
+}
+
+#[test]
+fn what_is_wrong_is_told_of_what_was_written_and_where() {
+    let (_, model) = models().next().expect("there is one");
+    let told = |constraint: Constraint, expected: &str, advice: &str| {
+        let (message, hint) = refused(&model, &constraint);
+        assert_eq!(message, format!("`{}` cannot be used: {expected}", constraint.name()));
+        assert!(hint.unwrap_or_default().contains(advice), "{message}");
+    };
+    let schema = |schema: Value, expected: &str, advice: &str| told(Constraint::JsonSchema(schema), expected, advice);
+    let within = |part: Value| json!({"properties": {"a/b": {"anyOf": [{"type": "null"}, part]}}});
+    let unique = json!({"type": "array", "uniqueItems": true});
+    schema(
+        unique.clone(),
+        "the keyword `uniqueItems` cannot be followed while a text is written",
+        "check the finished",
+    );
+    schema(
+        // A property may have a keyword's name.
+        json!({"properties": {"uniqueItems": {}, "list": unique}}),
+        "in `#/properties/list`, the keyword `uniqueItems` cannot be followed while a text is written",
+        "leave it out",
+    );
+    let place = "in `#/properties/a~1b/anyOf/1`,";
+    let overlap = json!({"oneOf": [{"type": "string"}, {"type": "string", "maxLength": 3}]});
+    schema(within(overlap), &format!("{place} `oneOf` has alternatives that may hold at the same time"), "`anyOf`");
+    schema(within(json!({"type": "text"})), &format!("{place} there is no type `text`"), "`string`");
+    schema(
+        within(json!({"type": "string", "format": "x"})),
+        &format!("{place} the format `x` is not known"),
+        "pattern",
+    );
+    schema(within(json!({"properties": 3})), &format!("{place} properties must be an object"), "");
+    for name in ["#/$defs/none", "https://example.com/a"] {
+        let expected = format!("{place} `$ref` names `{name}`, which the schema does not have");
+        schema(within(json!({"$ref": name})), &expected, "`#/$defs/name`");
+    }
+    let pattern = json!({"type": "string", "pattern": "a/(b"});
+    let expected = "the pattern `a/(b` is wrong: unclosed group, at character 3: `(b`";
+    schema(within(pattern), &format!("{place} {expected}"), "");
+
+    let regex = |regex: &str, expected: &str| told(Constraint::Regex(regex.to_owned()), expected, "");
+    regex("a/b(", "unclosed group, at character 4: `(`");
+    regex("a\\", "incomplete escape sequence, reached end of pattern prematurely, at character 2: `\\`");
+    regex("(?=a)b", "look-around, including look-ahead and look-behind, is not supported, at character 1: `(?=a)b`");
+
+    let grammar = |text: &str, expected: &str| told(Constraint::Grammar(text.to_owned()), expected, "docs/syntax.md");
+    grammar("start: other", "line 1, column 8: unknown name: \"other\"");
+    grammar("start: (\"a\"", "line 1, column 12: expected token ')', found '\\n'");
+    grammar("", "there is no rule `start`, which is what a text is");
+    grammar("start: A\nA: /(/", "line 2, column 4: invalid regex \"(\": unclosed group");
+    grammar(
+        "start: A\nA: /a\\b/",
+        "line 2, column 4: invalid regex \"a\\\\b\": boundaries and anchors are not supported",
+    );
+}
+
+#[test]
+fn what_is_too_large_says_so() {
+    let (_, model) = models().next().expect("there is one");
+    let many: Vec<String> = (0..120_000).map(|number| format!("value number {number}")).collect();
+    let properties: Value = (0..60_000).map(|number| (format!("p{number}"), json!({"type": "string"}))).collect();
+    let constraints = [
+        (Constraint::JsonSchema(json!({"properties": properties})), "fewer properties"),
+        (Constraint::Choices(many), "fewer or shorter texts"),
+        (Constraint::Regex("a".repeat(2 << 20)), "lower counts"),
+        (Constraint::Grammar(rules(40_000)), "fewer rules"),
+    ];
+    for (constraint, advice) in constraints {
+        let (message, hint) = refused(&model, &constraint);
+        assert_eq!(message, format!("`{}` is too large to be followed", constraint.name()));
+        assert!(hint.unwrap_or_default().starts_with(advice), "{message}");
+    }
+}
+
+/// A grammar with rules that lead to each other.
+fn rules(count: usize) -> String {
+    let rules = (1..count).map(|rule| format!("a{rule}: \"x\" a{}\n", rule + 1));
+    format!("start: a1\n{}a{count}: \"y\"\n", rules.collect::<String>())
+}
+
+#[test]
+fn parts_that_lead_to_each_other_take_no_stack_of_the_caller() {
+    let (_, model) = models().next().expect("there is one");
+    let next = |number: usize| match number {
+        3000 => json!({"type": "null"}),
+        _ => json!({"properties": {"a": {"$ref": format!("#/$defs/{}", number + 1)}}, "required": ["a"]}),
+    };
+    let parts: Value = (0..=3000).map(|number| (number.to_string(), next(number))).collect();
+    let chain = json!({"$defs": parts, "$ref": "#/$defs/0"});
+    for constraint in [Constraint::JsonSchema(chain), Constraint::Grammar(rules(10_000))] {
+        let mut matcher = matcher(&model, &constraint).expect("it compiles");
+        let (text, _) = walk(&model, &mut matcher, &mut ChaCha8Rng::seed_from_u64(0), 20);
+        assert!(!text.is_empty());
+    }
+}
+
+#[test]
+fn a_token_that_a_grammar_names_is_a_models() {
+    let (_, model) = models().next().expect("there is one");
+    let grammar = Constraint::Grammar("start: \"a\" <|nobody_has_it|>".to_owned());
+    assert_eq!(check(&grammar), Ok(()));
+    let error = matcher(&model, &grammar).expect_err("it is refused");
+    let expected = "line 1, column 8: unknown special token: \"<|nobody_has_it|>\"";
+    assert_eq!(error, Error::NoToken { name: "grammar", reason: expected.to_owned() });
 }
 
 #[test]

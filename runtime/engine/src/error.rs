@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use runtime_diagnostics::{Exit, Explain};
-use runtime_tasks::TaskKind;
+use runtime_diagnostics::{Exit, Explain, nearest};
+use runtime_tasks::{DeviceName, TaskKind};
 
 use crate::scheduler::ScheduleError;
 
@@ -84,6 +84,28 @@ pub enum Error {
         what: &'static str,
         /// Why.
         source: runtime_pipeline::PromptError,
+    },
+    /// A device that there is not.
+    #[error("there is no device `{name}`")]
+    NoDevice {
+        /// As it was asked for.
+        name: DeviceName,
+        /// The GPUs that there are.
+        known: Vec<String>,
+    },
+    /// A device that this build cannot use.
+    #[error("CUDA is not built into this program")]
+    NoCuda,
+    /// A GPU cannot be opened.
+    #[error(transparent)]
+    Gpu(#[from] runtime_tensor::GpuError),
+    /// An adapter that the model was not given.
+    #[error("there is no adapter `{name}`")]
+    UnknownAdapter {
+        /// As a record has it.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
     },
     /// A decoder that has nothing to begin with.
     #[error("neither `generation_config.json` nor `config.json` has a `decoder_start_token_id`")]
@@ -216,6 +238,9 @@ pub enum Error {
         /// What it is.
         found: &'static str,
     },
+    /// There is a text and a conversation.
+    #[error("there is a `text` and `messages`, and one of them is gone on from")]
+    TextAndMessages,
     /// A conversation is no list.
     #[error("`messages` is not a list of messages but {found}")]
     NoMessages {
@@ -255,6 +280,9 @@ impl Explain for Error {
             Self::Generate(error) => error.exit(),
             Self::Constraint(error) => error.exit(),
             Self::Busy { .. } | Self::CacheTooSmall { .. } => Exit::Unavailable,
+            Self::UnknownAdapter { .. } => Exit::Data,
+            Self::NoDevice { .. } | Self::NoCuda => Exit::Unavailable,
+            Self::Gpu(error) => error.exit(),
             Self::EmptyPrompt | Self::PromptTooLong { .. } | Self::Prompt { .. } => Exit::Data,
             Self::Param(error) => error.exit(),
             Self::Template(error) => error.exit(),
@@ -264,6 +292,7 @@ impl Explain for Error {
             | Self::NoText { .. }
             | Self::NoWords { .. }
             | Self::NoMessages { .. }
+            | Self::TextAndMessages
             | Self::TooLong { .. }
             | Self::QuestionTooLong { .. }
             | Self::NoMask { .. } => Exit::Data,
@@ -282,6 +311,18 @@ impl Explain for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::NoDevice { known, .. } if known.is_empty() => Some(
+                "no Vulkan, Metal or DirectX 12 driver shows a GPU; `runtime devices` lists what there is, and `--device cpu` \
+                 is always there"
+                    .to_owned(),
+            ),
+            Self::NoDevice { known, .. } => Some(format!("there are cpu, {}", known.join(", "))),
+            Self::NoCuda => Some("`--device wgpu` uses a GPU of NVIDIA over Vulkan".to_owned()),
+            Self::Gpu(error) => error.hint(),
+            Self::UnknownAdapter { name, known } => Some(match nearest(name, known.iter().map(String::as_str)) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("there are `{}`; without one the model answers as it is", known.join("`, `")),
+            }),
             Self::Provider(error) | Self::Hosted { source: error, .. } => error.hint(),
             Self::Unlike { .. } => Some(
                 "the endpoint passes over `response_format`: say in the prompt what the answer shall be".to_owned(),
@@ -311,11 +352,12 @@ impl Explain for Error {
             Self::QuestionTooLong { .. } => {
                 Some("shorten the question, or set a lower `doc_stride` or a higher `max_seq_len`".to_owned())
             }
+            Self::TextAndMessages => Some("leave one of the two out of the record".to_owned()),
             Self::NoMask { mask, .. } => Some(format!("write `{mask}` where a word is to be filled in")),
             Self::NoWords { .. } => Some("`is_split_into_words` asks for a list".to_owned()),
             Self::NoField { field, has } => {
                 // A field that is there holds null.
-                let nearest = runtime_diagnostics::nearest(field, has.iter().map(String::as_str));
+                let nearest = nearest(field, has.iter().map(String::as_str));
                 nearest.filter(|nearest| nearest != field).map(|nearest| format!("did you mean `{nearest}`?"))
             }
             _ => None,

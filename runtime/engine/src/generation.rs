@@ -4,6 +4,7 @@ mod answer;
 mod build;
 mod endpoints;
 mod files;
+mod params;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! A model that generates, with what its folder says of how: parameters, chat template, tokens of texts.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use runtime_chat::{Chat, ChatTemplate};
@@ -7,6 +8,7 @@ use runtime_generation::GenerationConfig;
 use runtime_graph::Head;
 use runtime_models::{EncodeOptions, ModelFolder, Text};
 use runtime_tasks::TaskKind;
+use runtime_tensor::PlanAdapter;
 use serde_json::{Map, Value};
 
 use crate::chat_template::chat_template;
@@ -22,6 +24,8 @@ pub struct LanguageModel {
     config: GenerationConfig,
     template: Option<Arc<ChatTemplate>>,
     folder: ModelFolder,
+    /// What every request is computed with.
+    adapter: Option<Arc<PlanAdapter>>,
 }
 
 impl LanguageModel {
@@ -54,7 +58,16 @@ impl LanguageModel {
             // Its place alone, without what was read of it.
             folder: ModelFolder::new(folder.path()),
             loaded,
+            adapter: None,
         })
+    }
+
+    /// The same model, its weights shared, whose requests are computed with an adapter; `path` is its folder.
+    ///
+    /// # Errors
+    /// Where the adapter is for another model, or does more than can be done beside a model's weights.
+    pub fn with_adapter(&self, path: &Path) -> Result<Self, Error> {
+        Ok(Self { adapter: Some(self.loaded.adapter(&self.folder, path)?), ..self.clone() })
     }
 
     /// What the files of a folder say of how to generate; no weights are loaded.
@@ -77,6 +90,20 @@ impl LanguageModel {
     /// Where one is unknown, out of range, or contradicts another.
     pub fn configured(&self, params: &Map<String, Value>) -> Result<GenerationConfig, Error> {
         Ok(with_length(self.config.with_params(params)?))
+    }
+
+    /// Whether the vocabulary can write what a constraint asks for, before there is a prompt.
+    ///
+    /// # Errors
+    /// Where it cannot, or has no bytes.
+    pub(crate) fn check(&self, config: &GenerationConfig) -> Result<(), Error> {
+        match &config.constraint {
+            Some(constraint) => {
+                let behind_space = self.is_encoder_decoder() && self.drops_space(&[])?;
+                self.loaded.vocabulary()?.compile(constraint, behind_space).map(drop).map_err(Error::from)
+            }
+            None => Ok(()),
+        }
     }
 
     /// The model's folder.
@@ -122,7 +149,8 @@ impl LanguageModel {
     /// # Errors
     /// Where they are too long, or the model fails.
     pub(crate) async fn score(&self, prompt: Vec<u32>, continuations: Vec<Vec<u32>>) -> Result<Scored, Error> {
-        self.loaded.generator()?.score(prompt, continuations, self.loaded.model.context).await
+        let (adapter, limit) = (self.plan_adapter(), self.loaded.model.context);
+        self.loaded.generator()?.score(prompt, continuations, adapter, limit).await
     }
 
     /// The tokens of a conversation.
@@ -214,11 +242,16 @@ impl LanguageModel {
             config,
             padding: 0,
             encoder_input: None,
+            adapter: self.plan_adapter(),
             limit: None,
             keep: false,
             decode,
             matcher,
         })
+    }
+
+    fn plan_adapter(&self) -> Option<PlanAdapter> {
+        self.adapter.as_deref().cloned()
     }
 
     /// Whether a space with which the text behind these tokens begins is dropped when they are decoded, as SentencePiece

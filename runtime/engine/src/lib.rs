@@ -3,8 +3,10 @@
 //! A [`Registry`] holds the loaded models. A [`Generation`] is a pipeline built over it, immutable: an edited pipeline
 //! is built as another generation beside the one that serves, over the same loaded models, and then takes its place.
 
+mod adapters;
 mod architecture;
 mod chat_template;
+mod devices;
 mod error;
 mod generate;
 mod generation;
@@ -22,6 +24,7 @@ mod verify;
 mod writer;
 mod zero_shot;
 
+pub use adapters::Adapters;
 pub use architecture::Architecture;
 pub use chat_template::chat_template;
 pub use error::Error;
@@ -31,7 +34,7 @@ pub use generate::{
 pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies, type_name};
 pub use language_model::LanguageModel;
 pub use registry::{LoadOptions, LoadedModel, Options, Registry};
-pub use runtime_tensor::Device;
+pub use runtime_tensor::{GpuAdapter, GpuKind, gpus, instruction_set};
 pub use scheduler::ScheduleError;
 pub use sentence::SentenceError;
 pub use stamp::Stamp;

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use runtime_constraint::Vocabulary;
 use runtime_graph::{Graph, Head};
 use runtime_hub::{Hub, ModelSource, Settings};
-use runtime_models::{Adapter, Model, ModelFolder};
+use runtime_models::{Adapter, Error as ModelError, Model, ModelFolder};
 use runtime_plugin_host::{Limits, Plugin, PluginHost};
 use runtime_provider::Endpoint;
-use runtime_tasks::Dtype;
-use runtime_tensor::{Device, Precision};
+use runtime_tasks::{DeviceName, Dtype};
+use runtime_tensor::{Device, PlanAdapter, Precision};
 
+use crate::devices::Devices;
 use crate::generate::Generator;
 use crate::hosted::Hosted;
 use crate::memo::Memo;
@@ -23,8 +24,10 @@ use crate::{Architecture, Error, Stamp};
 /// How a registry loads models.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where models run.
-    pub device: Device,
+    /// Where models run that are not told otherwise.
+    pub device: DeviceName,
+    /// What is called with what a user should know of the choice of a device.
+    pub tell: fn(&str),
     /// Bytes of results that each model remembers; 0 for none.
     pub memo: usize,
     /// Bytes for the keys and values of each model that generates.
@@ -37,7 +40,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { device: Device::default(), memo: 0, kv_cache: 2 << 30, progress: false, plugin_cache: None }
+        Self {
+            device: DeviceName::default(),
+            tell: |_| (),
+            memo: 0,
+            kv_cache: 2 << 30,
+            progress: false,
+            plugin_cache: None,
+        }
     }
 }
 
@@ -49,6 +59,7 @@ pub struct Registry {
     loaded_plugins: Mutex<HashMap<PathBuf, (Option<Stamp>, Plugin)>>,
     models: Mutex<HashMap<Key, Weak<LoadedModel>>>,
     hosted: Mutex<Vec<Weak<Hosted>>>,
+    devices: Devices,
     loads: AtomicUsize,
 }
 
@@ -61,6 +72,8 @@ pub struct LoadOptions<'a> {
     pub dtype: Dtype,
     /// The folder of a LoRA adapter that its weights are changed by.
     pub adapter: Option<&'a Path>,
+    /// Where it runs, if not where the others do.
+    pub device: Option<DeviceName>,
 }
 
 impl<'a> From<Option<&'a Path>> for LoadOptions<'a> {
@@ -76,6 +89,7 @@ struct Key {
     plugin: Option<String>,
     head: Head,
     dtype: Dtype,
+    device: DeviceName,
 }
 
 /// A model with its queue.
@@ -84,6 +98,8 @@ pub struct LoadedModel {
     pub(crate) scheduler: Scheduler,
     generator: OnceLock<Generator>,
     vocabulary: OnceLock<Vocabulary>,
+    /// Those that are in use beside its weights, by their files.
+    adapters: Mutex<HashMap<Vec<Option<Stamp>>, Weak<PlanAdapter>>>,
     kv_cache: usize,
 }
 
@@ -111,6 +127,23 @@ impl LoadedModel {
     pub fn vocabulary(&self) -> Result<&Vocabulary, Error> {
         once(&self.vocabulary, || Ok(Vocabulary::new(&self.model.tokenizer, self.model.width)?))
     }
+
+    /// An adapter beside its weights, each once; the model is that of `folder`, and `path` the adapter's.
+    ///
+    /// # Errors
+    /// Where it is for another model, or does more than can be done beside a model's weights.
+    pub(crate) fn adapter(&self, folder: &ModelFolder, path: &Path) -> Result<Arc<PlanAdapter>, Error> {
+        let adapter = ModelFolder::new(path);
+        let files = Adapter::files(&adapter).iter().map(|file| Stamp::of(file)).collect();
+        let mut adapters = self.adapters.lock().unwrap_or_else(PoisonError::into_inner);
+        adapters.retain(|_, adapter| adapter.strong_count() > 0);
+        if let Some(known) = adapters.get(&files).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        let adapter = Arc::new(self.model.adapter(folder, &Adapter::open(&adapter)?)?);
+        adapters.insert(files, Arc::downgrade(&adapter));
+        Ok(adapter)
+    }
 }
 
 impl Registry {
@@ -123,6 +156,7 @@ impl Registry {
             loaded_plugins: Mutex::default(),
             models: Mutex::default(),
             hosted: Mutex::default(),
+            devices: Devices::default(),
             loads: AtomicUsize::new(0),
         }
     }
@@ -172,7 +206,8 @@ impl Registry {
         how: impl Into<LoadOptions<'a>>,
         head: Head,
     ) -> Result<Arc<LoadedModel>, Error> {
-        let LoadOptions { plugin, dtype, adapter } = how.into();
+        let LoadOptions { plugin, dtype, adapter, device } = how.into();
+        let device = device.unwrap_or(self.options.device);
         let adapter = adapter.map(ModelFolder::new);
         let config = folder.config()?;
         let architecture = Architecture::choose(folder, &config, plugin, |path| self.plugin(path))?;
@@ -183,10 +218,12 @@ impl Registry {
             plugin: architecture.digest(),
             head,
             dtype,
+            device,
         };
         // Held while loading, so that two users of a model do not load it twice.
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = models.get(&key).and_then(Weak::upgrade) {
+        // A model whose device is lost is loaded anew, for those to come.
+        if let Some(loaded) = models.get(&key).and_then(Weak::upgrade).filter(|loaded| loaded.model.plan.is_usable()) {
             return Ok(loaded);
         }
         let precision = match dtype {
@@ -195,8 +232,17 @@ impl Registry {
             Dtype::Int8 => Precision::Int8,
         };
         let adapter = adapter.as_ref().map(Adapter::open).transpose()?;
-        let device = self.options.device;
-        let model = Model::load(folder, &config, &architecture, head, adapter.as_ref(), device, precision)?;
+        let load = |device| Model::load(folder, &config, &architecture, head, adapter.as_ref(), device, precision);
+        let model = match self.devices.open(device, self.options.tell)? {
+            Device::Cpu => load(Device::Cpu)?,
+            gpu => match load(gpu) {
+                Err(ModelError::Compile { source, .. }) if device == DeviceName::Auto => {
+                    (self.options.tell)(&format!("{source}; the processor computes"));
+                    load(Device::Cpu)?
+                }
+                loaded => loaded?,
+            },
+        };
         self.loads.fetch_add(1, Ordering::Relaxed);
         let memo = Memo::new(self.options.memo);
         let scheduler = Scheduler::start(Arc::clone(&model.plan), model.head, TOKEN_BUDGET, memo);
@@ -206,6 +252,7 @@ impl Registry {
             scheduler,
             generator: OnceLock::new(),
             vocabulary: OnceLock::new(),
+            adapters: Mutex::default(),
             kv_cache,
         });
         models.retain(|_, model| model.strong_count() > 0);

@@ -4,6 +4,7 @@
 //! requests and in the middle of one; since batches are packed, texts of any lengths share one without waste. A
 //! request whose caller has gone away is dropped. A sequence that makes its batch fail fails its own request only.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -47,6 +48,13 @@ pub enum ScheduleError {
     /// The worker is gone.
     #[error("the model has been shut down")]
     Gone,
+}
+
+impl ScheduleError {
+    /// Of what a panic said.
+    pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        Self::Panicked { message: panic_message(panic) }
+    }
 }
 
 /// The queue of a model. Dropping it ends the worker, once what was asked before is answered.
@@ -185,7 +193,7 @@ impl Worker {
             sequence.rows.iter().for_each(|row| batch.ask_row(first.saturating_add(*row)));
         }
         let outputs = catch_unwind(AssertUnwindSafe(|| self.plan.run(&batch)));
-        let outputs = outputs.map_err(|panic| ScheduleError::Panicked { message: panic_message(&*panic) })?;
+        let outputs = outputs.map_err(|panic| ScheduleError::of_panic(&*panic))?;
         let outputs = outputs.map_err(|error| ScheduleError::Plan(Arc::new(error)))?;
         let name = self.head.output();
         let output = outputs.get(name).ok_or(ScheduleError::NoOutput { output: name })?;

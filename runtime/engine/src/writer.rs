@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use runtime_generation::{FinishReason, GenerationConfig};
-use runtime_pipeline::PromptTemplate;
-use runtime_tasks::Generation;
+use runtime_pipeline::{GenerateStep, PromptTemplate};
 use serde_json::{Map, Value, json};
 
 use crate::hosted::HostedWriter;
 use crate::task::text_generation::{conversation, with_length};
-use crate::{Error, LanguageModel};
+use crate::{Adapters, Error, LanguageModel};
 
 /// A model with the prompts of a step.
 pub(crate) struct Writer {
@@ -26,7 +25,8 @@ enum By {
 
 /// A model that runs here.
 struct Local {
-    model: LanguageModel,
+    adapters: Adapters,
+    adapter: Option<PromptTemplate>,
     chat: bool,
     config: GenerationConfig,
     clean_up: Option<bool>,
@@ -45,20 +45,18 @@ pub(crate) struct Written {
 impl Writer {
     /// # Errors
     /// Where the parameters do not go with those of the model, or a chat is asked of a model without a template.
-    pub(crate) fn new(
-        model: LanguageModel,
-        chat: bool,
-        system: Option<PromptTemplate>,
-        prompt: PromptTemplate,
-        options: &Generation,
-    ) -> Result<Self, Error> {
-        let config = with_length(model.config().with_params(&options.generate)?);
-        if chat {
+    pub(crate) fn new(adapters: Adapters, step: &GenerateStep) -> Result<Self, Error> {
+        let model = adapters.plain();
+        let config = with_length(model.config().with_params(&step.options.generate)?);
+        model.check(&config)?;
+        if step.chat {
             // Told before the first record is read.
             model.template()?;
         }
-        let local = Local { model, chat, config, clean_up: options.clean_up_tokenization_spaces };
-        Ok(Self { system, prompt, by: By::Model(Box::new(local)) })
+        let adapter = step.adapter.as_ref().map(|adapter| adapter.value.clone());
+        let clean_up = step.options.clean_up_tokenization_spaces;
+        let local = Local { adapters, adapter, chat: step.chat, config, clean_up };
+        Ok(Self { system: step.system.clone(), prompt: step.prompt.clone(), by: By::Model(Box::new(local)) })
     }
 
     /// One that asks an endpoint, in a conversation in any case.
@@ -72,22 +70,36 @@ impl Writer {
         let prompt = render("prompt", &self.prompt, fields)?;
         match &self.by {
             By::Endpoint(writer) => writer.write(messages(self.system.as_ref(), &prompt, fields)?).await,
-            By::Model(local) if local.chat => {
-                let messages = messages(self.system.as_ref(), &prompt, fields)?;
-                local.write(local.model.chat_tokens(&conversation(&messages))?).await
+            By::Model(local) => {
+                let model = local.model(fields)?;
+                let tokens = match local.chat {
+                    true => {
+                        let messages = messages(self.system.as_ref(), &prompt, fields)?;
+                        model.chat_tokens(&conversation(&messages))?
+                    }
+                    false => model.tokens(&prompt)?,
+                };
+                local.write(model, tokens).await
             }
-            By::Model(local) => local.write(local.model.tokens(&prompt)?).await,
         }
     }
 }
 
 impl Local {
-    async fn write(&self, tokens: Vec<u32>) -> Result<Written, Error> {
+    /// The model with the adapter that is chosen for a record.
+    fn model(&self, fields: &Map<String, Value>) -> Result<&LanguageModel, Error> {
+        match &self.adapter {
+            Some(template) => self.adapters.get(&render("adapter's name", template, fields)?),
+            None => Ok(self.adapters.plain()),
+        }
+    }
+
+    async fn write(&self, model: &LanguageModel, tokens: Vec<u32>) -> Result<Written, Error> {
         // The prompts of a step begin alike, which need not be read again for each record.
-        let generated = self.model.generate(tokens, self.config.clone(), true)?.finish().await?;
+        let generated = model.generate(tokens, self.config.clone(), true)?.finish().await?;
         let first = generated.sequences.into_iter().next();
         let first = first.ok_or(crate::ScheduleError::Gone)?;
-        let text = self.model.decode_as(&first.tokens, self.clean_up)?;
+        let text = model.decode_as(&first.tokens, self.clean_up)?;
         Ok(Written {
             text: before_stop(text, &self.config.stop_strings),
             tokens: Some(first.tokens.len()),

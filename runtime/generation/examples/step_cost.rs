@@ -95,12 +95,12 @@ fn main() -> Result<(), Error> {
     row.copy_from_slice(&scores);
     log_softmax(&mut row);
     let mut config = config(&json!({"num_beams": 4}))?;
-    let mut search = BeamSearch::new(BeamOptions::new(&config, 1000), &[1], None);
+    let mut search = BeamSearch::new(BeamOptions::new(&config, 1000)?, &[1], None);
     let _first = search.step(&[&row], |_| false)?;
     let rows = [&row, &row, &row, &row];
     measure("4 beams, without log_softmax", || assert!(search.step(black_box(&rows), |_| false).is_ok()));
     config.do_sample = true;
-    let mut search = BeamSearch::new(BeamOptions::new(&config, 1000), &[1], Some(Sampler::new(Some(1), 0)));
+    let mut search = BeamSearch::new(BeamOptions::new(&config, 1000)?, &[1], Some(Sampler::new(Some(1), 0)));
     let _first = search.step(&[&row], |_| false)?;
     measure("4 beams, drawn", || assert!(search.step(black_box(&rows), |_| false).is_ok()));
     Ok(())

@@ -13,8 +13,8 @@ use crate::passes::highest_number;
 use crate::top::{Entry, Top};
 use crate::{EarlyStopping, Error, GenerationConfig, Sampler};
 
-/// The score of what shall not count.
-const FAR: f32 = -1.0e9;
+/// The score of what shall not count. In transformers it is -1e9, which a steep `length_penalty` goes below.
+const FAR: f32 = f32::NEG_INFINITY;
 
 /// How to search.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,17 +33,33 @@ pub struct BeamOptions {
     pub max_new_tokens: usize,
 }
 
+/// What sums of scores are divided or multiplied by, at most, so that all scores are numbers.
+const STEEPEST: f64 = 1e28;
+
 impl BeamOptions {
     /// Those of a request that may get `max_new_tokens` (of [`Lengths`](crate::Lengths): `max_length` less the prompt).
-    pub fn new(config: &GenerationConfig, max_new_tokens: usize) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// Where `length_penalty` makes scores of so many tokens too large or too small to be told apart. transformers ends
+    /// with an `OverflowError` there, or with scores that all are -1e9.
+    pub fn new(config: &GenerationConfig, max_new_tokens: usize) -> Result<Self, Error> {
+        let penalty = count(max_new_tokens).powf(config.length_penalty);
+        if !(STEEPEST.recip()..=STEEPEST).contains(&penalty) {
+            let key = "length_penalty";
+            let message = format!(
+                "`{key}` is {:e}, and {max_new_tokens} new tokens to the power of it is beyond the scores' range",
+                config.length_penalty
+            );
+            return Err(Error::hinted(key, message, "it is 1 where it is not said; about -5 to 5 are of use"));
+        }
+        Ok(Self {
             num_beams: config.num_beams,
             num_return_sequences: config.num_return_sequences,
             length_penalty: config.length_penalty,
             early_stopping: config.early_stopping,
             end_tokens: config.eos_token_id.len(),
             max_new_tokens,
-        }
+        })
     }
 }
 
@@ -249,7 +265,7 @@ impl BeamSearch {
             Some(place) => Found {
                 tokens: next[place].sequence[self.prompt..].to_vec(),
                 score: entry.score,
-                taken: ended(place, &next[place]),
+                taken: entry.score > FAR,
             },
         });
         self.hypotheses = kept.collect();

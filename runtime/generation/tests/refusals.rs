@@ -33,7 +33,7 @@ fn step(params: &Value, scores: &[f32]) -> Result<(), Error> {
     if config.num_beams > 1 {
         warpers.apply(&mut scores)?;
         let sampler = config.do_sample.then(|| Sampler::new(Some(0), 0));
-        return BeamSearch::new(BeamOptions::new(&config, 5), &[0, 1], sampler).step(&[scores], |_| false).map(drop);
+        return BeamSearch::new(BeamOptions::new(&config, 5)?, &[0, 1], sampler).step(&[scores], |_| false).map(drop);
     }
     if config.do_sample { warpers.distribution(&scores).map(drop) } else { argmax(&scores).map(drop) }
 }
@@ -65,7 +65,8 @@ fn parameters_that_leave_no_token_are_refused_in_every_search() {
 fn a_beam_without_continuation_leaves_the_others_alone() {
     let params = json!({"num_beams": 2, "do_sample": true, "top_k": 3});
     let config = config(&params).expect("right");
-    let mut search = BeamSearch::new(BeamOptions::new(&config, 5), &[0], Some(Sampler::new(Some(0), 0)));
+    let mut search =
+        BeamSearch::new(BeamOptions::new(&config, 5).expect("right"), &[0], Some(Sampler::new(Some(0), 0)));
     let mut warpers = Warpers::new(&config);
     let _first = search.step(&[vec![-1.0; VOCABULARY]], |_| false).expect("there are tokens");
     let (mut none, mut some) = (vec![f32::NEG_INFINITY; VOCABULARY], vec![-1.5; VOCABULARY]);
@@ -78,7 +79,7 @@ fn a_beam_without_continuation_leaves_the_others_alone() {
 #[test]
 fn a_search_that_is_cut_short_has_what_it_was_at() {
     let config = config(&json!({"num_beams": 2, "num_return_sequences": 2})).expect("right");
-    let mut search = BeamSearch::new(BeamOptions::new(&config, 5), &[7, 7], None);
+    let mut search = BeamSearch::new(BeamOptions::new(&config, 5).expect("right"), &[7, 7], None);
     let _first = search.step(&[[-1.0_f32, -3.0, -2.0]], |_| false).expect("there are tokens");
     let found = search.into_hypotheses();
     let found: Vec<(&[u32], f32)> = found.iter().map(|found| (found.tokens.as_slice(), found.score)).collect();
@@ -97,6 +98,41 @@ fn tokens_outside_of_the_vocabulary_are_refused_where_they_would_be_forced() {
         assert_eq!(step(&params, &[0.0; VOCABULARY]), Err(Error::OutsideVocabulary { key, token: 9, last: 4 }));
     }
     assert_eq!(step(&json!({"suppress_tokens": [9], "eos_token_id": 9, "min_length": 9}), &[0.0; VOCABULARY]), Ok(()));
+}
+
+#[test]
+fn a_length_penalty_beyond_the_range_of_scores_is_refused() {
+    let search = |penalty: f64, tokens: usize| {
+        let config = config(&json!({"num_beams": 2, "num_return_sequences": 2, "length_penalty": penalty}))?;
+        let mut search = BeamSearch::new(BeamOptions::new(&config, tokens)?, &[0], None);
+        let _first = search.step(&[[-100.0_f32, -3.0, -2.0]], |_| false)?;
+        while !search.finished() {
+            let rows = vec![[-100.0_f32, -30.0, -2.0]; search.rows()];
+            let _next = search.step(&rows, |sequence| sequence.last() == Some(&1))?;
+        }
+        Ok::<_, Error>(search.into_hypotheses())
+    };
+    for (penalty, tokens) in [(1e308, 5), (-1e308, 5), (1e6, 2), (-300.0, 2), (50.0, 6), (-50.0, 6)] {
+        let error = search(penalty, tokens).expect_err("transformers fails too, or has -1e9 as every score");
+        assert_eq!(error.exit(), Exit::Usage);
+        assert!(error.to_string().starts_with("`length_penalty` is "), "{error}");
+    }
+    // One token to any power is one.
+    for (penalty, tokens) in [(1e308, 1), (20.0, 6), (-20.0, 6), (3.0, 1000), (15.0, 50), (-15.0, 50)] {
+        let found = search(penalty, tokens).expect("it is in range");
+        assert!(!found.is_empty() && found.iter().all(|found| found.score.is_finite()), "{penalty}: {found:?}");
+    }
+}
+
+#[test]
+fn bad_words_without_tokens_are_refused_where_a_call_gives_them() {
+    let told = |words: Value| config(&json!({"bad_words_ids": words})).expect_err("it is refused").to_string();
+    assert_eq!(told(json!([])), "`bad_words_ids` is empty");
+    assert_eq!(told(json!([[1], []])), "`bad_words_ids` has a word without tokens, number 2 of its list");
+    assert!(config(&json!({"bad_words_ids": null})).is_ok_and(|config| config.bad_words_ids.is_empty()));
+    // A model's file is not the caller's to mend, and transformers does nothing by it.
+    let file = json!({"bad_words_ids": [[]]});
+    assert!(GenerationConfig::from_file(file.as_object().expect("an object")).is_ok());
 }
 
 #[test]

@@ -147,6 +147,19 @@ impl Gpu {
         Ok(())
     }
 
+    /// Copies all of a buffer to the beginning of another, behind what was submitted.
+    ///
+    /// # Errors
+    /// Where the GPU is lost.
+    pub(crate) fn copy(&self, from: &Buffer, to: &Buffer) -> Result<(), Error> {
+        let shared = &self.shared;
+        shared.guarded("copy", 0, || {
+            let mut encoder = shared.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            encoder.copy_buffer_to_buffer(from.raw(), 0, to.raw(), 0, from.bytes());
+            shared.queue.submit([encoder.finish()]);
+        })
+    }
+
     /// A buffer with room for `bytes` whose contents are anything, for as long as it is held.
     ///
     /// # Errors

@@ -33,6 +33,16 @@ impl Kept {
         32 * heads * head_size.div_ceil(4) * BLOCK
     }
 
+    /// Takes over the blocks of another with no more room, for the same heads.
+    ///
+    /// # Errors
+    /// Where the GPU is lost.
+    pub fn fill_from(&self, gpu: &Gpu, other: &Self) -> Result<(), Error> {
+        let same = (self.heads, self.head_size) == (other.heads, other.head_size);
+        assert!(same && other.blocks <= self.blocks, "room for what is taken over");
+        gpu.copy(&other.buffer, &self.buffer)
+    }
+
     /// Blocks that there is room for.
     pub fn blocks(&self) -> usize {
         self.blocks

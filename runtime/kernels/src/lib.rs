@@ -38,6 +38,6 @@ pub use packed::{Packed, Precision};
 pub use pool::Pooling;
 pub use product::{Finish, Product, Quantized};
 pub use rotary::Rotary;
-pub use rows::{Binary, Table, combine, copy_columns, look_up_rows, scale, scale_rows, select_rows};
+pub use rows::{Binary, Correction, Table, combine, copy_columns, look_up_rows, scale, scale_rows, select_rows};
 pub use simd::Isa;
 pub use team::Team;

@@ -113,6 +113,47 @@ pub fn select_rows(team: &Team<'_>, x: &[f32], width: usize, ids: &[u32], to: &m
     });
 }
 
+/// What is changed in some rows of a matrix, in columns that follow each other: `to * factors + add`.
+pub struct Correction<'a> {
+    /// The rows, in ascending order.
+    pub rows: &'a [u32],
+    /// The first of the columns.
+    pub first: usize,
+    /// One for each column.
+    pub factors: Option<&'a [f32]>,
+    /// `[rows, columns]`
+    pub add: &'a [f32],
+    /// Added to each row, `[columns]`
+    pub bias: Option<&'a [f32]>,
+    /// How many columns.
+    pub columns: usize,
+}
+
+impl Correction<'_> {
+    /// Changes `to`, whose rows are `width` numbers.
+    pub fn run(&self, team: &Team<'_>, width: usize, to: &mut [f32]) {
+        let columns = self.first..self.first + self.columns;
+        by_rows(team, width, to, &|range, to| {
+            for (to, row) in to.chunks_exact_mut(width).zip(range) {
+                let Some(at) = u32::try_from(row).ok().and_then(|row| self.rows.binary_search(&row).ok()) else {
+                    continue;
+                };
+                let to = &mut to[columns.clone()];
+                if let Some(factors) = self.factors {
+                    to.iter_mut().zip(factors).for_each(|(to, factor)| *to *= factor);
+                }
+                if !self.add.is_empty() {
+                    let add = &self.add[at * self.columns..(at + 1) * self.columns];
+                    to.iter_mut().zip(add).for_each(|(to, add)| *to += add);
+                }
+                if let Some(bias) = self.bias {
+                    to.iter_mut().zip(bias).for_each(|(to, bias)| *to += bias);
+                }
+            }
+        });
+    }
+}
+
 /// Fills `to [rows, width]` with the columns of `x`.
 pub fn copy_columns(team: &Team<'_>, x: Columns<'_>, width: usize, to: &mut [f32]) {
     by_rows(team, width, to, &|range, to| {

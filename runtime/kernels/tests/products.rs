@@ -206,3 +206,28 @@ fn what_follows_a_product_is_done_in_order() {
         }
     }
 }
+
+#[test]
+fn a_product_may_be_finished_later() {
+    for precision in PRECISIONS {
+        for shape in [(64, 47), (100, 97), (385, 80)] {
+            let case = Case::new(Isa::best(), precision, shape);
+            for rows in [0, 1, 9, 130] {
+                let x = numbers(5, rows * case.inputs);
+                let (factor, add) = (numbers(6, rows * case.outputs), numbers(7, rows * case.outputs));
+                let weight = numbers(8, case.outputs);
+                let norm = Norm { centred: true, weight: &weight, bias: Some(&case.bias), epsilon: 1e-5 };
+                let finish = Finish {
+                    bias: Some(&case.bias),
+                    activation: Some(Activation::Gelu),
+                    factor: Some(&factor),
+                    add: Some(&add),
+                    norm: Some(norm),
+                };
+                let mut later = case.run(2, &x, Finish::default());
+                Team::of(2, |team| finish.run(team, case.outputs, &mut later));
+                assert_eq!(bits(&later), bits(&case.run(2, &x, finish)), "{precision:?} {shape:?}, {rows} rows");
+            }
+        }
+    }
+}

@@ -118,6 +118,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// An adapter does more than can be done beside a model's weights.
+    #[error("the adapter `{}` cannot be one of several: {reason}", .path.display())]
+    AdapterBeside {
+        /// Its folder.
+        path: PathBuf,
+        /// What it does.
+        reason: String,
+    },
     /// A tensor cannot be merged.
     #[error("cannot merge `{name}`")]
     Merge {
@@ -380,6 +388,10 @@ impl Explain for Error {
                  pipeline",
                 crate::PLUGIN_FILE
             )),
+            Self::AdapterBeside { .. } => Some(
+                "give it a model of its own: `--adapter FOLDER`, or `adapter = \"FOLDER\"` in a `[models.NAME]`"
+                    .to_owned(),
+            ),
             Self::Exists { .. } => Some("name a new folder: nothing is overwritten".to_owned()),
             Self::MergeGguf { .. } => Some(
                 "`--adapter` puts it on a GGUF at run time; to merge, take the model that the file was made of"

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runtime_architectures::BUILT_IN;
 use runtime_graph::{Architecture, Builder, Catalog, Dim, Graph, Head, Input, Node, Op};
-use runtime_tensor::{Device, Plan, Precision, Weights, compile};
+use runtime_tensor::{Device, Plan, PlanAdapter, Precision, Weights, compile};
 
 use crate::{Adapted, Adapter, Error, Labels, ModelConfig, ModelFolder, Tokenizer};
 
@@ -164,6 +164,23 @@ impl Model {
         let trained = config.fields.size("max_position_embeddings").ok().map(|size| size as usize);
         let context = [trained, max_positions].into_iter().flatten().min();
         Ok(Self { plan, tokenizer, labels, problem_type, head, width, max_tokens, max_positions, context })
+    }
+}
+
+impl Model {
+    /// Brings an adapter into the form in which single requests are computed with it, while others are not. The model is
+    /// that of `folder`.
+    ///
+    /// # Errors
+    /// Where the adapter is for another model, or does more than can be done beside a model's weights.
+    pub fn adapter(&self, folder: &ModelFolder, adapter: &Adapter) -> Result<PlanAdapter, Error> {
+        let checkpoint = folder.checkpoint()?;
+        let low_ranks = Adapted::new(&checkpoint, adapter)?.low_ranks()?;
+        let beside = |source: runtime_tensor::Error| Error::AdapterBeside {
+            path: adapter.path().to_owned(),
+            reason: source.to_string(),
+        };
+        self.plan.adapter(&low_ranks).map_err(beside)
     }
 }
 

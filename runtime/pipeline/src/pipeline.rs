@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use runtime_diagnostics::{Problem, Source, Span};
-use runtime_tasks::{Dtype, Generation, InputType, OutputType, TaskKind, TaskOptions};
+use runtime_tasks::{DeviceName, Dtype, Generation, InputType, OutputType, TaskKind, TaskOptions};
 use serde_json::{Map, Value};
 
 use crate::name::Name;
@@ -82,8 +82,12 @@ pub struct Model {
     pub plugin: Option<Spanned<PathBuf>>,
     /// The folder of a LoRA adapter for it, relative to the pipeline's folder.
     pub adapter: Option<Spanned<PathBuf>>,
+    /// The folders of adapters that steps and rungs choose from, by name; the weights are shared by all.
+    pub adapters: Vec<(Name, Spanned<PathBuf>)>,
     /// What its weights are computed in.
     pub dtype: Dtype,
+    /// Where it runs, if not where the command line says.
+    pub device: Option<DeviceName>,
 }
 
 /// `[models.NAME]` with a `provider`: a model behind an endpoint. What is `None` is up to the client.
@@ -258,11 +262,13 @@ pub struct GenerateStep {
     pub chat: bool,
     /// A declared model.
     pub model: Spanned<Name>,
+    /// Which of the model's adapters; where it comes out empty, none.
+    pub adapter: Option<Spanned<PromptTemplate>>,
     /// What a chat begins with.
     pub system: Option<PromptTemplate>,
     /// What the model is asked.
     pub prompt: PromptTemplate,
-    /// What both read.
+    /// What these read.
     pub reads: Vec<Reference>,
     /// The parameters.
     pub options: Generation,
@@ -334,6 +340,8 @@ pub enum RungKind {
     Llm {
         /// A declared model.
         model: Spanned<Name>,
+        /// One of the model's adapters.
+        adapter: Option<Spanned<Name>>,
         /// What it is told first, instead of the default.
         system: Option<PromptTemplate>,
         /// What it is asked, of `text` and `labels`, instead of the default.

@@ -24,7 +24,11 @@ impl Pipeline {
             list.set(format!("{at}.source"), json!(*model.source));
             list.set_some(format!("{at}.plugin"), model.plugin.as_deref().map(|path| path.display().to_string()));
             list.set_some(format!("{at}.adapter"), model.adapter.as_deref().map(|path| path.display().to_string()));
+            for (name, path) in &model.adapters {
+                list.set(format!("{at}.adapters.{name}"), json!(path.display().to_string()));
+            }
             list.set(format!("{at}.dtype"), json!(model.dtype.name()));
+            list.set_some(format!("{at}.device"), model.device.map(|device| device.to_string()));
         }
         for endpoint in &self.endpoints {
             list.endpoint(endpoint);
@@ -99,6 +103,7 @@ impl List {
             StepKind::ZeroShot(zero_shot) => self.classifier(&at, &zero_shot.classifier),
             StepKind::Generate(step) => {
                 self.set(format!("{at}.model"), json!(step.model.as_str()));
+                self.set_some(format!("{at}.adapter"), step.adapter.as_ref().map(|adapter| adapter.as_str()));
                 self.set_some(format!("{at}.system"), step.system.as_ref().map(PromptTemplate::as_str));
                 self.set(format!("{at}.prompt"), json!(step.prompt.as_str()));
                 for (name, value) in &step.params {
@@ -126,8 +131,9 @@ impl List {
         self.set(format!("{at}.kind"), json!(rung.kind.name()));
         match &rung.kind {
             RungKind::ZeroShot(classifier) => self.classifier(at, classifier),
-            RungKind::Llm { model, system, prompt, otherwise } => {
+            RungKind::Llm { model, adapter, system, prompt, otherwise } => {
                 self.set(format!("{at}.model"), json!(model.as_str()));
+                self.set_some(format!("{at}.adapter"), adapter.as_ref().map(|adapter| adapter.as_str()));
                 self.set_some(format!("{at}.system"), system.as_ref().map(PromptTemplate::as_str));
                 self.set_some(format!("{at}.prompt"), prompt.as_ref().map(PromptTemplate::as_str));
                 self.set(format!("{at}.otherwise"), json!(otherwise));

@@ -3,6 +3,7 @@
 //! The parameters are those of the Hugging Face pipelines. They come from a command line, a pipeline file or a recorded
 //! case as JSON values, and are read here once for all three. Nothing is computed here and no model is known.
 
+mod device;
 mod dtype;
 mod inputs;
 mod kind;
@@ -10,6 +11,7 @@ mod options;
 mod outputs;
 mod params;
 
+pub use device::{DeviceName, UnknownDevice};
 pub use dtype::Dtype;
 pub use inputs::{InputType, TaskInput};
 pub use kind::TaskKind;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::Cached;
+use crate::{Cached, PlanAdapter};
 
 /// A packed batch: `n` tokens of `s` sequences, and the `r` rows that are asked for.
 ///
@@ -26,6 +26,8 @@ pub struct Batch {
     pasts: Vec<Past>,
     /// For each sequence its source, or nothing for any.
     sources: Vec<Past>,
+    /// The adapters of the first sequences; those behind have none.
+    adapters: Vec<Option<PlanAdapter>>,
 }
 
 /// Tokens before those of the batch, and the blocks that keep them.
@@ -45,6 +47,7 @@ impl Default for Batch {
             rows: vec![],
             pasts: vec![],
             sources: vec![],
+            adapters: vec![],
         }
     }
 }
@@ -79,6 +82,17 @@ impl Batch {
     pub fn push_after_source(&mut self, past: &Cached, source: &Cached, token_ids: &[u32]) {
         self.push_after(past, token_ids);
         self.sources.push(Past { tokens: source.tokens(), blocks: source.numbers().collect() });
+    }
+
+    /// Has the sequence that was added last computed with an adapter, which the plan that runs the batch has made.
+    pub fn adapt(&mut self, adapter: &PlanAdapter) {
+        let Some(before) = self.sequences().checked_sub(1) else { return };
+        self.adapters.resize(before, None);
+        self.adapters.push(Some(adapter.clone()));
+    }
+
+    pub(crate) fn adapters(&self) -> &[Option<PlanAdapter>] {
+        &self.adapters
     }
 
     pub(crate) fn sources(&self) -> &[Past] {

@@ -9,19 +9,55 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use runtime_kernels::{Buffer, Place};
+use crate::cpu::CpuBlocks;
+use crate::gpu::GpuBlocks;
 
 pub use runtime_kernels::BLOCK;
 
 /// The blocks of a plan.
 pub struct Cache {
-    pub(crate) places: Vec<Place>,
-    /// Where a block of a source has the keys and values of each attention to it.
-    pub(crate) source_places: Vec<Place>,
-    pub(crate) memory: Vec<Buffer>,
-    block_len: usize,
+    pub(crate) memory: Memory,
     limit: usize,
     free: Free,
+}
+
+/// Where blocks are. They are numbered from 0 in the order in which they are first needed.
+pub(crate) enum Memory {
+    Cpu(CpuBlocks),
+    Gpu(GpuBlocks),
+}
+
+impl Memory {
+    /// How many there are.
+    fn len(&self) -> usize {
+        match self {
+            Self::Cpu(blocks) => blocks.memory.len(),
+            Self::Gpu(blocks) => blocks.len(),
+        }
+    }
+
+    /// One more.
+    fn add(&mut self) {
+        match self {
+            Self::Cpu(blocks) => blocks.add(),
+            Self::Gpu(blocks) => blocks.add(),
+        }
+    }
+
+    /// Copies a block, before the next run.
+    fn copy(&mut self, from: u32, to: u32) {
+        match self {
+            Self::Cpu(blocks) => blocks.copy(from as usize, to as usize),
+            Self::Gpu(blocks) => blocks.copy(from, to),
+        }
+    }
+
+    fn block_bytes(&self) -> usize {
+        match self {
+            Self::Cpu(blocks) => blocks.block_bytes(),
+            Self::Gpu(blocks) => blocks.block_bytes(),
+        }
+    }
 }
 
 /// The numbers of blocks that nobody holds.
@@ -87,15 +123,18 @@ impl Cached {
 }
 
 impl Cache {
-    pub(crate) fn new(places: Vec<Place>, source_places: Vec<Place>, limit: usize) -> Self {
-        let end = |places: &[Place]| places.last().map_or(0, |place| place.first + place.len());
-        let block_len = end(&places).max(end(&source_places));
-        Self { places, source_places, memory: Vec::new(), block_len, limit, free: Free::default() }
+    pub(crate) fn new(memory: Memory, limit: usize) -> Self {
+        Self { memory, limit, free: Free::default() }
     }
 
     /// Bytes of a block.
     pub fn block_bytes(&self) -> usize {
-        self.block_len * size_of::<f32>()
+        self.memory.block_bytes()
+    }
+
+    /// Blocks that there can be, which may be fewer than were asked for.
+    pub fn blocks(&self) -> usize {
+        self.limit
     }
 
     /// Blocks that are held.
@@ -111,9 +150,7 @@ impl Cache {
         let last = cached.tokens / BLOCK;
         if !cached.tokens.is_multiple_of(BLOCK) && tokens > 0 && Arc::get_mut(&mut cached.blocks[last]).is_none() {
             let copy = self.block()?;
-            let (from, to) = (cached.blocks[last].number as usize, copy.number as usize);
-            let numbers = self.memory[from].to_vec();
-            self.memory[to].copy_from_slice(&numbers);
+            self.memory.copy(cached.blocks[last].number, copy.number);
             cached.blocks[last] = Arc::new(copy);
         }
         while cached.blocks.len() * BLOCK < cached.tokens + tokens {
@@ -127,9 +164,7 @@ impl Cache {
         let number = match known {
             Some(number) => number,
             None if self.memory.len() < self.limit => {
-                let mut buffer = Buffer::default();
-                buffer.fit(self.block_len);
-                self.memory.push(buffer);
+                self.memory.add();
                 u32::try_from(self.memory.len() - 1).unwrap_or(u32::MAX)
             }
             None => return Err(CacheFull { blocks: self.limit }),

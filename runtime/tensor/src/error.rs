@@ -27,6 +27,30 @@ pub enum Error {
         /// All of them.
         sequences: usize,
     },
+    /// A cache of a plan on another device.
+    #[error("the cache is of another device than the plan")]
+    OtherCache,
+    /// What the device does not do.
+    #[error("{what} cannot be done on a GPU yet")]
+    NotOnGpu {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// A GPU with too little memory for a model's weights.
+    #[error("the weights take {needs} bytes, and the GPU `{adapter}` has {free} free{}", fitting(*.fits))]
+    TooSmall {
+        /// The GPU.
+        adapter: String,
+        /// Bytes of the weights.
+        needs: u64,
+        /// Bytes that nothing else holds.
+        free: u64,
+        /// A type in which they would fit.
+        fits: Option<&'static str>,
+    },
+    /// A failure of the GPU.
+    #[error(transparent)]
+    Gpu(#[from] runtime_gpu::Error),
     /// The model reads no sources.
     #[error("the model reads no sources")]
     NoSources,
@@ -79,6 +103,28 @@ pub enum Error {
         /// Numbers in a block.
         together: usize,
     },
+    /// An adapter changes what is no weight of a product of its own, such as a table or a norm.
+    #[error("the adapter changes `{name}`, which cannot be done beside the model's weights")]
+    NoProduct {
+        /// The weight's name in the checkpoint.
+        name: String,
+    },
+    /// An adapter's numbers do not fit a weight.
+    #[error("the adapter has {found} numbers for `{name}`, where {expected} are needed")]
+    AdapterSize {
+        /// The weight's name in the checkpoint.
+        name: String,
+        /// Numbers there should be.
+        expected: usize,
+        /// Numbers there are.
+        found: usize,
+    },
+    /// An adapter that another plan has made.
+    #[error("sequence {sequence} of the batch has an adapter of another model")]
+    OtherAdapter {
+        /// Which sequence, from 0.
+        sequence: usize,
+    },
     /// Running the graph would cost far more than its weights suggest.
     #[error("the graph needs {needs} {what}, and at most {limit} are allowed for its weights")]
     TooCostly {
@@ -109,4 +155,11 @@ pub enum Error {
         /// Rows of the table.
         count: usize,
     },
+}
+
+fn fitting(name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("; in {name} they would fit"),
+        None => "; in no type would they fit".to_owned(),
+    }
 }

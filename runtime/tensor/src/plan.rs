@@ -2,16 +2,24 @@
 
 use std::sync::Arc;
 
+use runtime_gpu::Gpu;
 use runtime_graph::Graph;
 
-use crate::{Batch, Cache, Error, Precision, Weights, cost, cpu};
+use crate::{Batch, Cache, Error, LowRanks, PlanAdapter, Precision, Weights, cost, cpu, gpu};
 
 /// Where a plan runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum Device {
     /// The processor, on the threads of the global rayon pool.
     #[default]
     Cpu,
+    /// A GPU that is open.
+    Gpu(Gpu),
+}
+
+/// What the kernels of the processor are compiled for here, such as `AVX2`.
+pub fn instruction_set() -> &'static str {
+    runtime_kernels::Isa::best().name()
 }
 
 /// A result: `rows` times `width` numbers, row by row.
@@ -46,6 +54,11 @@ impl Outputs {
     pub fn get(&self, name: &str) -> Option<&Matrix> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, matrix)| matrix)
     }
+
+    /// The result called `name`, without a copy.
+    pub fn into_result(self, name: &str) -> Option<Matrix> {
+        self.0.into_iter().find(|(known, _)| known == name).map(|(_, matrix)| matrix)
+    }
 }
 
 /// A graph compiled for a device, with its weights in place.
@@ -77,6 +90,18 @@ pub trait Plan: Send + Sync {
     /// # Errors
     /// As for [`Self::run`], or where the batch has sequences without a past, or without a source that the model needs.
     fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error>;
+
+    /// Brings an adapter into the form in which [`Batch::adapt`] has sequences computed with it. The weights stay as they
+    /// are, and any number of adapters may be in a batch.
+    ///
+    /// # Errors
+    /// Where it changes what is no weight of a product of its own, or its sizes are others.
+    fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error>;
+
+    /// Whether its device is still there.
+    fn is_usable(&self) -> bool {
+        true
+    }
 }
 
 /// Compiles `graph` for `device`, reading each of its weights once. `precision` is that of the weights of products; tables
@@ -93,5 +118,6 @@ pub fn compile(
     cost::check(graph)?;
     match device {
         Device::Cpu => Ok(Arc::new(cpu::CpuPlan::compile(graph, weights, precision)?)),
+        Device::Gpu(gpu) => Ok(Arc::new(gpu::GpuPlan::compile(graph, weights, gpu, precision)?)),
     }
 }

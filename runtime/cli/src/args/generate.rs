@@ -7,6 +7,8 @@ use runtime_diagnostics::{Exit, Problem};
 use runtime_tasks::Dtype;
 use serde_json::{Map, Value};
 
+use super::DeviceArg;
+use super::adapter::AdapterArg;
 use super::task::{Param, parse_dtype};
 
 #[derive(Debug, ClapArgs)]
@@ -34,7 +36,7 @@ pub(crate) struct Generate {
     /// Tell tokens and their rates on stderr [default: on a terminal]
     #[arg(long)]
     pub(crate) stats: bool,
-    /// Answer every record of a file, with a `text` or `messages`: JSON Lines, CSV or lines of text (`.txt`) by the
+    /// Answer every record of a file, with a `text` or `messages`, and where there are several the name of an `adapter`: JSON Lines, CSV or lines of text (`.txt`) by the
     /// ending; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
@@ -57,12 +59,14 @@ pub(crate) struct ModelArgs {
     /// A plugin that describes the model, instead of a built-in architecture
     #[arg(long, value_name = "FILE")]
     pub(crate) plugin: Option<PathBuf>,
-    /// The folder of a LoRA adapter for the model
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) adapter: Option<PathBuf>,
+    /// The folder of a LoRA adapter for the model; with names, several share its weights, and requests choose
+    #[arg(long = "adapter", value_name = "[NAME=]FOLDER")]
+    pub(crate) adapters: Vec<AdapterArg>,
     /// What weights are computed in: `f32`, `bf16` (half the memory) or `int8` (a quarter, and faster)
     #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = parse_dtype)]
     pub(crate) dtype: Dtype,
+    #[command(flatten)]
+    pub(crate) device: DeviceArg,
 }
 
 /// How tokens are chosen.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use runtime_diagnostics::{Exit, Explain, Problem, Problems};
-use runtime_engine::{Error, LanguageModel};
+use runtime_engine::{Adapters, Error, LanguageModel};
 use serde_json::{Map, Value};
 
 use crate::args::{Chat, Param};
@@ -31,7 +31,8 @@ pub(crate) fn run(options: &Chat) -> Result<Exit, Failure> {
     if options.system.is_some() {
         conversation.set_system(options.system.clone());
     }
-    let model = load(&options.model, &params)?;
+    let adapters = load(&options.model, &params)?;
+    let model = adapters.plain().clone();
     if !model.is_chat() {
         let folder = model.folder().path().to_owned();
         let error = runtime_chat::Error::NoTemplate { folder };
@@ -45,8 +46,16 @@ pub(crate) fn run(options: &Chat) -> Result<Exit, Failure> {
         greet(options, &model, &conversation);
     }
     let interrupts = Interrupts::take()?;
-    let mut session =
-        Session { model, params, conversation, voice: Voice::new(), interrupts, last: None, total: Total::default() };
+    let mut session = Session {
+        model,
+        adapters,
+        params,
+        conversation,
+        voice: Voice::new(),
+        interrupts,
+        last: None,
+        total: Total::default(),
+    };
     session.talk(&mut input)
 }
 
@@ -61,7 +70,9 @@ fn greet(options: &Chat, model: &LanguageModel, conversation: &Conversation) {
 
 /// A conversation under way.
 struct Session {
+    /// The model with the adapter that was chosen last.
     model: LanguageModel,
+    adapters: Adapters,
     params: Map<String, Value>,
     conversation: Conversation,
     voice: Voice,
@@ -93,6 +104,14 @@ impl Session {
                 Heard::Interrupt => {
                     leaving = true;
                     aside("Ctrl-C again, or Ctrl-D, leaves");
+                    continue;
+                }
+                Heard::NotText(at) => {
+                    leaving = false;
+                    let at = at.map(|at| format!(" from byte {at} on")).unwrap_or_default();
+                    let problem = Problem::new(Exit::Data, format!("the line is not UTF-8{at}, and is passed over"));
+                    exit = exit.max(problem.exit());
+                    report(&Problems::from(problem.hint("`iconv -t UTF-8` converts a text")));
                     continue;
                 }
                 Heard::Line(line) => line,
@@ -180,6 +199,19 @@ impl Session {
         told
     }
 
+    fn choose(&mut self, name: &str) -> Result<(), Problem> {
+        if self.adapters.names().next().is_none() {
+            let problem = Problem::new(Exit::Usage, "there are no adapters to choose from");
+            return Err(problem.hint("`runtime chat --adapter NAME=FOLDER` gives some, each with its name"));
+        }
+        self.model = self.adapters.get(name).map_err(|error| explained(&error))?.clone();
+        aside(&match name {
+            "" => "the model answers without an adapter".to_owned(),
+            name => format!("the model answers with the adapter `{name}`"),
+        });
+        Ok(())
+    }
+
     fn obey(&mut self, order: Order) -> Result<(), Problem> {
         match order {
             Order::System(text) => {
@@ -187,6 +219,7 @@ impl Session {
                 self.conversation.set_system(text);
                 aside(&format!("{told}; the conversation goes on with it, and `/reset` begins anew"));
             }
+            Order::Adapter(name) => self.choose(&name)?,
             Order::Reset => {
                 self.conversation.reset();
                 aside("the conversation begins anew");

@@ -19,11 +19,15 @@ pub(crate) fn run(options: &Generate) -> Result<Exit, Failure> {
     let params = options.how.params()?;
     check(options)?;
     if let Some(input) = &options.input {
-        let model = load(&options.model, &params)?;
-        return records::run(&model, &model.configured(&params)?, input, options);
+        let adapters = load(&options.model, &params)?;
+        let config = adapters.plain().configured(&params)?;
+        return records::run(&adapters, config, input, options);
     }
     let prompt = prompt::read(options.prompt.as_deref())?;
-    let model = load(&options.model, &params)?;
+    options
+        .model
+        .only_adapter("records of `--input` choose by their field `adapter`; for one text give one folder alone")?;
+    let model = load(&options.model, &params)?.plain().clone();
     let config = model.configured(&params)?;
     let tokens = tokens(&model, Prompt::Text(&prompt), options)?;
     let goes_on = !is_chat(options) && !model.is_encoder_decoder();

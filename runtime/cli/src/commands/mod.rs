@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod chat;
+pub(crate) mod devices;
 pub(crate) mod generate;
 pub(crate) mod graph;
 pub(crate) mod merge;

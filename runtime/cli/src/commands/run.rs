@@ -13,6 +13,7 @@ use runtime_pipeline::Pipeline;
 
 use crate::ahead::{self, Load, Threads};
 use crate::args::{Format, Run};
+use crate::commands::devices;
 use crate::failure::{Failure, IoError, complain};
 use crate::input::{DataError, Input, Item, Limits, Record};
 use crate::output::{Output, Sink, SinkError, Summary, say};
@@ -30,7 +31,7 @@ const MEMO: usize = 16 << 20;
 
 pub(crate) fn run(options: &Run) -> Result<Exit, Failure> {
     let memo = if options.watch { MEMO } else { 0 };
-    let registry = Registry::new(Options { memo, progress: true, ..Options::default() });
+    let registry = Registry::new(Options { memo, ..devices::options(&options.device) });
     let project = Project::from(&options.pipeline);
     if options.watch {
         return serve::watch(options, &project, registry);

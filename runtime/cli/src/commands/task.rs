@@ -10,12 +10,13 @@ use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::{self, FutureExt};
 use runtime_diagnostics::{Exit, Explain, Problem};
-use runtime_engine::{Error, Fields, LoadOptions, Options, Registry, Task as Engine, TaskAnswer};
+use runtime_engine::{Error, Fields, LoadOptions, Registry, Task as Engine, TaskAnswer};
 use runtime_hub::ModelSource;
 use runtime_tasks::{TaskKind, TaskOptions};
 
 use crate::ahead::{self, Load, Threads};
 use crate::args::{Format, Task};
+use crate::commands::devices;
 use crate::commands::model::source;
 use crate::failure::{Failure, IoError, complain};
 use crate::input::{DataError, Input, Item, Limits, Record, just};
@@ -41,18 +42,22 @@ pub(crate) fn run(options: &Task) -> Result<Exit, Failure> {
         }
         Spared { pipeline: None, named, by: "command" }.from(file, input.as_ref())?;
     }
-    let registry = Registry::new(Options { progress: true, ..Options::default() });
+    let registry = Registry::new(devices::options(&options.model.device));
     let folder = registry.folder(&model)?;
     let how = LoadOptions {
         plugin: options.model.plugin.as_deref(),
         dtype: options.model.dtype,
-        adapter: options.model.adapter.as_deref(),
+        adapter: options.model.only_adapter(NAMED)?,
+        device: None,
     };
     let task = Engine::load(&registry, &folder, how, &task_options, !options.no_truncate)?;
     let format = output.format(options.format);
     let pass = Pass { kind: options.task, input, output, format, limit: options.limit.unwrap_or(usize::MAX), given };
     pass.run(&Arc::new(task))
 }
+
+/// What does choose.
+const NAMED: &str = "`runtime generate --input` and the steps of a pipeline choose; here give one folder alone";
 
 /// One reading of the input.
 struct Pass {

@@ -4,11 +4,12 @@ use futures::StreamExt;
 use futures::executor::block_on;
 use futures::stream;
 use runtime_diagnostics::{Exit, chain, printable};
-use runtime_engine::{Generation, Options, Registry};
+use runtime_engine::{Generation, Registry};
 use runtime_pipeline::Test as Case;
 use serde_json::Value;
 
 use crate::args::Test;
+use crate::commands::devices;
 use crate::failure::Failure;
 use crate::output::print;
 use crate::project::Project;
@@ -17,7 +18,7 @@ use crate::project::Project;
 const WINDOW: usize = 32;
 
 pub(crate) fn run(options: &Test) -> Result<Exit, Failure> {
-    let registry = Registry::new(Options { progress: true, ..Options::default() });
+    let registry = Registry::new(devices::options(&options.device));
     let project = Project::from(&options.pipeline);
     let generation = project.build(project.read()?, &registry)?;
     let cases = &generation.pipeline().tests;

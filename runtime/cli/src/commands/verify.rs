@@ -1,16 +1,17 @@
 //! `runtime verify`: recorded results of Hugging Face transformers, compared with this program's.
 
 use runtime_diagnostics::{Exit, Problem, printable};
-use runtime_engine::{CaseSet, Options, Outcome, Registry, VerifyError};
+use runtime_engine::{CaseSet, Outcome, Registry, VerifyError};
 
 use crate::args::Verify;
+use crate::commands::devices;
 use crate::failure::Failure;
 use crate::output::print;
 
 pub(crate) fn run(options: &Verify) -> Result<Exit, Failure> {
     let mut cases = CaseSet::open(&options.folder)?;
     cases.keep(&options.task, &options.model)?;
-    let registry = Registry::new(Options { device: options.device.into(), ..Options::default() });
+    let registry = Registry::new(devices::options(&options.device));
     let (mut failed, mut unprinted) = (0, None);
     cases.run(&registry, |outcome| {
         if let Some(line) = line(&outcome) {

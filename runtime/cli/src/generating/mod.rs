@@ -12,11 +12,12 @@ use std::time::Instant;
 
 use futures::future::{Either, select};
 use runtime_diagnostics::Exit;
-use runtime_engine::{Error, Generated, GenerationStream, LanguageModel, LoadOptions, NewToken, Options, Registry};
+use runtime_engine::{Adapters, Error, Generated, GenerationStream, LanguageModel, LoadOptions, NewToken, Registry};
 use runtime_generation::GenerationConfig;
 use serde_json::{Map, Value};
 
-use crate::args::ModelArgs;
+use crate::args::{AdapterArgs, ModelArgs};
+use crate::commands::devices;
 use crate::commands::model::source;
 use crate::failure::{Failure, IoError};
 
@@ -64,13 +65,21 @@ impl Stop {
     }
 }
 
-/// Loads a model that generates, once it is sure that `params` are known.
-pub(crate) fn load(args: &ModelArgs, params: &Map<String, Value>) -> Result<LanguageModel, Failure> {
-    let registry = Registry::new(Options { progress: true, ..Options::default() });
+/// Loads a model that generates, once it is sure that `params` are known, with the adapters that have names beside it.
+pub(crate) fn load(args: &ModelArgs, params: &Map<String, Value>) -> Result<Adapters, Failure> {
+    let (adapter, named) = match args.adapters()? {
+        AdapterArgs::All(adapter) => (adapter, Vec::new()),
+        AdapterArgs::Named(named) => (None, named),
+    };
+    let registry = Registry::new(devices::options(&args.device));
     let folder = registry.folder(&source(&args.model)?)?;
     LanguageModel::defaults(&folder)?.with_params(params).map_err(Error::from)?;
-    let (plugin, adapter) = (args.plugin.as_deref(), args.adapter.as_deref());
-    Ok(LanguageModel::load(&registry, &folder, LoadOptions { plugin, dtype: args.dtype, adapter })?)
+    let how = LoadOptions { plugin: args.plugin.as_deref(), dtype: args.dtype, adapter, device: None };
+    let mut adapters = Adapters::none(LanguageModel::load(&registry, &folder, how)?);
+    for (name, folder) in named {
+        adapters.add(name, folder)?;
+    }
+    Ok(adapters)
 }
 
 /// Asks a model. `hear` is given each piece of text as soon as it is sure, with the number of its sequence.

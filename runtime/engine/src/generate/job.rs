@@ -3,13 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use runtime_diagnostics::panic_message;
 use runtime_generation::Lengths;
-use runtime_tensor::{BLOCK, Cached};
+use runtime_tensor::{BLOCK, Cached, PlanAdapter};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::request::{GenerateRequest, Generated, check_prompt};
-use super::search::Search;
+use super::request::{GenerateRequest, Generated, GeneratedSequence, check_prompt};
+use super::retained::Known;
+use super::run::Rows;
+use super::search::{Branch, Search};
 use super::{Event, admission};
 use crate::{Error, ScheduleError};
 
@@ -22,9 +23,11 @@ pub(crate) struct Job {
     cached_tokens: usize,
     prompt_tokens: usize,
     keep: bool,
+    pub(super) adapter: Option<PlanAdapter>,
     arrived: Instant,
     first_token: Option<Duration>,
     deadline: Option<Instant>,
+    is_answered: bool,
     events: UnboundedSender<Event>,
 }
 
@@ -56,17 +59,25 @@ impl Job {
             cached_tokens: 0,
             prompt_tokens: request.source.as_ref().map_or(prompt_tokens, Vec::len),
             keep: request.keep,
+            adapter: request.adapter.clone(),
             arrived,
             first_token: None,
             deadline: deadline.and_then(|time| arrived.checked_add(time)),
+            is_answered: false,
             events,
             search: Search::new(request, lengths, vocabulary)?,
         })
     }
 
-    /// Whether its caller has gone away.
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.events.is_closed()
+    /// Whether nobody waits for it any more: it is answered, or its caller has gone away.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_answered || self.events.is_closed()
+    }
+
+    /// Rows of scores that a run gives for it, at most.
+    pub(super) fn rows(&self) -> usize {
+        let active = self.search.branches.iter().filter(|branch| branch.is_active());
+        active.map(Branch::rows).sum()
     }
 
     /// The prompt.
@@ -80,41 +91,55 @@ impl Job {
         self.search.branches[0].cached = known;
     }
 
-    /// Goes on by the scores of a run.
-    ///
-    /// # Errors
-    /// As [`Search::go_on`].
-    pub(super) fn go_on(&mut self, scores: Vec<Vec<Vec<f32>>>) -> Result<(), Error> {
+    /// Goes on by the scores of a run. Where that is the end, answers, and gives what may be kept.
+    pub(super) fn go_on(&mut self, scores: Vec<Rows<'_>>) -> Option<Known> {
         self.first_token.get_or_insert_with(|| self.arrived.elapsed());
         let (search, events) = (&mut self.search, &self.events);
         // A caller that has just gone away does not want to know.
         let tell = |token| drop(events.send(Event::Token(token)));
-        catch_unwind(AssertUnwindSafe(|| search.go_on(scores, tell)))
-            .map_err(|panic| ScheduleError::Panicked { message: panic_message(&*panic) })??;
-        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            self.search.stop();
+        let go_on = || {
+            search.go_on(scores, tell)?;
+            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                search.stop();
+            }
+            Ok(search.is_finished().then(|| search.sequences()))
+        };
+        match catch_unwind(AssertUnwindSafe(go_on)).unwrap_or_else(|panic| Err(ScheduleError::of_panic(&*panic).into()))
+        {
+            Ok(None) => None,
+            Ok(Some((sequences, kept))) => {
+                self.answer(sequences);
+                let adapter = self.adapter.as_ref().map(PlanAdapter::number);
+                kept.filter(|_| self.keep).map(|(tokens, cached)| Known { tokens, adapter, cached })
+            }
+            Err(error) => {
+                self.fail(error);
+                None
+            }
         }
-        Ok(())
     }
 
-    /// Answers, and gives what may be kept.
-    pub(super) fn finish(self) -> Option<(Vec<u32>, Cached)> {
-        let guessed_tokens = self.search.guessed;
-        let (sequences, kept) = self.search.into_sequences();
+    fn answer(&mut self, sequences: Vec<GeneratedSequence>) {
         let done = Generated {
             sequences,
             prompt_tokens: self.prompt_tokens,
             cached_tokens: self.cached_tokens,
-            guessed_tokens,
+            guessed_tokens: self.search.guessed,
             time: self.time,
             first_token: self.first_token.unwrap_or_default(),
         };
-        drop(self.events.send(Event::Done(Ok(done))));
-        kept.filter(|_| self.keep)
+        self.end(Ok(done));
     }
 
-    /// Says why there is no answer.
-    pub(super) fn fail(self, error: Error) {
-        drop(self.events.send(Event::Done(Err(error))));
+    /// Says why there is no answer, unless there has been one.
+    pub(super) fn fail(&mut self, error: Error) {
+        self.end(Err(error));
+    }
+
+    fn end(&mut self, result: Result<Generated, Error>) {
+        if !self.is_answered {
+            self.is_answered = true;
+            drop(self.events.send(Event::Done(result)));
+        }
     }
 }

@@ -12,6 +12,8 @@ mod rule;
 mod run;
 mod score;
 mod search;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 
 use runtime_graph::Head;
-use runtime_tensor::Plan;
+use runtime_tensor::{Plan, PlanAdapter};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::{Error, ScheduleError};
@@ -83,9 +85,10 @@ impl Generator {
         let block_bytes = plan.cache(1).map_err(failed)?.block_bytes().max(1);
         let blocks = (cache_bytes / block_bytes).max(1);
         let cache = plan.cache(blocks).map_err(failed)?;
+        let blocks = cache.blocks();
         let (messages, receiver) = mpsc::channel();
         let gauges = Arc::new(Gauges::default());
-        let worker = Worker::new(Machine { plan, head, cache }, blocks, Arc::clone(&gauges));
+        let worker = Worker::new(Machine { plan, head, cache }, vocabulary, blocks, Arc::clone(&gauges));
         // The worker ends by itself when the last sender is dropped; nobody needs to wait for it.
         thread::spawn(move || worker.serve(&receiver));
         Ok(Self { messages, gauges, vocabulary, max_positions })
@@ -112,12 +115,13 @@ impl Generator {
         &self,
         prompt: Vec<u32>,
         continuations: Vec<Vec<u32>>,
+        adapter: Option<PlanAdapter>,
         limit: Option<usize>,
     ) -> Result<Scored, Error> {
         let longest = continuations.iter().map(Vec::len).max().unwrap_or(0);
         request::check_prompt(&prompt, longest, [limit, self.max_positions].into_iter().flatten().min())?;
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.send(Message::Score(ScoreJob { prompt, continuations, reply }))?;
+        self.send(Message::Score(ScoreJob { prompt, continuations, adapter, reply }))?;
         answer.await.map_err(|_| ScheduleError::Gone)?
     }
 

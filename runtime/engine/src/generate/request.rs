@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use runtime_constraint::Matcher;
 use runtime_generation::{FinishReason, GenerationConfig, TokenLogProb};
+use runtime_tensor::PlanAdapter;
 
 use crate::Error;
 
@@ -26,6 +27,8 @@ pub struct GenerateRequest {
     pub padding: usize,
     /// What processors of the encoder's input see instead of source or prompt: those with the padding of such a batch.
     pub encoder_input: Option<Vec<u32>>,
+    /// The adapter that it is computed with.
+    pub adapter: Option<PlanAdapter>,
     /// Tokens that prompt and result may have together; at most what the model can run.
     pub limit: Option<usize>,
     /// Whether its keys and values are kept, for a request that begins with the same tokens.

@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use runtime_generation::log_softmax;
-use runtime_tensor::Cached;
+use runtime_tensor::{Cached, PlanAdapter};
 use tokio::sync::oneshot;
 
+use super::admission;
 use super::request::Scored;
-use super::run::{Machine, Part, Rows};
+use super::run::{Machine, Part, Scores};
 use super::worker::PROMPT_BUDGET;
 use crate::{Error, ScheduleError};
 
@@ -15,39 +16,44 @@ use crate::{Error, ScheduleError};
 pub(crate) struct ScoreJob {
     pub(super) prompt: Vec<u32>,
     pub(super) continuations: Vec<Vec<u32>>,
+    pub(super) adapter: Option<PlanAdapter>,
     pub(super) reply: oneshot::Sender<Result<Scored, Error>>,
 }
 
 /// Tokens of continuations that are read in one run; each has a row of scores as wide as the vocabulary.
 const TOGETHER: usize = 64;
 
-/// Continuations that are held at once: those of one run have a token each at least.
-pub(super) fn held(continuations: &[Vec<u32>]) -> usize {
-    continuations.len().clamp(1, TOGETHER)
+impl ScoreJob {
+    /// Blocks that it may need.
+    pub(super) fn blocks(&self) -> usize {
+        let longest = self.continuations.iter().map(Vec::len).max().unwrap_or(0);
+        // Those of one run have a token each at least.
+        let held = self.continuations.len().clamp(1, TOGETHER);
+        admission::blocks(self.prompt.len(), longest, held, 0)
+    }
 }
 
 /// Runs the model on the prompt, of which `cached` is known, and then on the continuations, some at a time.
-pub(super) fn score(
-    machine: &mut Machine,
-    cached: &mut Cached,
-    prompt: &[u32],
-    continuations: &[Vec<u32>],
-) -> Result<Scored, Error> {
-    let start = Instant::now();
-    let mut behind = Rows::new();
+pub(super) fn score(machine: &mut Machine, cached: &mut Cached, job: &ScoreJob) -> Result<Scored, Error> {
+    let ScoreJob { prompt, continuations, adapter, .. } = job;
+    let (adapter, start) = (adapter.as_ref(), Instant::now());
+    let mut first = Vec::new();
     while cached.tokens() < prompt.len() {
         let end = prompt.len().min(cached.tokens() + PROMPT_BUDGET);
         let tokens = prompt[cached.tokens()..end].to_vec();
         let rows = usize::from(end == prompt.len());
-        behind = machine.run(&mut [Part { cached, source: None, tokens, rows }])?.pop().unwrap_or_default();
+        let mut scores = machine.run(&mut [Part { cached, source: None, adapter, tokens, rows }])?;
+        first = scores.rows().next().map(|row| row.to_vec()).unwrap_or_default();
     }
-    let first = behind.first().ok_or(ScheduleError::Gone)?;
+    if first.is_empty() {
+        return Err(ScheduleError::Gone.into());
+    }
     let mut log_probs = Vec::with_capacity(continuations.len());
-    let mut left = continuations;
+    let mut left = continuations.as_slice();
     while !left.is_empty() {
         let (group, rest) = left.split_at(together(left));
         left = rest;
-        log_probs.extend(score_group(machine, cached, first, group)?);
+        log_probs.extend(score_group(machine, cached, adapter, &first, group)?);
     }
     Ok(Scored { log_probs, time: start.elapsed() })
 }
@@ -66,6 +72,7 @@ fn together(continuations: &[Vec<u32>]) -> usize {
 fn score_group(
     machine: &mut Machine,
     cached: &Cached,
+    adapter: Option<&PlanAdapter>,
     first: &[f32],
     continuations: &[Vec<u32>],
 ) -> Result<Vec<Vec<f32>>, Error> {
@@ -75,20 +82,20 @@ fn score_group(
     let mut parts: Vec<Part<'_>> = longer
         .map(|(cached, tokens)| {
             let read = tokens[..tokens.len() - 1].to_vec();
-            Part { cached, source: None, rows: read.len(), tokens: read }
+            Part { cached, source: None, adapter, rows: read.len(), tokens: read }
         })
         .collect();
-    let rest = if parts.is_empty() { Vec::new() } else { machine.run(&mut parts)? };
-    let mut rest = rest.into_iter();
+    let mut scores = if parts.is_empty() { None } else { Some(machine.run(&mut parts)?) };
+    let mut rest = scores.iter_mut().flat_map(Scores::rows);
     let log_probs = continuations.iter().map(|tokens| {
-        let rows = if tokens.len() > 1 { rest.next().unwrap_or_default() } else { Rows::new() };
-        let rows = std::iter::once(first.to_vec()).chain(rows);
-        tokens.iter().zip(rows).map(|(token, row)| log_prob(row, *token)).collect()
+        let Some((begin, others)) = tokens.split_first() else { return Vec::new() };
+        let begin = log_prob(&mut first.to_vec(), *begin);
+        std::iter::once(begin).chain(others.iter().zip(&mut rest).map(|(token, row)| log_prob(row, *token))).collect()
     });
     Ok(log_probs.collect())
 }
 
-fn log_prob(mut scores: Vec<f32>, token: u32) -> f32 {
-    log_softmax(&mut scores);
+fn log_prob(scores: &mut [f32], token: u32) -> f32 {
+    log_softmax(scores);
     scores.get(token as usize).copied().unwrap_or(f32::NEG_INFINITY)
 }

@@ -8,6 +8,7 @@ use runtime_tensor::Cached;
 
 use super::request::{Decode, GenerateRequest, GeneratedSequence, NewToken};
 use super::rule::Rule;
+use super::run::Rows;
 use crate::Error;
 
 /// A sequence that the model goes on with.
@@ -83,8 +84,10 @@ impl Search {
         let sampler = config.do_sample.then(|| Sampler::new(config.seed, 0));
         let rule = Rule::new(matcher, &config.eos_token_id);
         let max_new_tokens = lengths.max_length - padding - tokens.len();
-        let beams = (config.num_beams > 1)
-            .then(|| BeamSearch::new(BeamOptions::new(&config, max_new_tokens), &tokens, sampler.clone()));
+        let beams = match config.num_beams {
+            0 | 1 => None,
+            _ => Some(BeamSearch::new(BeamOptions::new(&config, max_new_tokens)?, &tokens, sampler.clone())),
+        };
         Ok(Self {
             prompt: tokens.clone(),
             processors,
@@ -116,11 +119,7 @@ impl Search {
     ///
     /// # Errors
     /// Where no token is left to choose, or scores are no numbers.
-    pub(super) fn go_on(
-        &mut self,
-        mut scores: Vec<Vec<Vec<f32>>>,
-        mut tell: impl FnMut(NewToken),
-    ) -> Result<(), Error> {
+    pub(super) fn go_on(&mut self, mut scores: Vec<Rows<'_>>, mut tell: impl FnMut(NewToken)) -> Result<(), Error> {
         if let Some(beams) = self.beams.take() {
             let rows = scores.into_iter().flatten().collect();
             return self.search(beams, rows);
@@ -128,7 +127,13 @@ impl Search {
         let sequences = self.config.num_return_sequences;
         if self.branches.len() < sequences {
             self.fork(sequences);
-            scores = vec![scores.remove(0); sequences];
+            // All begin with the same scores, each of which is changed on its own: one copy at a time.
+            let first = scores.swap_remove(0);
+            for index in 0..sequences {
+                let mut copies: Vec<Vec<f32>> = first.iter().map(|row| row.to_vec()).collect();
+                self.choose(index, copies.iter_mut().map(Vec::as_mut_slice).collect(), &mut tell)?;
+            }
+            return Ok(());
         }
         let active: Vec<usize> = (0..self.branches.len()).filter(|index| self.branches[*index].is_active()).collect();
         for (index, rows) in active.into_iter().zip(scores) {
@@ -153,23 +158,23 @@ impl Search {
     }
 
     /// Chooses the next token of a branch; behind guesses that hold, those that follow.
-    fn choose(&mut self, index: usize, rows: Vec<Vec<f32>>, tell: &mut impl FnMut(NewToken)) -> Result<(), Error> {
+    fn choose(&mut self, index: usize, rows: Rows<'_>, tell: &mut impl FnMut(NewToken)) -> Result<(), Error> {
         let branch = &mut self.branches[index];
         let guesses = std::mem::take(&mut branch.guesses);
-        for (place, mut row) in rows.into_iter().enumerate() {
-            let model = self.config.logprobs.map(|_| row.clone());
-            self.processors.apply(&branch.tokens, &mut row);
+        for (place, row) in rows.into_iter().enumerate() {
+            let model = self.config.logprobs.map(|_| row.to_vec());
+            self.processors.apply(&branch.tokens, row);
             let forced = self.processors.forces(branch.tokens.len());
             if !forced {
-                branch.rule.restrict(&mut row)?;
+                branch.rule.restrict(row)?;
             }
             let token = match &mut branch.sampler {
                 Some(sampler) => {
                     let vocabulary = row.len();
-                    let drawn = sampler.draw(self.warpers.distribution(&row)?);
+                    let drawn = sampler.draw(self.warpers.distribution(row)?);
                     drawn.ok_or(runtime_generation::Error::NothingLeft { vocabulary })?
                 }
-                None => argmax(&row)?,
+                None => argmax(row)?,
             };
             branch.tokens.push(token);
             if !forced {
@@ -193,7 +198,7 @@ impl Search {
         Ok(())
     }
 
-    fn search(&mut self, mut beams: BeamSearch, mut rows: Vec<Vec<f32>>) -> Result<(), Error> {
+    fn search(&mut self, mut beams: BeamSearch, mut rows: Rows<'_>) -> Result<(), Error> {
         let forced = self.processors.forces(beams.sequence(0).len());
         let mut stuck = None;
         for (branch, row) in self.branches.iter_mut().zip(&mut rows) {
@@ -208,7 +213,7 @@ impl Search {
             self.warpers.apply(row)?;
         }
         if let Some(error) = stuck
-            && rows.iter().flatten().all(|score| *score == f32::NEG_INFINITY)
+            && rows.iter().all(|row| row.iter().all(|score| *score == f32::NEG_INFINITY))
         {
             return Err(error.into());
         }
@@ -261,8 +266,8 @@ impl Search {
         }
     }
 
-    /// The sequences, and the first with what is kept of it.
-    pub(super) fn into_sequences(mut self) -> (Vec<GeneratedSequence>, Option<(Vec<u32>, Cached)>) {
+    /// The sequences, and the first with what is kept of it. Nothing else can be asked of the search then.
+    pub(super) fn sequences(&mut self) -> (Vec<GeneratedSequence>, Option<(Vec<u32>, Cached)>) {
         let Some(beams) = self.beams.take() else {
             let sequences = self.branches.iter().map(|branch| GeneratedSequence {
                 tokens: branch.tokens[self.prompt.len()..].to_vec(),

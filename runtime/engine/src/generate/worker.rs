@@ -1,18 +1,19 @@
 //! The thread that runs a model for all requests.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
-use runtime_tensor::BLOCK;
+use runtime_tensor::{BLOCK, PlanAdapter};
 
+use super::Gauges;
 use super::job::Job;
-use super::retained::Retained;
-use super::run::{Machine, Part, Rows};
-use super::score::{ScoreJob, held, score};
-use super::{Gauges, admission};
+use super::retained::{Known, Retained};
+use super::run::{Machine, Part, Rows, Scores};
+use super::score::{ScoreJob, score};
 use crate::scheduler::share;
 use crate::{Error, ScheduleError};
 
@@ -22,6 +23,9 @@ pub(super) const PROMPT_BUDGET: usize = 512;
 /// Tokens of sources that are read at a time.
 const SOURCE_BUDGET: usize = 1024;
 
+/// Bytes of scores that a run gives at most, of more than one request.
+const SCORE_BYTES: usize = 128 << 20;
+
 /// What a worker is told.
 pub(crate) enum Message {
     Generate(Box<Job>),
@@ -30,26 +34,40 @@ pub(crate) enum Message {
     Forget,
 }
 
+/// Those that wait, the first in front, each with its number in the order in which all came.
+type Queue<T> = VecDeque<(u64, T)>;
+
 pub(super) struct Worker {
     machine: Machine,
     /// Blocks that there can be, and those that requests under way may need.
     limit: usize,
     promised: usize,
-    waiting: VecDeque<Job>,
-    scoring: VecDeque<ScoreJob>,
+    /// Rows of scores of a run of several requests, at most.
+    rows: usize,
+    /// Requests that came so far, and those of them that are not answered.
+    arrived: u64,
+    unanswered: usize,
+    waiting: Queue<Box<Job>>,
+    scoring: Queue<ScoreJob>,
+    /// The one that is being scored.
+    scored: Option<ScoreJob>,
     active: Vec<Job>,
     retained: Retained,
     gauges: Arc<Gauges>,
 }
 
 impl Worker {
-    pub(super) fn new(machine: Machine, limit: usize, gauges: Arc<Gauges>) -> Self {
+    pub(super) fn new(machine: Machine, vocabulary: usize, limit: usize, gauges: Arc<Gauges>) -> Self {
         Self {
             machine,
             limit,
             promised: 0,
+            rows: SCORE_BYTES / (vocabulary.max(1) * size_of::<f32>()),
+            arrived: 0,
+            unanswered: 0,
             waiting: VecDeque::new(),
             scoring: VecDeque::new(),
+            scored: None,
             active: Vec::new(),
             retained: Retained::default(),
             gauges,
@@ -57,64 +75,97 @@ impl Worker {
     }
 
     pub(super) fn serve(mut self, messages: &Receiver<Message>) {
+        let mut panicked = None;
         loop {
-            let idle = self.waiting.is_empty() && self.scoring.is_empty() && self.active.is_empty();
-            let first = match idle {
-                true => match messages.recv() {
+            let first = match self.unanswered {
+                0 => match messages.recv() {
                     Ok(message) => Some(message),
                     Err(_) => return,
                 },
-                false => None,
+                _ => None,
             };
-            for message in first.into_iter().chain(messages.try_iter()) {
-                match message {
-                    Message::Generate(job) => self.waiting.push_back(*job),
-                    Message::Score(job) => self.scoring.push_back(job),
-                    Message::Forget => self.retained.clear(),
+            first.into_iter().chain(messages.try_iter()).for_each(|message| self.take(message));
+            let turn = || {
+                if let Some(error) = panicked.take() {
+                    self.abandon(&error);
                 }
-            }
-            self.drop_cancelled();
-            self.admit();
-            self.score_one();
-            self.read_sources();
-            if !self.active.is_empty() {
-                self.step();
-            }
-            self.gauges.blocks.store(self.machine.cache.held(), Ordering::Release);
+                self.turn();
+            };
+            // What panics here is no one's alone, and must not end the worker of all.
+            panicked = catch_unwind(AssertUnwindSafe(turn)).err().map(|panic| ScheduleError::of_panic(&*panic));
         }
     }
 
-    fn answered(&self, requests: usize) {
+    fn take(&mut self, message: Message) {
+        self.arrived += 1;
+        self.unanswered += 1;
+        match message {
+            Message::Generate(job) => self.waiting.push_back((self.arrived, job)),
+            Message::Score(job) => self.scoring.push_back((self.arrived, job)),
+            Message::Forget => {
+                self.unanswered -= 1;
+                self.retained.clear();
+            }
+        }
+    }
+
+    fn turn(&mut self) {
+        self.dismiss();
+        self.score_one();
+        self.admit();
+        self.read_sources();
+        self.step();
+        self.dismiss();
+        self.make_room(0);
+        self.gauges.blocks.store(self.machine.cache.held(), Ordering::Release);
+    }
+
+    /// Fails what was under way when something panicked; nobody knows how far it came. Those that wait are not touched.
+    fn abandon(&mut self, error: &ScheduleError) {
+        if let Some(job) = self.scored.take() {
+            drop(job.reply.send(Err(error.clone().into())));
+        }
+        self.active.iter_mut().for_each(|job| job.fail(error.clone().into()));
+        self.answered(self.unanswered - self.waiting.len() - self.scoring.len());
+        // Blocks are set free with those that held them.
+        self.active.clear();
+    }
+
+    fn answered(&mut self, requests: usize) {
+        self.unanswered -= requests;
         self.gauges.requests.fetch_sub(requests, Ordering::AcqRel);
     }
 
-    fn drop_cancelled(&mut self) {
-        let before = self.waiting.len() + self.active.len() + self.scoring.len();
-        self.waiting.retain(|job| !job.is_cancelled());
-        self.scoring.retain(|job| !job.reply.is_closed());
-        self.active.retain(|job| !job.is_cancelled());
+    /// Lets go of what is answered, and of those whose callers have gone away.
+    fn dismiss(&mut self) {
+        self.waiting.retain(|(_, job)| !job.is_over());
+        self.scoring.retain(|(_, job)| !job.reply.is_closed());
+        self.active.retain(|job| !job.is_over());
         self.promised = self.active.iter().map(|job| job.blocks).sum();
-        self.answered(before - self.waiting.len() - self.active.len() - self.scoring.len());
+        self.answered(self.unanswered - self.waiting.len() - self.active.len() - self.scoring.len());
     }
 
     /// Takes the requests at the front of the queue for which there is room.
     fn admit(&mut self) {
-        while let Some(job) = self.waiting.front() {
+        while let Some((number, job)) = self.waiting.front() {
             let needed = job.blocks;
-            if needed <= self.limit && self.promised + needed > self.limit {
+            // Those that came later leave room for the first that waits to be scored.
+            let kept = self.scoring.front().filter(|(scoring, _)| scoring < number).map(|(_, job)| job.blocks());
+            let kept = kept.filter(|kept| *kept <= self.limit).unwrap_or(0);
+            if needed <= self.limit && self.promised + needed + kept > self.limit {
                 return;
             }
-            let Some(mut job) = self.waiting.pop_front() else { return };
+            let Some((_, mut job)) = self.waiting.pop_front() else { return };
             if needed > self.limit {
                 job.fail(self.too_large(needed));
                 self.answered(1);
                 continue;
             }
-            let known = self.retained.take(job.prompt());
+            let known = self.retained.take(job.prompt(), job.adapter.as_ref().map(PlanAdapter::number));
             self.promised += needed;
             self.make_room(0);
             job.begin(known);
-            self.active.push(job);
+            self.active.push(*job);
         }
     }
 
@@ -146,7 +197,11 @@ impl Worker {
             rest = others;
             let start = Instant::now();
             let read = |machine: &mut Machine, some: &mut [(usize, &mut Job)]| {
-                machine.read(&mut some.iter_mut().filter_map(|(_, job)| job.search.source.as_mut()).collect::<Vec<_>>())
+                let sources = some.iter_mut().filter_map(|(_, job)| {
+                    let Job { search, adapter, .. } = &mut **job;
+                    Some((search.source.as_mut()?, adapter.as_ref()))
+                });
+                machine.read(&mut sources.collect::<Vec<_>>())
             };
             if read(&mut self.machine, some).is_err() {
                 // One of them is at fault; the others shall not suffer for it.
@@ -161,101 +216,117 @@ impl Worker {
                 job.time += share(start.elapsed(), its, tokens);
             }
         }
-        for (place, error) in failed.into_iter().rev() {
-            self.active.remove(place).fail(error.into());
-            self.answered(1);
+        for (place, error) in failed {
+            self.active[place].fail(error.into());
         }
-        self.promised = self.active.iter().map(|job| job.blocks).sum();
     }
 
-    /// Runs the model once for all requests under way.
+    /// Goes one token on with all requests under way: in one run, or in several where there would be too many scores.
     fn step(&mut self) {
-        let (owners, mut parts) = parts(&mut self.active);
-        let lengths: Vec<usize> = parts.iter().map(|part| part.tokens.len()).collect();
-        let asked: Vec<bool> = parts.iter().map(|part| part.rows > 0).collect();
-        let start = Instant::now();
-        let scores: Vec<Result<Rows, ScheduleError>> = match self.machine.run(&mut parts) {
-            Ok(scores) => scores.into_iter().map(Ok).collect(),
-            Err(error) if parts.len() == 1 => vec![Err(error)],
-            // One of them is at fault; the others shall not suffer for it.
-            Err(_) => {
-                let alone = parts.chunks_mut(1).map(|part| self.machine.run(part));
-                alone.map(|rows| Ok(rows?.pop().unwrap_or_default())).collect()
-            }
-        };
-        let (elapsed, tokens) = (start.elapsed(), lengths.iter().sum());
-        let mut outcomes: Vec<Result<Vec<Rows>, Error>> = self.active.iter().map(|_| Ok(Vec::new())).collect();
-        for (((owner, length), asked), scores) in owners.into_iter().zip(lengths).zip(asked).zip(scores) {
-            self.active[owner].time += share(elapsed, length, tokens);
-            match (scores, &mut outcomes[owner]) {
-                (Ok(rows), Ok(all)) if asked => all.push(rows),
-                (Err(error), outcome @ Ok(_)) => *outcome = Err(error.into()),
-                _ => {}
-            }
+        let mut budget = PROMPT_BUDGET;
+        let mut rest = self.active.as_mut_slice();
+        while !rest.is_empty() {
+            let mut rows = 0;
+            let fits = |job: &&Job| {
+                let first = rows == 0;
+                rows += job.rows();
+                first || rows <= self.rows
+            };
+            let count = rest.iter().take_while(fits).count();
+            let (some, others) = rest.split_at_mut(count);
+            rest = others;
+            run(&mut self.machine, some, &mut budget).into_iter().for_each(|known| self.retained.put(known));
         }
-        for (mut job, scores) in std::mem::take(&mut self.active).into_iter().zip(outcomes) {
-            let went_on = scores.and_then(|scores| if scores.is_empty() { Ok(()) } else { job.go_on(scores) });
-            match went_on {
-                Ok(()) if !job.search.is_finished() => self.active.push(job),
-                Ok(()) => {
-                    let kept = job.finish();
-                    if let Some((tokens, cached)) = kept {
-                        self.retained.put(tokens, cached);
-                    }
-                    self.answered(1);
-                }
-                Err(error) => {
-                    job.fail(error);
-                    self.answered(1);
-                }
-            }
-        }
-        self.promised = self.active.iter().map(|job| job.blocks).sum();
-        self.make_room(0);
     }
 
     /// Answers the first of those whose continuations are to be scored, where there is room.
     fn score_one(&mut self) {
-        let Some(job) = self.scoring.front() else { return };
-        let longest = job.continuations.iter().map(Vec::len).max().unwrap_or(0);
-        let needed = admission::blocks(job.prompt.len(), longest, held(&job.continuations), 0);
+        let Some((_, job)) = self.scoring.front() else { return };
+        let needed = job.blocks();
         if needed <= self.limit && self.promised + needed > self.limit {
             return;
         }
-        let Some(ScoreJob { prompt, continuations, reply }) = self.scoring.pop_front() else { return };
-        let scored = match needed > self.limit {
-            true => Err(self.too_large(needed)),
-            false => {
-                let mut cached = self.retained.take(&prompt);
-                self.make_room(needed);
-                let scored = score(&mut self.machine, &mut cached, &prompt, &continuations);
-                // The next prompt may well begin in the same way.
-                self.retained.put(prompt, cached);
-                scored
-            }
-        };
-        // A caller that has just gone away does not want to know.
-        drop(reply.send(scored));
+        let Some((_, job)) = self.scoring.pop_front() else { return };
+        if needed > self.limit {
+            drop(job.reply.send(Err(self.too_large(needed))));
+            self.answered(1);
+            return;
+        }
+        let adapter = job.adapter.as_ref().map(PlanAdapter::number);
+        let mut cached = self.retained.take(&job.prompt, adapter);
+        self.make_room(needed);
+        let job = self.scored.insert(job);
+        let scored = score(&mut self.machine, &mut cached, job);
+        if let Some(job) = self.scored.take() {
+            // The next prompt may well begin in the same way.
+            self.retained.put(Known { tokens: job.prompt, adapter, cached });
+            // A caller that has just gone away does not want to know.
+            drop(job.reply.send(scored));
+        }
         self.answered(1);
     }
 }
 
-/// The next tokens of everything that is under way and as much of prompts as the budget allows, and whose each is.
-fn parts(jobs: &mut [Job]) -> (Vec<usize>, Vec<Part<'_>>) {
-    let mut budget = PROMPT_BUDGET;
+/// Runs the model once for some requests, and goes on with their scores; what may be kept of those that are done.
+fn run(machine: &mut Machine, jobs: &mut [Job], budget: &mut usize) -> Vec<Known> {
+    let (owners, mut parts) = parts(jobs, budget);
+    let asked: Vec<(usize, usize, usize)> =
+        owners.into_iter().zip(&parts).map(|(owner, part)| (owner, part.tokens.len(), part.rows)).collect();
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let start = Instant::now();
+    let mut runs: Vec<Result<Scores, ScheduleError>> = match machine.run(&mut parts) {
+        // One of them is at fault; the others shall not suffer for it.
+        Err(_) if parts.len() > 1 => parts.chunks_mut(1).map(|part| machine.run(part)).collect(),
+        all => vec![all],
+    };
+    let (elapsed, tokens) = (start.elapsed(), asked.iter().map(|(_, length, _)| length).sum());
+    let of_each = asked.len() / runs.len();
+    let mut outcomes: Vec<Result<Vec<Rows<'_>>, Error>> = jobs.iter().map(|_| Ok(Vec::new())).collect();
+    for (asked, scores) in asked.chunks(of_each).zip(&mut runs) {
+        let mut rows = scores.as_mut().map(Scores::rows);
+        for (owner, length, count) in asked {
+            jobs[*owner].time += share(elapsed, *length, tokens);
+            match (&mut rows, &mut outcomes[*owner]) {
+                (Ok(rows), Ok(all)) if *count > 0 => all.push(rows.take(*count).collect()),
+                (Err(error), outcome @ Ok(_)) => *outcome = Err(error.clone().into()),
+                // What a failed request has asked for is passed over.
+                (Ok(rows), Err(_)) => rows.take(*count).for_each(drop),
+                _ => {}
+            }
+        }
+    }
+    let mut kept = Vec::new();
+    for (job, scores) in jobs.iter_mut().zip(outcomes) {
+        match scores {
+            Ok(scores) if scores.is_empty() => {}
+            Ok(scores) => kept.extend(job.go_on(scores)),
+            Err(error) => job.fail(error),
+        }
+    }
+    kept
+}
+
+/// The next tokens of some requests and as much of prompts as the budget allows, and whose each is.
+fn parts<'a>(jobs: &'a mut [Job], budget: &mut usize) -> (Vec<usize>, Vec<Part<'a>>) {
     let mut parts = Vec::new();
     for (owner, job) in jobs.iter_mut().enumerate() {
+        if job.is_over() {
+            continue;
+        }
         let source = job.search.source.as_ref().map(|source| &source.cached);
+        let adapter = job.adapter.as_ref();
         for branch in job.search.branches.iter_mut().filter(|branch| branch.is_active()) {
             let (mut tokens, rows) = (branch.pending(), branch.rows());
             let whole = tokens.len();
             if whole > rows {
-                tokens.truncate(budget);
-                budget -= tokens.len();
+                tokens.truncate(*budget);
+                *budget -= tokens.len();
             }
             if !tokens.is_empty() {
                 let rows = if tokens.len() == whole { rows } else { 0 };
-                parts.push((owner, Part { cached: &mut branch.cached, source, tokens, rows }));
+                parts.push((owner, Part { cached: &mut branch.cached, source, adapter, tokens, rows }));
             }
         }
     }

@@ -9,15 +9,15 @@ use runtime_graph::Head;
 use runtime_hub::ModelSource;
 use runtime_models::{Error as ModelError, ModelFolder, read_text};
 use runtime_pipeline::{self as pipeline, Labels, Pipeline, RungKind, StepKind};
-use runtime_tasks::Dtype;
-use runtime_tasks::InputType;
+use runtime_tasks::{DeviceName, Dtype, InputType};
+use serde_json::Map;
 
-use super::{Does, Generation, RungNote, Step, beside, endpoints};
+use super::{Does, Generation, RungNote, Step, beside, endpoints, params};
 use crate::hosted::{Hosted, HostedChooser, HostedWriter, endpoint_of};
 use crate::label_chooser::LabelChooser;
 use crate::ladder::{Asks, Ladder, Rung};
 use crate::writer::Writer;
-use crate::{Error, LanguageModel, LoadOptions, LoadedModel, Registry, Task, ZeroShot, ZeroShotOptions};
+use crate::{Adapters, Error, LanguageModel, LoadOptions, LoadedModel, Registry, Task, ZeroShot, ZeroShotOptions};
 
 impl Generation {
     /// Builds a pipeline: reads label files and loads what is not loaded yet. `base` is the folder that relative paths
@@ -61,6 +61,10 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// The step, or `None` after adding what is wrong with it.
     fn step(&mut self, step: &pipeline::Step) -> Option<Step> {
+        if let Some(problem) = params::check(self.pipeline, step) {
+            self.problems.push(problem);
+            return None;
+        }
         let labels = step.kind.labels().and_then(|labels| self.labels(labels));
         let does = match &step.kind {
             StepKind::Generate(step) => Does::Generate(self.writer(step)?),
@@ -89,14 +93,8 @@ impl<'a> Builder<'a> {
             Task::load(self.registry, &folder, how, &step.options, step.truncate)
         });
         // A parameter that does not fit the model is told where it is written.
-        if let Err(Error::Param(error)) = &built
-            && let Some((_, value)) = step.params.iter().find(|(name, _)| *name == error.key)
-        {
-            let problem = value.problem(Exit::Config, &error.message);
-            self.problems.push(match &error.hint {
-                Some(hint) => problem.hint(hint),
-                None => problem,
-            });
+        if let Some(problem) = built.as_ref().err().and_then(|error| params::misfit(error, &step.params)) {
+            self.problems.push(problem);
             return None;
         }
         let built = match built {
@@ -112,18 +110,22 @@ impl<'a> Builder<'a> {
     fn rung(&mut self, step: &pipeline::Name, rung: &pipeline::Rung, labels: Option<&[String]>) -> Option<Rung> {
         let asks = match &rung.kind {
             RungKind::ZeroShot(classifier) => Asks::ZeroShot(self.classifier(classifier, labels?)?),
-            RungKind::Llm { model, system, prompt, otherwise } if self.endpoint(model).is_some() => {
+            RungKind::Llm { model, system, prompt, otherwise, .. } if self.endpoint(model).is_some() => {
                 let hosted = self.hosted(self.endpoint(model)?)?;
                 let chooser = HostedChooser::new(hosted, labels?.to_vec(), system.clone(), prompt.clone());
                 let chooser = Box::new(self.keep(chooser, model)?);
                 Asks::Endpoint { chooser, otherwise: otherwise.clone() }
             }
-            RungKind::Llm { model, system, prompt, otherwise } => match self.at_hand(model)? {
+            RungKind::Llm { model, adapter, system, prompt, otherwise } => match self.at_hand(model)? {
                 Ok(folder) => {
                     let declared = self.declared(model)?;
-                    let chooser = self.language_model(declared, &folder).and_then(|model| {
+                    let language_model = self.language_model(declared, &folder);
+                    let language_model = self.placed(language_model, declared)?;
+                    let name = adapter.as_ref().map_or("", |adapter| adapter.as_str());
+                    let adapters = self.adapters(language_model, declared, |known| known == name)?;
+                    let chooser = adapters.get(name).and_then(|model| {
                         let labels = labels.unwrap_or_default().to_vec();
-                        LabelChooser::new(model, labels, system.clone(), prompt.clone())
+                        LabelChooser::new(model.clone(), labels, system.clone(), prompt.clone())
                     });
                     Asks::Llm(Box::new(self.placed(chooser, declared)?))
                 }
@@ -224,18 +226,43 @@ impl<'a> Builder<'a> {
     }
 
     fn writer(&mut self, step: &pipeline::GenerateStep) -> Option<Writer> {
-        let (system, prompt) = (step.system.clone(), step.prompt.clone());
         if let Some(endpoint) = self.endpoint(&step.model) {
+            let (system, prompt) = (step.system.clone(), step.prompt.clone());
             let hosted = self.hosted(endpoint)?;
             let writer = HostedWriter::new(hosted, &step.options);
             return self.keep(writer.map(|writer| Writer::hosted(writer, system, prompt)), &step.model);
         }
         let model = self.declared(&step.model)?;
-        let written = self.found(model).and_then(|(folder, _)| {
-            let language_model = self.language_model(model, &folder)?;
-            Writer::new(language_model, step.chat, system, prompt, &step.options)
-        });
+        let language_model = self.found(model).and_then(|(folder, _)| self.language_model(model, &folder));
+        let language_model = self.placed(language_model, model)?;
+        // Of a template that reads records, it may be any.
+        let named = step.adapter.as_ref().map(|adapter| adapter.render(&Map::new()));
+        let adapters = self.adapters(language_model, model, |name| match &named {
+            Some(Ok(named)) => named.trim() == name,
+            Some(Err(_)) => true,
+            None => false,
+        })?;
+        let written = Writer::new(adapters, step);
+        if let Some(problem) = written.as_ref().err().and_then(|error| params::misfit(error, &step.params)) {
+            self.problems.push(problem);
+            return None;
+        }
         self.placed(written, model)
+    }
+
+    /// A model with those of its adapters that are asked for.
+    fn adapters(
+        &mut self,
+        model: LanguageModel,
+        declared: &pipeline::Model,
+        asked: impl Fn(&str) -> bool,
+    ) -> Option<Adapters> {
+        let mut adapters = Adapters::none(model);
+        for (name, path) in declared.adapters.iter().filter(|(name, _)| asked(name.as_str())) {
+            let added = adapters.add(name.as_str(), &beside(self.base, path));
+            self.keep(added, path)?;
+        }
+        Some(adapters)
     }
 
     /// The endpoint that a model is behind, if it is behind one.
@@ -281,16 +308,27 @@ struct How {
     plugin: Option<PathBuf>,
     adapter: Option<PathBuf>,
     dtype: Dtype,
+    device: Option<DeviceName>,
 }
 
 impl How {
     fn of(model: &pipeline::Model, base: &Path) -> Self {
         let beside = |path: &Option<pipeline::Spanned<PathBuf>>| path.as_ref().map(|path| beside(base, path));
-        Self { plugin: beside(&model.plugin), adapter: beside(&model.adapter), dtype: model.dtype }
+        Self {
+            plugin: beside(&model.plugin),
+            adapter: beside(&model.adapter),
+            dtype: model.dtype,
+            device: model.device,
+        }
     }
 
     fn options(&self) -> LoadOptions<'_> {
-        LoadOptions { plugin: self.plugin.as_deref(), dtype: self.dtype, adapter: self.adapter.as_deref() }
+        LoadOptions {
+            plugin: self.plugin.as_deref(),
+            dtype: self.dtype,
+            adapter: self.adapter.as_deref(),
+            device: self.device,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The files that a pipeline names, other than its own.
+//! The files that a pipeline names, other than its own, and what else can be checked without a model.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use runtime_diagnostics::{Exit, Problem, Problems};
 use runtime_hub::ModelSource;
 use runtime_pipeline::{Labels, Pipeline, Spanned};
 
-use super::{beside, endpoints};
+use super::{beside, endpoints, params};
 
 /// Files and model folders whose change makes the pipeline answer otherwise. What the hub's cache holds is left out:
 /// it is never changed, only added to.
@@ -14,8 +14,8 @@ pub fn dependencies(pipeline: &Pipeline, base: &Path) -> Vec<PathBuf> {
     named(pipeline, base).into_iter().map(|named| named.path).collect()
 }
 
-/// What of these files is not there, and which sources of models and endpoints are none, each at the place that names it.
-/// Neither the network nor a key is needed.
+/// What of these files is not there, which sources of models and endpoints are none, and which constraints no model can
+/// follow, each at the place that names it. Neither the network nor a key is needed.
 pub fn check_files(pipeline: &Pipeline, base: &Path) -> Problems {
     let mut problems: Problems = pipeline
         .models
@@ -25,6 +25,7 @@ pub fn check_files(pipeline: &Pipeline, base: &Path) -> Problems {
             Some(Problem::of(&error).at(&model.source.source, model.source.span.clone(), ""))
         })
         .chain(pipeline.endpoints.iter().filter_map(endpoints::check))
+        .chain(pipeline.steps.iter().filter_map(|step| params::check(pipeline, step)))
         .collect();
     let named = named(pipeline, base).into_iter();
     named.filter(|named| !named.path.exists()).for_each(|named| problems.push(named.missing()));
@@ -63,6 +64,7 @@ fn named<'a>(pipeline: &'a Pipeline, base: &Path) -> Vec<Named<'a>> {
             named.push(Named { path, what: "model", place: Place::Source(&model.source) });
         }
         named.extend(model.plugin.iter().map(|path| file("plugin", path)));
+        named.extend(model.adapters.iter().map(|(_, path)| file("adapter", path)));
         named.extend(model.adapter.iter().map(|path| file("adapter", path)));
     }
     named.extend(pipeline.steps.iter().filter_map(|step| match step.kind.labels() {

@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 
 use futures::executor::block_on;
 use futures::future::join_all;
-use runtime_tensor::{Cache, Error, Outputs};
+use runtime_tensor::{Cache, Error, LowRanks, Outputs, PlanAdapter};
 
 use super::*;
 
@@ -39,6 +39,10 @@ impl Plan for Summing {
 
     fn run_after(&self, batch: &Batch, _: &mut Cache) -> Result<Outputs, Error> {
         self.run(batch)
+    }
+
+    fn adapter(&self, _: &LowRanks) -> Result<PlanAdapter, Error> {
+        Err(Error::NoProduct { name: "sum".to_owned() })
     }
 }
 

@@ -35,6 +35,19 @@ impl<'a> Fields<'a> {
         self.get(field).map(|value| as_text(field, value)).transpose()
     }
 
+    /// The messages of a conversation, if there is one instead of a `text`.
+    ///
+    /// # Errors
+    /// Where there are both, or it is no list.
+    pub fn messages(&self) -> Result<Option<&'a [Value]>, Error> {
+        let Some(messages) = self.get("messages") else { return Ok(None) };
+        if self.get("text").is_some() {
+            return Err(Error::TextAndMessages);
+        }
+        let messages = messages.as_array().ok_or_else(|| Error::NoMessages { found: type_name(messages) })?;
+        Ok(Some(messages))
+    }
+
     /// Texts, which may be empty: a list of them, or one.
     ///
     /// # Errors

@@ -35,6 +35,7 @@ impl TextGeneration {
     /// Where the parameters do not go with those of the model.
     pub(crate) fn new(model: LanguageModel, options: &Options) -> Result<Self, Error> {
         let config = model.configured(&options.generate)?;
+        model.check(&config)?;
         Ok(Self { model, config, options: options.clone(), beyond: false })
     }
 
@@ -50,11 +51,10 @@ impl TextGeneration {
     /// Goes on from `text`, a text or a list of them, or from `messages`, a conversation.
     ///
     /// # Errors
-    /// Where the input has neither, is too long, or the model fails.
+    /// Where the input has neither or both, is too long, or the model fails.
     pub async fn run(&self, input: Fields<'_>) -> Result<TaskAnswer, Error> {
         let mut answer = TaskAnswer { result: Value::Null, time: Duration::ZERO, tokens: 0, truncated: 0 };
-        if let Some(messages) = input.get("messages") {
-            let messages = messages.as_array().ok_or(Error::NoMessages { found: crate::type_name(messages) })?;
+        if let Some(messages) = input.messages()? {
             answer.result = self.of(Prompt::Chat(messages), &mut answer).await?;
             return Ok(answer);
         }

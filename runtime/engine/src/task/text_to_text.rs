@@ -83,6 +83,7 @@ impl TextToText {
         params.extend(implied);
         params.extend(options.generate.clone());
         let config = with_length(model.config().with_params(&params)?);
+        model.check(&config)?;
         let (options, prefix) = (options.clone(), options.prefix.clone().unwrap_or(prefix));
         Ok(Self { model, config, options, field, prefix, source_language: None, truncate })
     }

@@ -12,8 +12,9 @@ const MOST: usize = 1000;
 impl GenerationConfig {
     /// `given` says which parameters a call gives itself, which are checked even where they do not act.
     pub(super) fn check(&self, given: impl Fn(&str) -> bool) -> Result<(), Error> {
-        self.check_sampling(given)?;
+        self.check_sampling(&given)?;
         self.check_penalties()?;
+        self.check_bad_words(&given)?;
         self.check_lengths()?;
         self.check_search()?;
         self.check_forced()
@@ -45,6 +46,25 @@ impl GenerationConfig {
             return Err(Error::hinted("temperature", message, hint));
         }
         Ok(())
+    }
+
+    /// transformers refuses a list without words, and does nothing by a word without tokens, which cannot be meant either.
+    fn check_bad_words(&self, given: impl Fn(&str) -> bool) -> Result<(), Error> {
+        let key = "bad_words_ids";
+        if !given(key) {
+            return Ok(());
+        }
+        if self.bad_words_ids.is_empty() {
+            let message = format!("`{key}` is empty");
+            return Err(Error::hinted(key, message, "leave it out where nothing is banned"));
+        }
+        match self.bad_words_ids.iter().position(Vec::is_empty) {
+            Some(place) => {
+                let message = format!("`{key}` has a word without tokens, number {} of its list", place + 1);
+                Err(Error::hinted(key, message, "each word is a list of at least one token"))
+            }
+            None => Ok(()),
+        }
     }
 
     fn check_penalties(&self) -> Result<(), Error> {

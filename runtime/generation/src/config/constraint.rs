@@ -15,6 +15,11 @@ pub(super) fn read(keys: &mut Keys<'_>, place: &mut Option<Constraint>) -> Resul
     // What was given before stays under its name, unless `null` turns it off.
     let mut found = Constraint::NAMES.map(|name| place.clone().filter(|before| before.name() == name));
     let [schema_at, regex_at, choices_at, grammar_at] = &mut found;
+    if let Some(Value::String(text)) = keys.value(json_schema)
+        && let Err(error) = serde_json::from_str::<Value>(text)
+    {
+        return Err(not_json(&error));
+    }
     let expected = "a JSON schema: an object, or its text";
     keys.set(json_schema, schema_at, None, expected, |value| schema(value).map(Constraint::JsonSchema).map(Some))?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -40,6 +45,18 @@ pub(super) fn read(keys: &mut Keys<'_>, place: &mut Option<Constraint>) -> Resul
             Err(Error::param("choices", "`choices` has an empty text"))
         }
         _ => Ok(()),
+    }
+}
+
+/// What is wrong with the text of a schema.
+fn not_json(error: &serde_json::Error) -> Error {
+    let told = error.to_string();
+    match told.strip_prefix("recursion limit exceeded") {
+        Some(place) => {
+            let message = format!("`json_schema` is nested more than 127 levels deep{place}");
+            Error::hinted("json_schema", message, "put inner parts under `$defs`, and name them by `$ref`")
+        }
+        None => Error::param("json_schema", format!("`json_schema` is a text that is not JSON: {told}")),
     }
 }
 
@@ -92,6 +109,15 @@ mod tests {
         assert_eq!(
             message(json!({"json_schema": 3})),
             "`json_schema` must be a JSON schema: an object, or its text, not `3`"
+        );
+        assert_eq!(
+            message(json!({"json_schema": "{\"type\": "})),
+            "`json_schema` is a text that is not JSON: EOF while parsing a value at line 1 column 9"
+        );
+        let deep = format!("{}true{}", "{\"not\":".repeat(200), "}".repeat(200));
+        assert_eq!(
+            message(json!({"json_schema": deep})),
+            "`json_schema` is nested more than 127 levels deep at line 1 column 890"
         );
         assert_eq!(message(json!({"regex": ["a"]})), "`regex` must be a text, not `[\"a\"]`");
     }

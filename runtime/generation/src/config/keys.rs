@@ -77,6 +77,11 @@ impl<'a> Keys<'a> {
         self.given.get(key).is_some_and(|value| !value.is_null())
     }
 
+    /// What is given, whatever it is.
+    pub(super) fn value(&self, key: &str) -> Option<&'a Value> {
+        self.given.get(key)
+    }
+
     pub(super) fn asked(&self) -> &[&'static str] {
         &self.asked
     }

@@ -238,7 +238,7 @@ impl GenerationConfig {
         config.read(&mut keys)?;
         keys.unsupported()?;
         keys.unknown()?;
-        config.check(|key| params.contains_key(key))?;
+        config.check(|key| keys.gives(key))?;
         Ok(config)
     }
 

@@ -68,7 +68,7 @@ impl Request {
     }
 
     pub(crate) fn beams(&mut self, sampler: Option<Sampler>) -> Result<Vec<Hypothesis>, Error> {
-        let options = BeamOptions::new(&self.config, self.lengths.max_length - self.prompt.len());
+        let options = BeamOptions::new(&self.config, self.lengths.max_length - self.prompt.len())?;
         let mut warpers = Warpers::new(&self.config);
         let mut search = BeamSearch::new(options, &self.prompt, sampler);
         while !search.finished() {

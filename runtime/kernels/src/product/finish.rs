@@ -6,7 +6,10 @@ use crate::activation::{Activation, activate};
 use crate::chunk::{CHUNK, Chunk, put, take};
 use crate::norm::Norm;
 use crate::shared::Shared;
-use crate::simd::Simd;
+use crate::simd::{Isa, Kernel, Simd};
+use crate::team::Team;
+
+use super::FINISHED_ROWS;
 
 /// `norm(activation(product + bias) * factor + add)`, each of them where it is there.
 #[derive(Clone, Copy, Default)]
@@ -24,6 +27,20 @@ pub struct Finish<'a> {
 }
 
 impl Finish<'_> {
+    /// Finishes the whole of a product that was made without, `to [rows, width]`; the bits are those of a product with it.
+    pub fn run(&self, team: &Team<'_>, width: usize, to: &mut [f32]) {
+        if to.is_empty() {
+            return;
+        }
+        let rows = to.len() / width;
+        self.check(rows, width);
+        let (isa, to) = (Isa::best(), Shared::new(to));
+        team.each(rows.div_ceil(FINISHED_ROWS), &|task, _| {
+            let rows = task * FINISHED_ROWS..rows.min((task + 1) * FINISHED_ROWS);
+            isa.run(Whole { finish: self, to: &to, width, rows });
+        });
+    }
+
     pub(super) fn check(&self, rows: usize, outputs: usize) {
         let vectors = [self.bias, self.norm.map(|norm| norm.weight), self.norm.and_then(|norm| norm.bias)];
         assert!(vectors.iter().flatten().all(|vector| vector.len() == outputs), "one number for each output");
@@ -81,6 +98,25 @@ impl Finish<'_> {
                 norm.row(to);
             }
         }
+    }
+}
+
+/// Whole rows with all that a [`Finish`] does.
+struct Whole<'a> {
+    finish: &'a Finish<'a>,
+    to: &'a Shared<'a, f32>,
+    width: usize,
+    rows: Range<usize>,
+}
+
+impl Kernel for Whole<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Self { finish, to, width, rows } = self;
+        finish.tile::<S>(to, width, rows.clone(), 0..width);
+        finish.rows(to, width, rows);
     }
 }
 

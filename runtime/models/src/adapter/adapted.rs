@@ -15,14 +15,31 @@ const CONV1D: [&str; 4] = ["c_attn", "c_fc", "c_proj", "q_attn"];
 /// The weights of a model with those of an adapter.
 #[derive(Debug)]
 pub struct Adapted<'a> {
-    base: &'a Checkpoint,
-    adapter: &'a Adapter,
+    pub(super) base: &'a Checkpoint,
+    pub(super) adapter: &'a Adapter,
     /// The adapter's module for the model's.
-    modules: BTreeMap<String, &'a str>,
+    pub(super) modules: BTreeMap<String, &'a str>,
     /// Tensors that the adapter brings and the model does not have, by their own names.
     more: BTreeMap<String, &'a str>,
     /// Whether the model is of the kind that has [`CONV1D`].
     has_conv1d: bool,
+}
+
+/// `scale b a`, for a weight in a layout.
+pub(super) struct Matrices {
+    pub(super) rank: usize,
+    pub(super) layout: Layout,
+    pub(super) scale: f64,
+    /// `[rank, inputs]`
+    pub(super) a: Vec<f32>,
+    /// `[outputs, rank]`
+    pub(super) b: Vec<f32>,
+}
+
+impl Matrices {
+    pub(super) fn add_to(&self, weights: &mut [f32]) {
+        add_product(weights, self.layout, &self.a, &self.b, self.scale);
+    }
 }
 
 impl<'a> Adapted<'a> {
@@ -85,7 +102,7 @@ impl<'a> Adapted<'a> {
     }
 
     /// What becomes of a tensor, where the adapter changes it.
-    fn changed(&self, name: &str, stored: &StoredTensor<'_>) -> Result<Option<Vec<f32>>, Failure> {
+    pub(super) fn changed(&self, name: &str, stored: &StoredTensor<'_>) -> Result<Option<Vec<f32>>, Failure> {
         let Some((module, last)) = name.rsplit_once('.') else { return Ok(None) };
         let Some(named) = self.modules.get(module) else { return Ok(None) };
         let parts = &self.adapter.modules[*named];
@@ -114,7 +131,30 @@ impl<'a> Adapted<'a> {
         stored: &StoredTensor<'_>,
         numbers: &mut Option<Vec<f32>>,
     ) -> Result<(), Failure> {
-        let (Some(a), Some(b)) = (&parts.a, &parts.b) else { return Ok(()) };
+        let Some(matrices) = self.matrices(named, parts)? else { return Ok(()) };
+        let layout = matrices.layout;
+        fit(name, &stored.shape, &layout.shape())?;
+        let numbers = numbers.get_or_insert_with(|| stored.to_f32());
+        matrices.add_to(numbers);
+        if let Some(magnitudes) = self.magnitudes(named, parts, layout.outputs)? {
+            set_lengths(numbers, layout, &magnitudes);
+        }
+        Ok(())
+    }
+
+    /// The lengths that DoRA gives the outputs of a module.
+    pub(super) fn magnitudes(&self, named: &str, parts: &Module, outputs: usize) -> Result<Option<Vec<f32>>, Failure> {
+        let Some(magnitude) = &parts.magnitude else { return Ok(None) };
+        let (shape, lengths) = self.adapter.numbers(magnitude)?;
+        match lengths.len() == outputs {
+            true => Ok(Some(lengths)),
+            false => Err(format!("the adapter's magnitudes for `{named}` have the shape {shape:?}").into()),
+        }
+    }
+
+    /// The matrices for a module's weight, if there are.
+    pub(super) fn matrices(&self, named: &str, parts: &Module) -> Result<Option<Matrices>, Failure> {
+        let (Some(a), Some(b)) = (&parts.a, &parts.b) else { return Ok(None) };
         let ((a_shape, a), (b_shape, b)) = (self.adapter.numbers(a)?, self.adapter.numbers(b)?);
         let ([rank, inputs], [outputs, b_rank]) = (a_shape.as_slice(), b_shape.as_slice()) else {
             return Err(format!("the adapter's matrices for `{named}` are not matrices").into());
@@ -125,19 +165,8 @@ impl<'a> Adapted<'a> {
         // `fan_in_fan_out` says so of one module only: PEFT sets it anew for each, and saves what it was for the last.
         let last = named.rsplit('.').next().unwrap_or(named);
         let transposed = parts.table || self.has_conv1d && CONV1D.contains(&last);
-        let shape = if transposed { [*inputs, *outputs] } else { [*outputs, *inputs] };
-        fit(name, &stored.shape, &shape)?;
         let layout = Layout { outputs: *outputs, inputs: *inputs, transposed };
-        let numbers = numbers.get_or_insert_with(|| stored.to_f32());
-        add_product(numbers, layout, &a, &b, self.adapter.settings.scale(named, *rank));
-        if let Some(magnitude) = &parts.magnitude {
-            let (shape, lengths) = self.adapter.numbers(magnitude)?;
-            if lengths.len() != *outputs {
-                return Err(format!("the adapter's magnitudes for `{named}` have the shape {shape:?}").into());
-            }
-            set_lengths(numbers, layout, &lengths);
-        }
-        Ok(())
+        Ok(Some(Matrices { rank: *rank, layout, scale: self.adapter.settings.scale(named, *rank), a, b }))
     }
 
     /// Puts rows for single tokens in their places.

@@ -9,6 +9,11 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// As the weight is stored.
+    pub(super) fn shape(self) -> [usize; 2] {
+        if self.transposed { [self.inputs, self.outputs] } else { [self.outputs, self.inputs] }
+    }
+
     fn place(self, output: usize, input: usize) -> usize {
         if self.transposed { input * self.outputs + output } else { output * self.inputs + input }
     }
@@ -32,15 +37,23 @@ pub(super) fn add_product(to: &mut [f32], layout: Layout, a: &[f32], b: &[f32], 
 
 /// Gives the weights of each output the length that DoRA stores for it.
 pub(super) fn set_lengths(weights: &mut [f32], layout: Layout, lengths: &[f32]) {
-    for (output, length) in lengths.iter().enumerate() {
-        let square = |input: usize| f64::from(weights[layout.place(output, input)]).powi(2);
-        let squares: f64 = (0..layout.inputs).map(square).sum();
-        let factor = f64::from(*length) / squares.sqrt();
+    let before = self::lengths(weights, layout);
+    for (output, (length, before)) in lengths.iter().zip(before).enumerate() {
+        let factor = f64::from(*length) / before;
         for input in 0..layout.inputs {
             let number = &mut weights[layout.place(output, input)];
             *number = narrow(f64::from(*number) * factor);
         }
     }
+}
+
+/// The length of the weights of each output.
+pub(super) fn lengths(weights: &[f32], layout: Layout) -> Vec<f64> {
+    let of_output = |output: usize| {
+        let square = |input: usize| f64::from(weights[layout.place(output, input)]).powi(2);
+        (0..layout.inputs).map(square).sum::<f64>().sqrt()
+    };
+    (0..layout.outputs).map(of_output).collect()
 }
 
 /// Adds `scale` times the numbers of `other`.
@@ -49,6 +62,6 @@ pub(super) fn add_scaled(to: &mut [f32], other: &[f32], scale: f64) {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "weights have single precision")]
-fn narrow(number: f64) -> f32 {
+pub(super) fn narrow(number: f64) -> f32 {
     number as f32
 }

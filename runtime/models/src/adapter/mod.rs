@@ -2,10 +2,12 @@
 //!
 //! An adapter changes a weight `W` to `W + scale B A`; with DoRA the rows of that are given the lengths that it stores. It
 //! may also bring whole tensors, or rows of a table. All of that happens to each tensor when it is read, so that a model
-//! with an adapter costs no more to run than without. The files are those of `peft.LoraConfig` and `peft.tuners.lora`.
+//! with an adapter costs no more to run than without; or, where an adapter is nothing but matrices, beside the weights, so
+//! that one loaded model has many. The files are those of `peft.LoraConfig` and `peft.tuners.lora`.
 
 mod adapted;
 mod arithmetic;
+mod beside;
 mod settings;
 
 use std::collections::BTreeMap;

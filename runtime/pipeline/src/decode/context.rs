@@ -28,6 +28,8 @@ struct DeclaredModel {
     declared: Declared,
     /// Whether it is behind an endpoint.
     hosted: bool,
+    /// Those that it can be asked with.
+    adapters: Vec<Name>,
 }
 
 struct DeclaredStep {
@@ -59,8 +61,27 @@ impl Context {
         }
     }
 
-    pub(super) fn declare_model(&mut self, name: Spanned<Name>, hosted: bool) {
-        self.models.push(DeclaredModel { declared: Declared { name, used: false }, hosted });
+    pub(super) fn declare_model(&mut self, name: Spanned<Name>, hosted: bool, adapters: Vec<Name>) {
+        self.models.push(DeclaredModel { declared: Declared { name, used: false }, hosted, adapters });
+    }
+
+    /// Reports that the model `model` has no adapter `name`, where it has none.
+    pub(super) fn use_adapter(&mut self, model: &Name, name: &Spanned<String>) {
+        let Some(declared) = self.models.iter().find(|known| *known.declared.name == *model) else { return };
+        if declared.hosted {
+            let message = format!("`{model}` is behind an endpoint, which has no adapters of this pipeline");
+            self.report(name.mistake(message, ""));
+            return;
+        }
+        let names = declared.adapters.iter().map(Name::as_str);
+        if name.is_empty() || names.clone().any(|known| known == name.as_str()) {
+            return;
+        }
+        let problem = name.mistake(format!("the model `{model}` has no adapter `{}`", name.value), "");
+        let hint = did_you_mean(name.as_str(), names, "its adapters are").unwrap_or_else(|| {
+            format!("declare it: `adapters = {{ {} = \"FOLDER\" }}` in `[models.{model}]`", name.value)
+        });
+        self.report_if_whole(problem.hint(hint));
     }
 
     /// Whether the model `name` is behind an endpoint.

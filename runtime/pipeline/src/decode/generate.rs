@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use runtime_tasks::{InputType, TaskKind, TaskOptions};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::context::Context;
 use super::fields::Fields;
 use super::steps::{model, output_reference};
 use super::{task, values};
+use crate::name::Name;
 use crate::pipeline::{GenerateStep, Reference};
 use crate::prompt::{PromptError, PromptTemplate};
 use crate::spanned::Spanned;
@@ -20,6 +21,10 @@ const FULL_TEXT: &str = "return_full_text";
 /// The rest of the step `node`, whose name and kind have been read.
 pub(super) fn generate(chat: bool, node: &Node, mut fields: Fields<'_>, cx: &mut Context) -> Option<GenerateStep> {
     let model = fields.required("model", cx, model);
+    let adapter = fields.optional("adapter", cx, template);
+    if let (Some(model), Some((written, template))) = (&model, &adapter) {
+        refuse_unknown_adapter(model, written, template, cx);
+    }
     let system = if chat { fields.optional("system", cx, template) } else { None };
     let prompt = fields.required("prompt", cx, template);
     let names = TaskOptions::names(TaskKind::TextGeneration).into_iter();
@@ -31,14 +36,25 @@ pub(super) fn generate(chat: bool, node: &Node, mut fields: Fields<'_>, cx: &mut
     }
     let mut reads = Vec::new();
     let mut known = BTreeSet::new();
-    for (written, template) in system.iter().chain(&prompt) {
+    for (written, template) in adapter.iter().chain(&system).chain(&prompt) {
         for name in template.variables().filter(|name| known.insert((*name).to_owned())) {
             reads.push(read(name, written, cx)?);
         }
     }
     let Some(TaskOptions::Generation(options)) = options else { return None };
     let system = system.map(|(_, template)| template);
-    Some(GenerateStep { chat, model: model?, system, prompt: prompt?.1, reads, options, params })
+    let adapter = adapter.map(|(written, template)| written.with(template));
+    Some(GenerateStep { chat, model: model?, adapter, system, prompt: prompt?.1, reads, options, params })
+}
+
+/// Reports an adapter that the model has not, as far as it is known without a record.
+fn refuse_unknown_adapter(model: &Name, written: &Spanned<String>, template: &PromptTemplate, cx: &mut Context) {
+    let name = template.variables().next().is_none().then(|| template.render(&Map::new()));
+    match name {
+        Some(Ok(name)) => cx.use_adapter(model, &written.with(name)),
+        _ if cx.is_hosted(model) => cx.use_adapter(model, written),
+        _ => {}
+    }
 }
 
 /// What can be asked of an endpoint.

@@ -15,12 +15,14 @@ mod task;
 mod tests;
 mod values;
 
+use std::path::PathBuf;
+
 use runtime_diagnostics::Problems;
 
 use crate::name::Name;
 use crate::pipeline::{Endpoint, Input, Model, Pipeline};
 use crate::spanned::Spanned;
-use crate::tree::Node;
+use crate::tree::{Entry, Node};
 
 use context::Context;
 use fields::Fields;
@@ -92,25 +94,60 @@ fn models(_key: &str, node: &Node, cx: &mut Context) -> Option<(Vec<Model>, Vec<
     for entry in &table.0 {
         let name = values::checked_name(&entry.key, cx);
         let hosted = endpoint::is_endpoint(&entry.node);
-        if let Some(name) = &name {
-            cx.declare_model(name.clone(), hosted);
-        }
         match hosted {
-            true => endpoints.extend(endpoint::endpoint(name, &entry.node, cx)),
+            true => {
+                declare(&name, true, &[], cx);
+                endpoints.extend(endpoint::endpoint(name, &entry.node, cx));
+            }
             false => models.extend(model(name, &entry.node, cx)),
         }
     }
     Some((models, endpoints))
 }
 
+fn declare(name: &Option<Spanned<Name>>, hosted: bool, adapters: &[(Name, Spanned<PathBuf>)], cx: &mut Context) {
+    if let Some(name) = name {
+        let adapters = adapters.iter().map(|(name, _)| name.clone());
+        cx.declare_model(name.clone(), hosted, adapters.collect());
+    }
+}
+
 fn model(name: Option<Spanned<Name>>, node: &Node, cx: &mut Context) -> Option<Model> {
-    let mut fields = Fields::of(node, "a model", cx)?;
+    let Some(mut fields) = Fields::of(node, "a model", cx) else {
+        declare(&name, false, &[], cx);
+        return None;
+    };
     let source = fields.required("source", cx, values::text);
     let plugin = fields.optional("plugin", cx, values::path);
     let adapter = fields.optional("adapter", cx, values::path);
+    let adapters = fields.optional("adapters", cx, adapters).unwrap_or_default();
+    if let (Some(adapter), false) = (&adapter, adapters.is_empty()) {
+        let problem = adapter.mistake("a model has either an `adapter` or `adapters`", "");
+        cx.report(problem.hint("an `adapter` is in every answer; steps choose one of `adapters`"));
+    }
+    declare(&name, false, &adapters, cx);
     let dtype = fields.optional("dtype", cx, values::dtype);
+    let device = fields.optional("device", cx, values::device);
     // Whoever has it is read as an endpoint; it is asked for to be told of.
     let _none = fields.get("provider");
     fields.finish(cx);
-    Some(Model { name: name?.value, source: source?, plugin, adapter, dtype: dtype.unwrap_or_default() })
+    Some(Model {
+        name: name?.value,
+        source: source?,
+        plugin,
+        adapter,
+        adapters,
+        dtype: dtype.unwrap_or_default(),
+        device,
+    })
+}
+
+fn adapters(key: &str, node: &Node, cx: &mut Context) -> Option<Vec<(Name, Spanned<PathBuf>)>> {
+    let table = values::table(key, node, cx, Some("write each as `NAME = \"FOLDER\"`"))?;
+    let adapter = |entry: &Entry| {
+        let name = values::checked_name(&entry.key, cx);
+        let path = values::path(&entry.key, &entry.node, cx);
+        Some((name?.value, path?))
+    };
+    Some(table.0.iter().filter_map(adapter).collect())
 }

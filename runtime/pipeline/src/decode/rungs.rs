@@ -54,10 +54,14 @@ fn rung(node: &Node, names: &mut Vec<Spanned<Name>>, cx: &mut Context) -> Option
 
 fn llm(fields: &mut Fields<'_>, cx: &mut Context) -> Option<RungKind> {
     let model = fields.required("model", cx, model);
+    let adapter = fields.optional("adapter", cx, values::name);
+    if let (Some(model), Some(adapter)) = (&model, &adapter) {
+        cx.use_adapter(model, &adapter.with(adapter.to_string()));
+    }
     let otherwise = fields.required("otherwise", cx, values::text);
     let system = fields.optional("system", cx, label_prompt);
     let prompt = fields.optional("prompt", cx, label_prompt);
-    Some(RungKind::Llm { model: model?, system, prompt, otherwise: otherwise?.value })
+    Some(RungKind::Llm { model: model?, adapter, system, prompt, otherwise: otherwise?.value })
 }
 
 /// A template that reads the text and the labels.

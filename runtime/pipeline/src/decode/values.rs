@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use runtime_diagnostics::{Explain, Problem};
-use runtime_tasks::Dtype;
+use runtime_tasks::{DeviceName, Dtype, UnknownDevice};
 
 use super::context::{Context, did_you_mean, hinted};
 use crate::name::Name;
@@ -55,6 +55,16 @@ pub(super) fn dtype(key: &str, node: &Node, cx: &mut Context) -> Option<Dtype> {
         cx.report(hinted(problem, did_you_mean(name.as_str(), names, "it can be")));
     }
     known
+}
+
+/// The name of a device.
+pub(super) fn device(key: &str, node: &Node, cx: &mut Context) -> Option<DeviceName> {
+    let name = text(key, node, cx)?;
+    let report = |error: UnknownDevice| {
+        let problem = name.mistake(format!("`{key}` cannot be `{}`", name.value), "");
+        cx.report(problem.hint(error.to_string()));
+    };
+    name.parse().map_err(report).ok()
 }
 
 pub(super) fn boolean(key: &str, node: &Node, cx: &mut Context) -> Option<bool> {

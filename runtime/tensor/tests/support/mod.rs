@@ -1,9 +1,10 @@
 //! Small weights and batches, and results in double precision to compare with.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use runtime_graph::{Builder, Catalog, DType, Value};
-use runtime_tensor::{Batch, Device, Matrix, Precision, StoredTensor, StoredType, Weights, compile};
+use runtime_tensor::{Batch, Device, Gpu, Matrix, Precision, StoredTensor, StoredType, Weights, compile, gpus};
 
 pub(crate) const VOCABULARY: u32 = 23;
 pub(crate) const WIDTH: u32 = 12;
@@ -103,8 +104,38 @@ pub(crate) fn run(weights: &Memory, batch: &Batch, describe: impl Fn(&Builder, &
     let x = builder.embedding("words").rows(&builder.token_ids());
     builder.output("y", &describe(&builder, &x));
     let graph = recording.finish().expect("the graph is well formed");
-    let plan = compile(&graph, weights, Device::Cpu, Precision::F32).expect("it compiles");
-    plan.run(batch).expect("it runs").get("y").expect("it has an output").clone()
+    let on = |device| {
+        let plan = compile(&graph, weights, device, Precision::F32).expect("it compiles");
+        plan.run(batch).expect("it runs").get("y").expect("it has an output").clone()
+    };
+    let found = on(Device::Cpu);
+    for gpu in open_gpus() {
+        close("on a GPU", 1e-4, &on(Device::Gpu(gpu.clone())), &found);
+    }
+    found
+}
+
+/// Every GPU that there is, opened once. There must be one, if only in software, unless `RUNTIME_NO_GPU=1`.
+pub(crate) fn open_gpus() -> &'static [Gpu] {
+    static OPEN: OnceLock<Vec<Gpu>> = OnceLock::new();
+    OPEN.get_or_init(|| {
+        let open: Vec<Gpu> = gpus().iter().map(|adapter| Gpu::open(adapter).expect("it opens")).collect();
+        let none = std::env::var("RUNTIME_NO_GPU").is_ok_and(|value| value == "1");
+        assert!(
+            none || !open.is_empty(),
+            "no GPU, not even in software (mesa-vulkan-drivers); RUNTIME_NO_GPU=1 goes without"
+        );
+        open
+    })
+}
+
+/// Compares results of two devices, which add up in other orders.
+pub(crate) fn close(what: &str, within: f32, found: &Matrix, expected: &Matrix) {
+    assert_eq!((found.rows, found.width), (expected.rows, expected.width), "{what}");
+    for (at, (found, expected)) in found.data.iter().zip(&expected.data).enumerate() {
+        let off = (found - expected).abs() / (1.0 + expected.abs());
+        assert!(off <= within, "{what}, number {at}: {found}, not {expected}");
+    }
 }
 
 pub(crate) type Wide = Vec<Vec<f64>>;

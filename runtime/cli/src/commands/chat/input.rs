@@ -1,6 +1,6 @@
 //! The lines of a conversation: edited on a terminal, else read as they are.
 
-use std::io::{self, BufRead, IsTerminal, stdin, stdout};
+use std::io::{self, BufRead, ErrorKind, IsTerminal, stdin, stdout};
 
 use runtime_diagnostics::{Exit, Problem};
 use rustyline::error::ReadlineError;
@@ -25,6 +25,8 @@ pub(super) enum Input {
 /// What comes.
 pub(super) enum Heard {
     Line(String),
+    /// A line that is not UTF-8, from this byte on where that is known.
+    NotText(Option<usize>),
     /// Ctrl-C.
     Interrupt,
     End,
@@ -64,6 +66,7 @@ impl Input {
             Ok(line) => Ok(Heard::Line(line)),
             Err(ReadlineError::Interrupted) => Ok(Heard::Interrupt),
             Err(ReadlineError::Eof) => Ok(Heard::End),
+            Err(ReadlineError::Io(source)) if source.kind() == ErrorKind::InvalidData => Ok(Heard::NotText(None)),
             Err(ReadlineError::Io(source)) => Err(failed(source).into()),
             Err(error) => Err(failed(io::Error::other(error)).into()),
         }
@@ -72,10 +75,14 @@ impl Input {
 
 /// A line of standard input, without its break.
 fn line() -> io::Result<Heard> {
-    let mut line = String::new();
-    if stdin().lock().read_line(&mut line)? == 0 {
+    let mut line = Vec::new();
+    if stdin().lock().read_until(b'\n', &mut line)? == 0 {
         return Ok(Heard::End);
     }
-    let line = line.strip_suffix('\n').unwrap_or(&line);
-    Ok(Heard::Line(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+    let line = line.strip_suffix(b"\n").unwrap_or(&line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    Ok(match std::str::from_utf8(line) {
+        Ok(line) => Heard::Line(line.to_owned()),
+        Err(error) => Heard::NotText(Some(error.valid_up_to())),
+    })
 }

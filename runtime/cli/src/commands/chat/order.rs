@@ -11,13 +11,14 @@ pub(super) const HELP: &str = "\
 /reset              forget the conversation; the system message stays
 /save FILE          write the conversation as JSON messages; `--load FILE` goes on with it
 /params NAME=VALUE  set parameters of the generation, such as `temperature=0.7 do_sample=true`; `null` turns one off
+/adapter NAME       answer with one of the adapters that were given names; without a name with none
 /stats              tokens, rates, and how much of the context is used
 /help               this
 /quit               leave; also Ctrl-D
 A message that begins with a slash is sent with a blank before it. Ctrl-C stops an answer.
 ";
 
-const NAMES: [&str; 8] = ["/system", "/reset", "/save", "/params", "/stats", "/help", "/quit", "/exit"];
+const NAMES: [&str; 9] = ["/system", "/reset", "/save", "/params", "/adapter", "/stats", "/help", "/quit", "/exit"];
 
 /// A command of the conversation.
 #[derive(Debug, PartialEq)]
@@ -26,6 +27,7 @@ pub(super) enum Order {
     Reset,
     Save(PathBuf),
     Params(Vec<Param>),
+    Adapter(String),
     Stats,
     Help,
     Quit,
@@ -52,6 +54,7 @@ impl Order {
             "/save" if rest.is_empty() => usage("`/save` needs a file".to_owned(), "write `/save chat.json`"),
             "/save" => Ok(Some(Self::Save(PathBuf::from(rest)))),
             "/params" => params(rest).map(|params| Some(Self::Params(params))),
+            "/adapter" => Ok(Some(Self::Adapter(rest.to_owned()))),
             "/reset" => alone(Self::Reset),
             "/stats" => alone(Self::Stats),
             "/help" => alone(Self::Help),
@@ -112,6 +115,8 @@ mod tests {
         assert_eq!(parsed("/system  be  kind "), Ok(Some(Order::System(text("be  kind")))));
         assert_eq!(parsed("/system"), Ok(Some(Order::System(None))));
         assert_eq!(parsed("/save my chat.json"), Ok(Some(Order::Save("my chat.json".into()))));
+        assert_eq!(parsed("/adapter formal"), Ok(Some(Order::Adapter("formal".to_owned()))));
+        assert_eq!(parsed("/adapter"), Ok(Some(Order::Adapter(String::new()))));
         assert_eq!(parsed("/exit"), Ok(Some(Order::Quit)));
         for (line, part) in [
             ("/rest", "there is no command `/rest` (did you mean `/reset`?)"),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use futures::{FutureExt, StreamExt, future};
 use runtime_diagnostics::{Exit, Explain, Problem};
-use runtime_engine::{Error, Fields, LanguageModel};
+use runtime_engine::{Adapters, Error, Fields, LanguageModel};
 use runtime_generation::GenerationConfig;
 use serde_json::Value;
 
@@ -32,8 +32,8 @@ enum Outcome {
 }
 
 pub(super) fn run(
-    model: &LanguageModel,
-    config: &GenerationConfig,
+    adapters: &Adapters,
+    config: GenerationConfig,
     input: &Path,
     options: &Generate,
 ) -> Result<Exit, Failure> {
@@ -42,12 +42,15 @@ pub(super) fn run(
     let items = input.read_texts("text", limits)?;
     let threads =
         Threads::new().map_err(|error| Problem::new(Exit::Internal, format!("cannot start threads: {error}")))?;
-    let asks = Arc::new((model.clone(), config.clone()));
+    let is_encoder_decoder = adapters.plain().is_encoder_decoder();
+    let config = Arc::new(config);
     let start = |item| match item {
         Item::Record(record) => {
-            let prompt = prompt(&record, model, options);
-            let goes_on = !is_chat(options) && !record.fields.contains_key("messages") && !model.is_encoder_decoder();
-            threads.spawn(answer(record, prompt, goes_on, Arc::clone(&asks)))
+            let asked =
+                chosen(&record, adapters).and_then(|model| Ok((model.clone(), prompt(&record, model, options)?)));
+            let goes_on =
+                !is_chat(options) && Fields::new(&record.fields).get("messages").is_none() && !is_encoder_decoder;
+            threads.spawn(answer(record, asked, goes_on, Arc::clone(&config)))
         }
         Item::Bad { line, error } => future::ready(Outcome::Bad(line, error)).boxed(),
         Item::Failed(error) => future::ready(Outcome::Failed(error)).boxed(),
@@ -87,26 +90,36 @@ fn refuse(input: &Input, line: usize, error: &impl Explain) -> Exit {
     }
 }
 
+/// The model with the adapter that a record names, where there are adapters with names.
+fn chosen<'a>(record: &Record, adapters: &'a Adapters) -> Result<&'a LanguageModel, Error> {
+    match record.fields.get("adapter").filter(|_| adapters.names().next().is_some()) {
+        None | Some(Value::Null) => Ok(adapters.plain()),
+        Some(Value::String(name)) => adapters.get(name),
+        Some(other) => adapters.get(&other.to_string()),
+    }
+}
+
 /// The tokens of a record.
 fn prompt(record: &Record, model: &LanguageModel, options: &Generate) -> Result<Vec<u32>, Error> {
-    match record.fields.get("messages") {
-        Some(Value::Array(messages)) => tokens(model, Prompt::Messages(messages), options),
-        Some(other) => Err(Error::NoMessages { found: runtime_engine::type_name(other) }),
-        None => tokens(model, Prompt::Text(Fields::new(&record.fields).text("text")?), options),
-    }
+    let fields = Fields::new(&record.fields);
+    let prompt = match fields.messages()? {
+        Some(messages) => Prompt::Messages(messages),
+        None => Prompt::Text(fields.text("text")?),
+    };
+    tokens(model, prompt, options)
 }
 
 async fn answer(
     record: Record,
-    prompt: Result<Vec<u32>, Error>,
+    asked: Result<(LanguageModel, Vec<u32>), Error>,
     goes_on: bool,
-    asks: Arc<(LanguageModel, GenerationConfig)>,
+    config: Arc<GenerationConfig>,
 ) -> Outcome {
-    let (model, config) = &*asks;
     let answer = async {
-        let asked = Asked { tokens: prompt?, config: config.clone(), goes_on, keep: false };
-        let told = generate(model, asked, None, |_, _| Ok(())).await?;
-        let results = told.sequences.iter().map(|sequence| sequence.json(model)).collect::<Result<Value, _>>()?;
+        let (model, tokens) = asked?;
+        let asked = Asked { tokens, config: GenerationConfig::clone(&config), goes_on, keep: false };
+        let told = generate(&model, asked, None, |_, _| Ok(())).await?;
+        let results = told.sequences.iter().map(|sequence| sequence.json(&model)).collect::<Result<Value, _>>()?;
         Ok((results, told.stats.prompt_tokens + told.stats.new_tokens))
     };
     match answer.await {

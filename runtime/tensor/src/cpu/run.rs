@@ -1,254 +1,18 @@
-//! The steps of a plan.
+//! Steps on the processor.
 
 use runtime_graph::{Activation, Binary, Pooling};
 use runtime_kernels as kernels;
-use runtime_kernels::{Attention, CachedAttention, Finish, Norm, Packed, Product, Rotary, Table, Team};
+use runtime_kernels::{Attention, CachedAttention, Finish, Norm, Packed, Product, Rotary, Team};
 
-use super::arena::{Arena, Home};
-use super::{Ids, Keeping, count};
+use super::Keeping;
+use super::arena::Arena;
 use crate::Batch;
+use crate::lower::{Heads, Lookup, Normalise, Step, Terms, count};
 
-/// What a plan computes with: packed weights, tables, and vectors.
-#[derive(Default)]
-pub(super) struct Constants {
-    pub(super) packed: Vec<Packed>,
-    pub(super) tables: Vec<Rows>,
-    pub(super) vectors: Vec<Vec<f32>>,
-}
-
-/// A table whose rows are looked up.
-pub(super) struct Rows {
-    pub(super) table: Lookup,
-    pub(super) rows: usize,
-}
-
-/// What they are looked up in.
-pub(super) enum Lookup {
-    Table(Table),
-    /// A weight in blocks, which products may have too, by its number.
-    Packed(usize),
-}
-
-/// A normalisation with its vectors.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Normalise {
-    pub(super) centred: bool,
-    pub(super) weight: usize,
-    pub(super) bias: Option<usize>,
-    pub(super) epsilon: f64,
-}
-
-/// Rows of a table that a look-up adds up.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
-    pub(super) table: usize,
-    pub(super) ids: Ids,
-}
-
-/// What follows a product, in this order.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Follow {
-    pub(super) bias: Option<usize>,
-    pub(super) activation: Option<Activation>,
-    pub(super) factor: Option<Home>,
-    pub(super) add: Option<Home>,
-    pub(super) norm: Option<Normalise>,
-}
-
-/// What attention is computed with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Heads {
-    pub(super) heads: usize,
-    pub(super) key_value_heads: usize,
-    pub(super) causal: bool,
-    pub(super) window: Option<usize>,
-    pub(super) scale: f32,
-    pub(super) soft_cap: Option<f32>,
-    pub(super) relative: Option<Terms>,
-}
-
-/// What distances add, by the number of their table.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Terms {
-    Bias { distances: usize, table: usize },
-    Disentangled { distances: usize, keys: Option<usize>, queries: Option<usize> },
-}
-
-/// One step; `to` is where its result goes.
-pub(super) enum Step {
-    /// The sum of rows of tables, normalised.
-    LookUp {
-        parts: Vec<Part>,
-        norm: Option<Normalise>,
-        to: Home,
-    },
-    Product {
-        x: Home,
-        weight: usize,
-        follow: Follow,
-        to: Home,
-    },
-    Attention {
-        q: Home,
-        k: Home,
-        v: Home,
-        heads: Heads,
-        /// Its number among the attentions whose keys and values can be kept; those of sources are not.
-        place: Option<usize>,
-        to: Home,
-    },
-    /// Keeps keys and values of sources, for the attention to them of this number.
-    Keep {
-        k: Home,
-        v: Home,
-        place: usize,
-    },
-    /// Attention to what the sources' keys and values of this number are.
-    CrossAttention {
-        q: Home,
-        heads: Heads,
-        place: usize,
-        to: Home,
-    },
-    /// Chooses the experts of each row, and lays the rows out by expert, once for each.
-    Route {
-        logits: Home,
-        x: Home,
-        top_k: usize,
-        normalise: bool,
-        to: Home,
-    },
-    /// The product of each expert's weight with its rows, as they are laid out.
-    ExpertProducts {
-        x: Home,
-        weights: Vec<usize>,
-        activation: Option<Activation>,
-        factor: Option<Home>,
-        to: Home,
-    },
-    /// Weighted sums of what the experts made of each row.
-    Mix {
-        x: Home,
-        to: Home,
-    },
-    Norm {
-        x: Home,
-        norm: Normalise,
-        to: Home,
-    },
-    Activation {
-        x: Home,
-        activation: Activation,
-        to: Home,
-    },
-    Binary {
-        binary: Binary,
-        a: Home,
-        b: Home,
-        to: Home,
-    },
-    Scale {
-        x: Home,
-        factor: f32,
-        to: Home,
-    },
-    /// Each row times its own number.
-    ScaleRows {
-        x: Home,
-        factors: Home,
-        to: Home,
-    },
-    Copy {
-        x: Home,
-        to: Home,
-    },
-    /// In place.
-    Rotary {
-        x: Home,
-        angles: usize,
-        frequencies: usize,
-        head_size: usize,
-    },
-    /// Each token's row between those of its neighbours, `size` of them, zeros outside of its sequence.
-    Neighbours {
-        x: Home,
-        size: usize,
-        to: Home,
-    },
-    Convolution {
-        x: Home,
-        weight: usize,
-        bias: Option<usize>,
-        groups: usize,
-        size: usize,
-        to: Home,
-    },
-    Pool {
-        pooling: Pooling,
-        x: Home,
-        to: Home,
-    },
-    Select {
-        x: Home,
-        to: Home,
-    },
-}
+/// What steps compute with.
+pub(super) type Constants = crate::lower::Constants<Packed>;
 
 impl Step {
-    /// The values that it reads, and the one that it writes, if any.
-    pub(super) fn homes(&mut self) -> (Vec<&mut Home>, Option<&mut Home>) {
-        let (read, written) = match self {
-            Self::Keep { k, v, .. } => return (vec![k, v], None),
-            Self::LookUp { to, .. } => (vec![], to),
-            Self::Product { x, follow, to, .. } => {
-                let operands = [follow.factor.as_mut(), follow.add.as_mut()];
-                (std::iter::once(x).chain(operands.into_iter().flatten()).collect(), to)
-            }
-            Self::Attention { q, k, v, to, .. } => (vec![q, k, v], to),
-            Self::Binary { a, b, to, .. } => (vec![a, b], to),
-            Self::ScaleRows { x, factors, to } => (vec![x, factors], to),
-            Self::Route { logits, x, to, .. } => (vec![logits, x], to),
-            Self::ExpertProducts { x, factor, to, .. } => (std::iter::once(x).chain(factor).collect(), to),
-            Self::Rotary { x, .. } => (vec![], x),
-            Self::Norm { x, to, .. }
-            | Self::Activation { x, to, .. }
-            | Self::Scale { x, to, .. }
-            | Self::Mix { x, to }
-            | Self::Copy { x, to }
-            | Self::Neighbours { x, to, .. }
-            | Self::Convolution { x, to, .. }
-            | Self::Pool { x, to, .. }
-            | Self::Select { x, to } => (vec![x], to),
-            Self::CrossAttention { q, to, .. } => (vec![q], to),
-        };
-        (read, Some(written))
-    }
-
-    /// The value that it writes, if any.
-    pub(super) fn to(&self) -> Option<Home> {
-        match self {
-            Self::Keep { .. } => None,
-            Self::Rotary { x: to, .. }
-            | Self::LookUp { to, .. }
-            | Self::Product { to, .. }
-            | Self::Attention { to, .. }
-            | Self::Binary { to, .. }
-            | Self::Norm { to, .. }
-            | Self::Activation { to, .. }
-            | Self::Scale { to, .. }
-            | Self::ScaleRows { to, .. }
-            | Self::Route { to, .. }
-            | Self::ExpertProducts { to, .. }
-            | Self::Mix { to, .. }
-            | Self::Copy { to, .. }
-            | Self::Neighbours { to, .. }
-            | Self::Convolution { to, .. }
-            | Self::Pool { to, .. }
-            | Self::CrossAttention { to, .. }
-            | Self::Select { to, .. } => Some(*to),
-        }
-    }
-
     /// Computes the step; the batch has been checked.
     pub(super) fn run(
         &self,
@@ -280,7 +44,7 @@ impl Step {
         match self {
             Self::LookUp { parts, norm, to: home } => {
                 for (index, part) in parts.iter().enumerate() {
-                    let (table, ids) = (&constants.tables[part.table].table, arena.ids(batch, part.ids));
+                    let (table, ids) = (&constants.tables[part.table].table, arena.tables.ids(batch, part.ids));
                     match table {
                         Lookup::Table(table) => kernels::look_up_rows(team, table, home.width, ids, index > 0, to),
                         Lookup::Packed(weight) => constants.packed[*weight].look_up(team, ids, index > 0, to),
@@ -290,8 +54,9 @@ impl Step {
                     norm.with(constants).run_in_place(team, to);
                 }
             }
-            Self::Product { x, weight, follow, .. } => {
+            Self::Product { x, weight, number, follow, to: home } => {
                 let mut quantized = std::mem::take(&mut arena.quantized);
+                let mut adapting = std::mem::take(&mut arena.adapting);
                 let finish = Finish {
                     bias: follow.bias.map(|bias| &constants.vectors[bias][..]),
                     activation: follow.activation.map(activation),
@@ -300,12 +65,15 @@ impl Step {
                     norm: follow.norm.map(|norm| norm.with(constants)),
                 };
                 let product = Product { x: arena.whole(*x, batch), weight: &constants.packed[*weight], finish };
-                product.run(team, &mut quantized, to);
-                arena.quantized = quantized;
+                match number.filter(|number| adapting.changes(*number)) {
+                    None => product.run(team, &mut quantized, to),
+                    Some(number) => adapting.run(team, number, home.rows, &product, &mut quantized, to),
+                }
+                (arena.quantized, arena.adapting) = (quantized, adapting);
             }
             Self::Attention { q, k, v, heads, place, to: home } => {
                 if let Some(Terms::Bias { distances, table }) = heads.relative {
-                    arena.distances[distances].spread(&constants.vectors[table], heads.heads);
+                    arena.tables.distances[distances].spread(&constants.vectors[table], heads.heads);
                 }
                 let mut scratch = std::mem::take(&mut arena.attention);
                 let operands = [q, k, v].map(|home| arena.columns(*home, batch));
@@ -373,7 +141,7 @@ impl Step {
             }
             Self::Copy { x, .. } => kernels::copy_columns(team, arena.columns(*x, batch), x.columns, to),
             Self::Rotary { x, angles, frequencies, head_size } => {
-                let table = &arena.angles[*angles];
+                let table = &arena.tables.angles[*angles];
                 let (cosines, sines) = (&table.cosines[..], &table.sines[..]);
                 let rotary = Rotary { cosines, sines, frequencies: *frequencies, head_size: *head_size };
                 rotary.run(team, batch.positions(), x.first..x.first + x.columns, x.width, to);
@@ -407,7 +175,6 @@ impl Step {
         }
     }
 }
-
 impl Normalise {
     pub(super) fn with(self, constants: &Constants) -> Norm<'_> {
         let vector = |vector: usize| &constants.vectors[vector][..];
@@ -420,11 +187,11 @@ impl Heads {
         let vector = |vector: usize| &constants.vectors[vector][..];
         let relative = self.relative.map(|terms| match terms {
             Terms::Bias { distances, .. } => {
-                let table = &arena.distances[distances];
+                let table = &arena.tables.distances[distances];
                 kernels::Relative::Bias { table: &table.bias, reach: table.reach }
             }
             Terms::Disentangled { distances, keys, queries } => {
-                let table = &arena.distances[distances];
+                let table = &arena.tables.distances[distances];
                 let (keys, queries) = (keys.map(vector), queries.map(vector));
                 kernels::Relative::Disentangled { rows: &table.rows, reach: table.reach, keys, queries }
             }
@@ -443,7 +210,7 @@ impl Heads {
     }
 }
 
-pub(super) fn activation(activation: Activation) -> kernels::Activation {
+pub(crate) fn activation(activation: Activation) -> kernels::Activation {
     match activation {
         Activation::Gelu => kernels::Activation::Gelu,
         Activation::GeluTanh => kernels::Activation::GeluTanh,

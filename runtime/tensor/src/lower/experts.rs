@@ -2,11 +2,12 @@
 
 use runtime_graph::ExpertsOptions;
 
-use super::super::step::Step;
+use super::pack::Pack;
+use super::step::Step;
 use super::{Lowering, matrix};
 use crate::Error;
 
-impl Lowering<'_> {
+impl<P: Pack> Lowering<'_, P> {
     /// Emits the steps before the last, which it returns.
     pub(super) fn experts(&mut self, index: usize, options: ExpertsOptions) -> Result<Step, Error> {
         let graph = self.graph;
@@ -17,7 +18,10 @@ impl Lowering<'_> {
         // The matrices of one kind, of all experts.
         let mut weights = |kind: usize, outputs: usize, inputs: usize| -> Result<Vec<usize>, Error> {
             let all = node.inputs[2 + kind..].iter().step_by(3);
-            all.map(|weight| self.packed_matrix(*weight, outputs, inputs)).collect()
+            match P::STACKS {
+                true => Ok(vec![self.packed_stack(all.copied(), outputs, inputs)?]),
+                false => all.map(|weight| self.packed_matrix(*weight, outputs, inputs)).collect(),
+            }
         };
         let (gate, up, down) = (weights(0, inner, hidden)?, weights(1, inner, hidden)?, weights(2, hidden, inner)?);
         let mut rows = |width: usize| self.buffer(x.rows, top_k * width);

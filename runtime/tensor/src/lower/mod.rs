@@ -1,12 +1,16 @@
-//! From a graph to a plan.
+//! From a graph to the steps of a plan, whatever the device.
 //!
 //! What depends on no batch is folded to constants first. Then the nodes are gone through in order, and each becomes a
 //! step, a part of the step of another node, or a view of another value. Last, values are given places in memory.
 
 mod constants;
 mod experts;
+mod layout;
 mod linear;
+mod pack;
 mod places;
+mod step;
+mod tables;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -14,16 +18,66 @@ use std::ops::Range;
 use runtime_graph::{CrossAttentionOptions, Dim, Graph, Node, Op, Relative, ValueId};
 use runtime_kernels::Place;
 
-use super::arena::{Angles, Distances, Home, Layout};
-use super::step::{Constants, Heads, Lookup, Normalise, Part, Rows, Step, Terms};
-use super::{CpuPlan, Ids, NotCausal, Output, Program, Source};
-use crate::{Error, Matrix, Precision, Weights};
+use crate::{Batch, Error, Matrix, Precision, Weights};
 use constants::Values;
+use layout::{Angles, Distances};
 use linear::Linear;
+use step::{Part as TablePart, Rows};
 
-/// Compiles `graph` with its weights in `precision`.
-pub(super) fn compile(graph: &Graph, weights: &dyn Weights, precision: Precision) -> Result<CpuPlan, Error> {
-    let mut lowering = Lowering::new(graph, weights, precision)?;
+pub(crate) use layout::{Held, Home, Ids, Layout, count};
+pub(crate) use pack::{Pack, Part};
+pub(crate) use step::{Constants, Follow, Heads, Lookup, Normalise, Step, Terms};
+pub(crate) use tables::Tables;
+
+/// A graph as steps, with what they compute with.
+pub(crate) struct Lowered<P> {
+    /// What is computed of texts.
+    pub(crate) texts: Program,
+    /// What is computed of their sources, where they have such.
+    pub(crate) sources: Option<Program>,
+    pub(crate) constants: Constants<P>,
+    /// What each product holds.
+    pub(crate) products: Vec<Vec<Held>>,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) max_sequence: Option<u32>,
+    /// Where a block of kept keys and values has those of each attention, or why they cannot be kept.
+    pub(crate) places: Result<Vec<Place>, NotCausal>,
+    /// Where a block of a source has those of each attention to it.
+    pub(crate) source_places: Vec<Place>,
+}
+
+/// Steps, and what they need memory for.
+pub(crate) struct Program {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) layout: Layout,
+}
+
+/// An operator that keeps a plan from going on where a run ended, and why.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NotCausal {
+    pub(crate) operator: &'static str,
+    pub(crate) reason: &'static str,
+}
+
+/// A result and where it is.
+pub(crate) struct Output {
+    pub(crate) name: String,
+    pub(crate) from: Source,
+}
+
+pub(crate) enum Source {
+    Computed(Home),
+    Constant(Matrix),
+}
+
+/// Brings `graph` into steps, its weights in `precision` into the form of `pack`'s device.
+pub(crate) fn lower<P: Pack>(
+    graph: &Graph,
+    weights: &dyn Weights,
+    precision: Precision,
+    pack: P,
+) -> Result<Lowered<P::Packed>, Error> {
+    let mut lowering = Lowering::new(graph, weights, precision, pack)?;
     lowering.plan_linears()?;
     for node in 0..graph.nodes.len() {
         lowering.node(node)?;
@@ -41,10 +95,11 @@ enum User {
     Output,
 }
 
-struct Lowering<'g> {
+struct Lowering<'g, P: Pack> {
     graph: &'g Graph,
     values: Values<'g>,
     precision: Precision,
+    pack: P,
     users: Vec<Vec<User>>,
     /// Where the value of each node is, once a step computes it; slots are those of [`Self::buffers`].
     homes: Vec<Option<Home>>,
@@ -53,7 +108,9 @@ struct Lowering<'g> {
     /// The products, each emitted at a node.
     linears: Vec<Linear>,
     steps: Vec<Step>,
-    constants: Constants,
+    /// What each product holds.
+    products: Vec<Vec<Held>>,
+    constants: Constants<P::Packed>,
     /// The numbers of packed weights and of tables, by the names and rows that they hold.
     packed: HashMap<PackedKey, usize>,
     tables: HashMap<String, usize>,
@@ -66,8 +123,8 @@ struct Lowering<'g> {
     buffers: Vec<(Dim, usize)>,
 }
 
-impl<'g> Lowering<'g> {
-    fn new(graph: &'g Graph, weights: &'g dyn Weights, precision: Precision) -> Result<Self, Error> {
+impl<'g, P: Pack> Lowering<'g, P> {
+    fn new(graph: &'g Graph, weights: &'g dyn Weights, precision: Precision, pack: P) -> Result<Self, Error> {
         let count = graph.nodes.len();
         let mut users = vec![Vec::new(); count];
         for (index, node) in graph.nodes.iter().enumerate() {
@@ -83,12 +140,14 @@ impl<'g> Lowering<'g> {
             graph,
             values: Values::fold(graph, weights)?,
             precision,
+            pack,
             users,
             homes: vec![None; count],
             fused: vec![false; count],
             linears: Vec::new(),
             steps: Vec::new(),
-            constants: Constants::default(),
+            products: Vec::new(),
+            constants: Constants { packed: Vec::new(), tables: Vec::new(), vectors: Vec::new() },
             packed: HashMap::new(),
             tables: HashMap::new(),
             layout: Layout::default(),
@@ -261,23 +320,24 @@ impl<'g> Lowering<'g> {
         Ok(())
     }
 
-    fn part(&mut self, node: usize) -> Result<Part, Error> {
+    fn part(&mut self, node: usize) -> Result<TablePart, Error> {
         let [table, ids] = self.graph.nodes[node].inputs[..] else { unreachable!("`rows` has two operands") };
         let Op::Input(input) = self.graph.node(ids).op else { unreachable!("only inputs hold indices") };
         let ids = Ids::new(input, &mut self.layout.countings);
         let name = self.values.name(table);
         if let Some(table) = self.tables.get(&name) {
-            return Ok(Part { table: *table, ids });
+            return Ok(TablePart { table: *table, ids });
         }
         let (rows, width) = matrix(self.graph.node(table));
         let rows = if let Dim::Fixed(rows) = rows { rows as usize } else { 0 };
         let table = match self.values.blocks(table)? {
             Some(kind) => Lookup::Packed(self.packed_blocks(kind, width, &[(table, 0..rows)])?),
+            None if P::TABLES => Lookup::Packed(self.packed_matrix(table, rows, width)?),
             None => Lookup::Table(self.values.table(table)?),
         };
         self.constants.tables.push(Rows { table, rows });
         self.tables.insert(name, self.constants.tables.len() - 1);
-        Ok(Part { table: self.constants.tables.len() - 1, ids })
+        Ok(TablePart { table: self.constants.tables.len() - 1, ids })
     }
 
     /// The operand of a rotary embedding where it may be changed.
@@ -389,7 +449,7 @@ impl<'g> Lowering<'g> {
         Step::CrossAttention { q, heads, place, to: self.buffer_for(index) }
     }
 
-    fn finish(self) -> Result<CpuPlan, Error> {
+    fn finish(self) -> Result<Lowered<P::Packed>, Error> {
         let mut outputs = Vec::new();
         for output in &self.graph.outputs {
             let from = match self.homes[output.value.index()] {
@@ -409,13 +469,14 @@ impl<'g> Lowering<'g> {
         let (sources, texts): (Vec<Step>, Vec<Step>) = self.steps.into_iter().partition(of_source);
         let program = |mut steps: Vec<Step>, outputs: &mut [&mut Home]| {
             let slots = places::assign(&self.buffers, &mut steps, outputs);
-            Program::new(steps, Layout { slots, ..self.layout.clone() })
+            Program { steps, layout: Layout { slots, ..self.layout.clone() } }
         };
-        Ok(CpuPlan {
+        Ok(Lowered {
             texts: program(texts, &mut computed),
             sources: (!self.source_places.is_empty()).then(|| program(sources, &mut [])),
             source_places: self.source_places,
             constants: self.constants,
+            products: self.products,
             outputs,
             max_sequence: self.graph.max_sequence,
             places: match looks_ahead(self.graph) {
@@ -430,6 +491,72 @@ impl<'g> Lowering<'g> {
         let (rows, width) = matrix(self.graph.node(value));
         let rows = if let Dim::Fixed(rows) = rows { rows as usize } else { 0 };
         Ok(Matrix { rows, width, data })
+    }
+}
+
+impl<P> Lowered<P> {
+    /// Refuses a batch that cannot be run: sequences that are too long, indices outside of their tables.
+    pub(crate) fn check(&self, program: &Program, batch: &Batch, tables: &Tables) -> Result<(), Error> {
+        for (sequence, span) in batch.spans().enumerate() {
+            let tokens = batch.past(sequence) + span.len();
+            if let Some(limit) = self.max_sequence.filter(|limit| tokens > *limit as usize) {
+                return Err(Error::TooLong { sequence, tokens, limit });
+            }
+        }
+        let outside = |operator, ids: &[u32], count: usize| match ids.iter().find(|id| **id as usize >= count) {
+            Some(index) => Err(Error::Index { operator, index: *index, count }),
+            None => Ok(()),
+        };
+        for step in &program.steps {
+            match step {
+                Step::LookUp { parts, .. } => {
+                    for part in parts {
+                        outside("rows", tables.ids(batch, part.ids), self.constants.tables[part.table].rows)?;
+                    }
+                }
+                Step::Select { .. } => outside("select-rows", batch.rows(), batch.tokens())?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses sequences without sources where the plan reads such, and sequences with sources elsewhere.
+    pub(crate) fn check_sources(&self, batch: &Batch) -> Result<(), Error> {
+        let sequences = batch.sequences();
+        let with = batch.sources().iter().filter(|source| source.tokens > 0).count();
+        match &self.sources {
+            Some(_) if with < sequences => Err(Error::NeedsSources { with, sequences }),
+            None if !batch.sources().is_empty() => Err(Error::NoSources),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a batch that does not go on from what is kept, where it is to.
+    pub(crate) fn check_pasts(batch: &Batch) -> Result<(), Error> {
+        let (with, sequences) = (batch.pasts().len(), batch.sequences());
+        if with == sequences { Ok(()) } else { Err(Error::Pasts { with, sequences }) }
+    }
+
+    /// Refuses a batch that is not run for itself.
+    pub(crate) fn check_alone(&self, batch: &Batch) -> Result<(), Error> {
+        if !batch.pasts().is_empty() {
+            return Err(Error::Pasts { with: batch.pasts().len(), sequences: batch.sequences() });
+        }
+        match &self.sources {
+            Some(_) => Err(Error::NeedsSources { with: 0, sequences: batch.sequences() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The steps that read sources, for a batch of whole ones.
+    pub(crate) fn sources_of(&self, batch: &Batch) -> Result<&Program, Error> {
+        let sources = self.sources.as_ref().filter(|_| batch.sources().is_empty()).ok_or(Error::NoSources)?;
+        Self::check_pasts(batch)?;
+        match batch.pasts().iter().enumerate().find(|(_, past)| past.tokens > 0) {
+            Some((sequence, past)) => Err(Error::SourceInParts { sequence, tokens: past.tokens }),
+            None => Ok(sources),
+        }
     }
 }
 

@@ -9,10 +9,11 @@
 use std::ops::Range;
 
 use runtime_graph::{Activation, Binary, Dim, Op, ValueId};
-use runtime_kernels::{BlockType, Packed};
+use runtime_kernels::BlockType;
 
-use super::super::arena::Home;
-use super::super::step::{Follow, Step};
+use super::layout::{Held, Home};
+use super::pack::{Pack, Part};
+use super::step::{Follow, Step};
 use super::{Lowering, User, matrix};
 use crate::{Error, Precision};
 
@@ -43,7 +44,7 @@ struct Piece {
     result: usize,
 }
 
-impl Lowering<'_> {
+impl<P: Pack> Lowering<'_, P> {
     /// Finds all products and what is fused with them.
     pub(super) fn plan_linears(&mut self) -> Result<(), Error> {
         for index in 0..self.graph.nodes.len() {
@@ -175,7 +176,9 @@ impl Lowering<'_> {
             norm,
         };
         let to = self.buffer(x.rows, outputs);
-        self.steps.push(Step::Product { x, weight, follow, to });
+        self.products.push(pieces.iter().map(|piece| self.held(piece, x.columns)).collect());
+        let number = Some(self.products.len() - 1);
+        self.steps.push(Step::Product { x, weight, number, follow, to });
         if pieces.len() == 1 {
             self.homes[at] = Some(to);
             return Ok(());
@@ -186,6 +189,18 @@ impl Lowering<'_> {
             first += piece.rows.len();
         }
         Ok(())
+    }
+
+    /// What a product has of a weight.
+    fn held(&self, piece: &Piece, inputs: usize) -> Held {
+        let mut node = self.graph.node(piece.weight);
+        while node.op == Op::Transpose {
+            node = self.graph.node(node.inputs[0]);
+        }
+        let weight = if let Op::Weight { name } = &node.op { Some(name.clone()) } else { None };
+        let (rows, _) = matrix(self.graph.node(piece.weight));
+        let outputs = if let Dim::Fixed(rows) = rows { rows as usize } else { 0 };
+        Held { weight, outputs, inputs, rows: piece.rows.clone() }
     }
 
     /// Whether a value is read as the logits of experts.
@@ -205,6 +220,23 @@ impl Lowering<'_> {
         self.packed(&[piece], inputs, self.precision)
     }
 
+    /// The packed weight of whole matrices `[outputs, inputs]` below each other.
+    pub(super) fn packed_stack(
+        &mut self,
+        weights: impl Iterator<Item = ValueId>,
+        outputs: usize,
+        inputs: usize,
+    ) -> Result<usize, Error> {
+        let piece = |weight: ValueId| Piece { weight, bias: None, rows: 0..outputs, result: weight.index() };
+        let pieces: Vec<Piece> = weights.map(piece).collect();
+        for piece in &pieces {
+            if self.values.blocks(piece.weight)? != self.values.blocks(pieces[0].weight)? {
+                return Err(Error::NotOnGpu { what: "experts that are stored in several types" });
+            }
+        }
+        self.packed(&pieces, inputs, self.precision)
+    }
+
     /// The packed weight of some pieces, shared by all products with the same.
     fn packed(&mut self, pieces: &[Piece], inputs: usize, precision: Precision) -> Result<usize, Error> {
         let outputs: usize = pieces.iter().map(|piece| piece.rows.len()).sum();
@@ -220,13 +252,10 @@ impl Lowering<'_> {
         if let Some(known) = self.packed.get(&key) {
             return Ok(*known);
         }
-        let mut packed = Packed::zeros(precision, outputs, inputs);
-        let mut first = 0;
-        for piece in pieces {
-            let numbers = self.values.numbers(piece.weight)?;
-            packed.set(first, &numbers[piece.rows.start * inputs..piece.rows.end * inputs]);
-            first += piece.rows.len();
-        }
+        let matrices: Vec<_> = pieces.iter().map(|piece| self.values.matrix(piece.weight)).collect::<Result<_, _>>()?;
+        let parts = matrices.iter().zip(pieces).map(|(matrix, piece)| matrix.rows(piece.rows.clone(), inputs));
+        let packed = self.pack.numbers(precision, inputs, &parts.collect::<Vec<_>>())?;
+        drop(matrices);
         self.constants.packed.push(packed);
         self.packed.insert(key, self.constants.packed.len() - 1);
         Ok(self.constants.packed.len() - 1)
@@ -244,7 +273,11 @@ impl Lowering<'_> {
         if let Some(known) = self.packed.get(&key) {
             return Ok(*known);
         }
-        self.constants.packed.push(self.values.packed_blocks(kind, inputs, pieces)?);
+        let stored: Vec<_> = pieces.iter().map(|(value, _)| self.values.stored(*value)).collect::<Result<_, _>>()?;
+        let row = inputs / kind.elements() * kind.bytes();
+        let parts =
+            stored.iter().zip(pieces).map(|(stored, (_, rows))| &stored.bytes[rows.start * row..rows.end * row]);
+        self.constants.packed.push(self.pack.blocks(kind, inputs, &parts.collect::<Vec<_>>())?);
         self.packed.insert(key, self.constants.packed.len() - 1);
         Ok(self.constants.packed.len() - 1)
     }
@@ -292,11 +325,11 @@ impl Lowering<'_> {
         }
         drop(stored);
         let precision = if inner.min(outputs) >= WORTH_CONVERTING { self.precision } else { Precision::F32 };
-        self.constants.packed.push(Packed::new(precision, &weight, size * inner));
+        self.constants.packed.push(self.pack.numbers(precision, size * inner, &[Part::Computed(&weight)])?);
         let weight = self.constants.packed.len() - 1;
         let to = self.buffer(x.rows, outputs);
         let follow = Follow { bias, ..Follow::default() };
-        self.emit(index, Step::Product { x: near, weight, follow, to });
+        self.emit(index, Step::Product { x: near, weight, number: None, follow, to });
         Ok(())
     }
 }

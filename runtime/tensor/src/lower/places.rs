@@ -2,8 +2,8 @@
 
 use runtime_graph::Dim;
 
-use super::super::arena::Home;
-use super::super::step::Step;
+use super::layout::Home;
+use super::step::Step;
 
 /// Gives each buffer a slot, renames the slots of all homes, and returns rows and columns of the slots.
 ///

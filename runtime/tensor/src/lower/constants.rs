@@ -8,8 +8,29 @@ use runtime_graph::{Binary, DType, Dim, Element, Graph, Node, Op, ValueId};
 use runtime_kernels as kernels;
 use runtime_kernels::{BlockType, Finish, Norm, Packed, Product, Quantized, Table, Team};
 
-use super::super::step::activation;
+use super::pack::Part;
+use crate::cpu::activation;
 use crate::{Error, Precision, StoredTensor, StoredType, Weights};
+
+/// The numbers of a constant, as they are at hand.
+pub(super) enum Matrix<'a> {
+    Computed(&'a [f32]),
+    Stored(StoredTensor<'a>),
+}
+
+impl Matrix<'_> {
+    /// Some of its rows, which are not in blocks.
+    pub(super) fn rows(&self, rows: Range<usize>, inputs: usize) -> Part<'_> {
+        match self {
+            Self::Computed(numbers) => Part::Computed(&numbers[rows.start * inputs..rows.end * inputs]),
+            Self::Stored(stored) => {
+                let StoredType::Plain(dtype) = stored.dtype else { unreachable!("the caller has asked for blocks") };
+                let row = inputs * dtype.size();
+                Part::Stored(dtype, &stored.bytes[rows.start * row..rows.end * row])
+            }
+        }
+    }
+}
 
 /// The constants of a graph. Weights are read when they are asked for, so that none is held in two forms.
 pub(super) struct Values<'g> {
@@ -39,7 +60,7 @@ impl<'g> Values<'g> {
         Ok(values)
     }
 
-    fn stored(&self, node: usize) -> Result<StoredTensor<'g>, Error> {
+    fn read(&self, node: usize) -> Result<StoredTensor<'g>, Error> {
         let Op::Weight { name } = &self.graph.nodes[node].op else { unreachable!("the caller has looked") };
         let stored = self.weights.read(name).map_err(|source| Error::Weight { name: name.clone(), source })?;
         stored.check(name, &self.graph.nodes[node].shape)?;
@@ -55,19 +76,17 @@ impl<'g> Values<'g> {
         }
     }
 
-    /// Some rows, of `inputs` numbers, of each of some constants that are stored in blocks of one type.
-    pub(super) fn packed_blocks(
-        &self,
-        kind: BlockType,
-        inputs: usize,
-        pieces: &[(ValueId, Range<usize>)],
-    ) -> Result<Packed, Error> {
-        let stored: Vec<_> = pieces.iter().map(|(value, _)| self.stored(value.index())).collect::<Result<_, _>>()?;
-        let row = inputs / kind.elements() * kind.bytes();
-        let pieces = stored.iter().zip(pieces);
-        let pieces: Vec<&[u8]> =
-            pieces.map(|(stored, (_, rows))| &stored.bytes[rows.start * row..rows.end * row]).collect();
-        Ok(Packed::of_blocks(kind, inputs, &pieces))
+    /// A constant as it is stored, whatever that is.
+    pub(super) fn stored(&self, value: ValueId) -> Result<StoredTensor<'g>, Error> {
+        self.read(value.index())
+    }
+
+    /// A constant that is a matrix, and not in blocks.
+    pub(super) fn matrix(&self, value: ValueId) -> Result<Matrix<'_>, Error> {
+        match self.folded.get(&value.index()) {
+            Some(numbers) => Ok(Matrix::Computed(numbers)),
+            None => Ok(Matrix::Stored(self.read(value.index())?)),
+        }
     }
 
     /// What tells a constant from others: nodes that name the same weight have the same.
@@ -82,7 +101,7 @@ impl<'g> Values<'g> {
     pub(super) fn numbers(&self, value: ValueId) -> Result<Cow<'_, [f32]>, Error> {
         match self.folded.get(&value.index()) {
             Some(numbers) => Ok(Cow::Borrowed(numbers)),
-            None => Ok(Cow::Owned(self.stored(value.index())?.to_f32())),
+            None => Ok(Cow::Owned(self.read(value.index())?.to_f32())),
         }
     }
 
@@ -122,7 +141,7 @@ impl<'g> Values<'g> {
         if let Some(numbers) = self.folded.get(&value.index()) {
             return Ok(Table::F32(numbers.clone()));
         }
-        let stored = self.stored(value.index())?;
+        let stored = self.read(value.index())?;
         let pairs = stored.bytes.as_chunks().0.iter();
         Ok(match stored.dtype {
             StoredType::Plain(DType::F32) | StoredType::Blocks(_) => Table::F32(stored.to_f32()),

@@ -1,0 +1,78 @@
+//! The devices that models run on, each opened once.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use runtime_tasks::DeviceName;
+use runtime_tensor::{Device, Gpu, GpuAdapter, GpuKind, gpus};
+
+use crate::Error;
+
+/// Those that are open, by the numbers of their adapters.
+#[derive(Debug, Default)]
+pub(crate) struct Devices(Mutex<Listed>);
+
+#[derive(Debug, Default)]
+struct Listed {
+    /// Made when a GPU is first asked for: drivers take their time.
+    adapters: Option<Vec<GpuAdapter>>,
+    open: HashMap<usize, Gpu>,
+}
+
+impl Devices {
+    /// The device of a name; `tell` is given what one who asked for any device should know of the choice.
+    ///
+    /// # Errors
+    /// Where there is none, or it cannot be opened.
+    pub(crate) fn open(&self, name: DeviceName, tell: fn(&str)) -> Result<Device, Error> {
+        if name == DeviceName::Cpu {
+            return Ok(Device::Cpu);
+        }
+        if let DeviceName::Cuda(_) = name {
+            return Err(Error::NoCuda);
+        }
+        let mut listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let adapters = listed.adapters.get_or_insert_with(gpus).clone();
+        let number = match name {
+            DeviceName::Wgpu(number) => Some(number.unwrap_or(0)).filter(|number| *number < adapters.len()),
+            DeviceName::Metal => adapters.iter().position(|adapter| adapter.backend == "metal"),
+            // A driver that computes on the processor is slower than the processor's own kernels.
+            _ => adapters
+                .iter()
+                .position(|adapter| matches!(adapter.kind, GpuKind::Discrete | GpuKind::Integrated | GpuKind::Virtual)),
+        };
+        let opened = match number {
+            Some(number) => listed.open(number, &adapters[number]),
+            None => Err(Error::NoDevice {
+                name,
+                known: (0..)
+                    .zip(&adapters)
+                    .map(|(number, adapter)| format!("wgpu:{number} ({})", adapter.name))
+                    .collect(),
+            }),
+        };
+        match opened {
+            Ok(gpu) => Ok(Device::Gpu(gpu)),
+            Err(error) if name == DeviceName::Auto => {
+                tell(&match error {
+                    Error::NoDevice { .. } => "there is no GPU; the processor computes".to_owned(),
+                    error => format!("{error}; the processor computes"),
+                });
+                Ok(Device::Cpu)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Listed {
+    fn open(&mut self, number: usize, adapter: &GpuAdapter) -> Result<Gpu, Error> {
+        // One that was lost is opened anew.
+        if let Some(gpu) = self.open.get(&number).filter(|gpu| gpu.alive().is_ok()) {
+            return Ok(gpu.clone());
+        }
+        let gpu = Gpu::open(adapter)?;
+        self.open.insert(number, gpu.clone());
+        Ok(gpu)
+    }
+}

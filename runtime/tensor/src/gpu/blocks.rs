@@ -1,0 +1,128 @@
+//! Kept keys and values in the memory of a GPU: a buffer for each attention, which grows with the blocks in use.
+
+use runtime_gpu::{Error, Gpu, Kept, Recorder};
+use runtime_kernels::Place;
+
+/// Blocks that there is room for at first.
+const FIRST: usize = 64;
+
+/// The blocks of a plan.
+pub(crate) struct GpuBlocks {
+    gpu: Gpu,
+    /// Heads and their size, of texts and of their sources.
+    places: [Vec<Place>; 2],
+    /// Buffers for each place, with room for as many blocks.
+    kept: [Vec<Kept>; 2],
+    room: usize,
+    limit: usize,
+    len: usize,
+    /// Blocks that are copied before the next run, in this order.
+    copies: Vec<(u32, u32)>,
+}
+
+impl GpuBlocks {
+    pub(super) fn new(gpu: Gpu, places: Vec<Place>, source_places: Vec<Place>, limit: usize) -> Self {
+        let (kept, copies) = ([Vec::new(), Vec::new()], Vec::new());
+        Self { gpu, places: [places, source_places], kept, room: 0, limit, len: 0, copies }
+    }
+
+    pub(crate) fn block_bytes(&self) -> usize {
+        self.places.iter().flatten().map(|place| Kept::block_bytes(place.heads, place.head_size)).sum()
+    }
+
+    /// How many there can be: as much as buffers allow, and what is free.
+    pub(super) fn most(&self) -> usize {
+        let bytes = |place: &Place| Kept::block_bytes(place.heads, place.head_size).max(1);
+        let largest = self.places.iter().flatten().map(bytes).max().unwrap_or(1);
+        let by_buffer = usize::try_from(self.gpu.largest()).unwrap_or(usize::MAX) / largest;
+        let by_memory = self.gpu.adapter().memory.map(|memory| {
+            // Some is left for what runs compute with; while they grow, buffers take half as much again.
+            let free = usize::try_from(memory.saturating_sub(self.gpu.held())).unwrap_or(usize::MAX);
+            free / 2 / self.block_bytes().max(1)
+        });
+        self.limit.min(by_buffer).min(by_memory.unwrap_or(usize::MAX)).max(1)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn add(&mut self) {
+        self.len += 1;
+    }
+
+    pub(crate) fn copy(&mut self, from: u32, to: u32) {
+        self.copies.push((from, to));
+    }
+
+    /// What is kept of texts, by the number of their attention.
+    pub(super) fn texts(&self) -> &[Kept] {
+        &self.kept[0]
+    }
+
+    /// What is kept of sources.
+    pub(super) fn sources(&self) -> &[Kept] {
+        &self.kept[1]
+    }
+
+    /// Makes room for all blocks, and copies those that are to be.
+    pub(super) fn prepare(&mut self, recorder: &mut Recorder) -> Result<(), Error> {
+        if self.len > self.room {
+            self.grow()?;
+        }
+        for copies in apart(&self.copies) {
+            for kept in self.kept.iter().flatten() {
+                recorder.copy_blocks(kept, copies)?;
+            }
+        }
+        self.copies.clear();
+        Ok(())
+    }
+
+    fn grow(&mut self) -> Result<(), Error> {
+        let room = self.len.next_power_of_two().max(FIRST).min(self.limit.max(self.len));
+        let mut grown = [Vec::new(), Vec::new()];
+        for ((grown, places), kept) in grown.iter_mut().zip(&self.places).zip(&self.kept) {
+            for (number, place) in places.iter().enumerate() {
+                let new = Kept::new(&self.gpu, room, place.heads, place.head_size)?;
+                if let Some(old) = kept.get(number) {
+                    new.fill_from(&self.gpu, old)?;
+                }
+                grown.push(new);
+            }
+        }
+        (self.kept, self.room) = (grown, room);
+        Ok(())
+    }
+}
+
+/// Copies in groups within which none reads or writes what another writes.
+fn apart(copies: &[(u32, u32)]) -> Vec<&[(u32, u32)]> {
+    let (mut groups, mut first) = (Vec::new(), 0);
+    for (at, (from, to)) in copies.iter().enumerate() {
+        let clashes = |(a, b): &(u32, u32)| b == from || b == to || a == to;
+        if copies[first..at].iter().any(clashes) {
+            groups.push(&copies[first..at]);
+            first = at;
+        }
+    }
+    if first < copies.len() {
+        groups.push(&copies[first..]);
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_that_depend_on_each_other_stay_in_order() {
+        let none: [&[(u32, u32)]; 0] = [];
+        assert_eq!(apart(&[]), none);
+        assert_eq!(apart(&[(0, 1), (0, 2), (3, 4)]), [&[(0, 1), (0, 2), (3, 4)][..]]);
+        assert_eq!(apart(&[(0, 1), (1, 2)]), [&[(0, 1)][..], &[(1, 2)]]);
+        assert_eq!(apart(&[(0, 1), (2, 1), (3, 0)]), [&[(0, 1)][..], &[(2, 1), (3, 0)]]);
+        assert_eq!(apart(&[(0, 1), (2, 0)]), [&[(0, 1)][..], &[(2, 0)]]);
+    }
+}

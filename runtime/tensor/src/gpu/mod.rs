@@ -1,0 +1,170 @@
+//! The GPU backend: the steps of the processor's plan over the kernels of `runtime-gpu`.
+//!
+//! Weights stay in the precision in which they are stored, and are uploaded once. A run records all of its steps, submits
+//! them together, and reads back the results alone.
+
+mod blocks;
+mod room;
+mod run;
+
+use std::sync::{Mutex, PoisonError};
+
+use runtime_gpu::{Buffer, Gpu, Stored, Weight};
+use runtime_graph::{DType, Graph};
+use runtime_kernels::BlockType;
+
+use crate::cache::Memory;
+use crate::lower::{Lowered, NotCausal, Pack, Part, Program, lower};
+use crate::{Batch, Cache, Error, LowRanks, Outputs, Plan, PlanAdapter, Precision, StoredTensor, Weights};
+use run::{Run, Tabled};
+
+pub(crate) use blocks::GpuBlocks;
+
+/// A compiled graph.
+pub(crate) struct GpuPlan {
+    gpu: Gpu,
+    lowered: Lowered<Weight>,
+    /// The vectors of `lowered`.
+    vectors: Vec<Buffer>,
+    /// Tables of runs that have ended, for those to come: of texts, and of sources.
+    tabled: [Mutex<Vec<Tabled>>; 2],
+}
+
+/// Uploads weights.
+struct Uploader {
+    gpu: Gpu,
+}
+
+impl Pack for Uploader {
+    type Packed = Weight;
+
+    // A table that is also the weight of a product is uploaded once.
+    const TABLES: bool = true;
+    const STACKS: bool = true;
+
+    fn numbers(&self, precision: Precision, inputs: usize, parts: &[Part<'_>]) -> Result<Weight, Error> {
+        let precision = match precision {
+            Precision::F32 => runtime_gpu::Precision::AsStored,
+            Precision::Bf16 => runtime_gpu::Precision::Half,
+            Precision::Int8 => return Err(Error::NotOnGpu { what: "int8" }),
+        };
+        let stored = |part: &Part<'_>| if let Part::Stored(dtype, _) = part { Some(*dtype) } else { None };
+        let first = parts.first().and_then(stored);
+        if let Some(dtype) = first.filter(|_| parts.iter().all(|part| stored(part) == first)) {
+            let pieces = parts.iter().map(|part| if let Part::Stored(_, bytes) = part { bytes } else { &[][..] });
+            let stored = match dtype {
+                DType::F32 => Stored::F32,
+                DType::F16 => Stored::F16,
+                DType::BF16 => Stored::Bf16,
+            };
+            return Ok(Weight::new(&self.gpu, stored, inputs, &pieces.collect::<Vec<_>>(), precision)?);
+        }
+        let numbers = |part: &Part<'_>| match part {
+            Part::Computed(numbers) => numbers.to_vec(),
+            Part::Stored(dtype, bytes) => {
+                let shape = vec![bytes.len() / dtype.size()];
+                StoredTensor { dtype: (*dtype).into(), shape, bytes: (*bytes).into() }.to_f32()
+            }
+        };
+        let bytes = |part: &Part<'_>| numbers(part).into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+        let pieces: Vec<Vec<u8>> = parts.iter().map(bytes).collect();
+        let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+        Ok(Weight::new(&self.gpu, Stored::F32, inputs, &pieces, precision)?)
+    }
+
+    fn blocks(&self, kind: BlockType, inputs: usize, parts: &[&[u8]]) -> Result<Weight, Error> {
+        let precision = runtime_gpu::Precision::AsStored;
+        Ok(Weight::new(&self.gpu, Stored::Blocks(kind), inputs, parts, precision)?)
+    }
+}
+
+impl GpuPlan {
+    pub(crate) fn compile(graph: &Graph, weights: &dyn Weights, gpu: Gpu, precision: Precision) -> Result<Self, Error> {
+        room::check(graph, weights, &gpu, precision)?;
+        let mut lowered = lower(graph, weights, precision, Uploader { gpu: gpu.clone() })?;
+        let vectors = lowered.constants.vectors.iter().map(|vector| gpu.upload_f32(vector));
+        let vectors = vectors.collect::<Result<_, _>>()?;
+        // Their lengths are still asked for.
+        lowered.constants.vectors.shrink_to_fit();
+        Ok(Self { gpu, lowered, vectors, tabled: Default::default() })
+    }
+
+    /// Runs some steps on a batch, with what is kept.
+    fn run_steps(
+        &self,
+        program: &Program,
+        batch: &Batch,
+        blocks: Option<&mut GpuBlocks>,
+        results: bool,
+    ) -> Result<Outputs, Error> {
+        if let Some(sequence) = batch.adapters().iter().position(Option::is_some) {
+            return Err(Error::OtherAdapter { sequence });
+        }
+        let tabled = &self.tabled[usize::from(!std::ptr::eq(program, &self.lowered.texts))];
+        let known = tabled.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut tables = known.unwrap_or_else(|| Tabled::new(&program.layout));
+        tables.fit(&program.layout, batch);
+        self.lowered.check(program, batch, tables.host())?;
+        let mut recorder = self.gpu.record();
+        let blocks = match blocks {
+            Some(blocks) => {
+                blocks.prepare(&mut recorder)?;
+                Some(&*blocks)
+            }
+            None => None,
+        };
+        let mut run = Run::new(self, program, batch, blocks, &mut tables, recorder)?;
+        for step in &program.steps {
+            run.step(step)?;
+        }
+        let outputs = if results { &self.lowered.outputs[..] } else { &[] };
+        let results = run.finish(outputs)?;
+        tabled.lock().unwrap_or_else(PoisonError::into_inner).push(tables);
+        Ok(results)
+    }
+}
+
+impl Plan for GpuPlan {
+    fn run(&self, batch: &Batch) -> Result<Outputs, Error> {
+        self.lowered.check_alone(batch)?;
+        self.run_steps(&self.lowered.texts, batch, None, true)
+    }
+
+    fn cache(&self, blocks: usize) -> Result<Cache, Error> {
+        match &self.lowered.places {
+            Ok(places) => {
+                let source_places = self.lowered.source_places.clone();
+                let memory = GpuBlocks::new(self.gpu.clone(), places.clone(), source_places, blocks);
+                let most = memory.most();
+                Ok(Cache::new(Memory::Gpu(memory), most))
+            }
+            Err(NotCausal { operator, reason }) => Err(Error::NotCausal { operator, reason }),
+        }
+    }
+
+    fn read_sources(&self, batch: &Batch, cache: &mut Cache) -> Result<(), Error> {
+        let sources = self.lowered.sources_of(batch)?;
+        self.run_steps(sources, batch, Some(blocks(cache)?), false).map(drop)
+    }
+
+    fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error> {
+        Lowered::<Weight>::check_pasts(batch)?;
+        self.lowered.check_sources(batch)?;
+        self.run_steps(&self.lowered.texts, batch, Some(blocks(cache)?), true)
+    }
+
+    fn adapter(&self, _: &LowRanks) -> Result<PlanAdapter, Error> {
+        Err(Error::NotOnGpu { what: "adapters of which requests choose" })
+    }
+
+    fn is_usable(&self) -> bool {
+        self.gpu.alive().is_ok()
+    }
+}
+
+fn blocks(cache: &mut Cache) -> Result<&mut GpuBlocks, Error> {
+    match &mut cache.memory {
+        Memory::Gpu(blocks) => Ok(blocks),
+        Memory::Cpu(_) => Err(Error::OtherCache),
+    }
+}
