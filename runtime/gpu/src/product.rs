@@ -85,7 +85,7 @@ impl Shape {
             .read("x", if vectors { "vec4<f32>" } else { "f32" }, x)
             .size("inputs", weight.inputs())
             .size("first", slab.first);
-        finish.bind(weight.bind(call, slab)).write("to", "f32", to)
+        finish.bind(weight.bind(call, slab, few)).write("to", "f32", to)
     }
 
     /// Records the call for so many tiles of rows, and outputs of each.
