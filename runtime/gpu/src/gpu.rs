@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::executor::block_on;
+use pollster::block_on;
 use runtime_diagnostics::panic_message;
 
 use crate::caches::Caches;

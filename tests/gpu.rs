@@ -1,0 +1,79 @@
+//! `--device` and `runtime devices`, as a user meets them; on the GPUs that there are, if only in software.
+
+use runtime_tests::{Project, golden_model, root, without_gpu};
+use serde_json::json;
+
+/// Recorded cases of these models are compared: encoders of several heads and a decoder. More would compile many more
+/// variants of kernels, of which software drivers are slow.
+const MODELS: &str = "bert-ner,bert-embed,llama-chat";
+
+#[test]
+fn devices_are_listed() {
+    let found = Project::empty().run(["devices"]).exits(0);
+    let lines: Vec<&str> = found.stdout.lines().collect();
+    assert!(lines[0].contains("device") && lines[1].trim_start().starts_with("cpu"), "{}", found.stdout);
+    assert!(without_gpu() || found.stdout.contains("wgpu:0"), "{}", found.stdout);
+}
+
+#[test]
+fn a_device_that_is_not_there_is_one_clear_error() {
+    let model = golden_model("llama-chat").to_string_lossy().into_owned();
+    let generate = |device: &str| {
+        let arguments = ["generate", "--model", &model, "hi", "--max-new-tokens", "2", "--device", device];
+        Project::empty().run(arguments)
+    };
+    let _told = generate("wgpu:99").exits(69).says(&["there is no device `wgpu:99`", "cpu"]);
+    let _told = generate("cuda").exits(69).says(&["CUDA is not built into this program", "--device wgpu"]);
+    let _told = generate("gpu").exits(64).says(&["it can be auto, cpu, wgpu"]);
+    let project = Project::empty();
+    let pipeline = "name = \"p\"\n[models.m]\nsource = \"org/m\"\ndevice = \"gpu:0\"\n";
+    project.write("p.toml", pipeline);
+    let _told = project.run(["validate", "p.toml"]).exits(78).says(&["`device` cannot be `gpu:0`", "it can be auto"]);
+}
+
+#[test]
+fn any_device_is_the_processor_where_there_is_no_gpu() {
+    let model = golden_model("llama-chat").to_string_lossy().into_owned();
+    let generate = |device: &str| {
+        let arguments = ["generate", "--model", &model, "hi", "--max-new-tokens", "8", "--device", device];
+        Project::empty().run(arguments).exits(0)
+    };
+    let auto = generate("auto");
+    assert_eq!(auto.stdout, generate("cpu").stdout);
+    // A driver in software is no GPU that anybody means.
+    let listed = Project::empty().run(["devices"]).exits(0).stdout;
+    if !listed.contains("GPU  ") {
+        let _told = auto.says(&["there is no GPU; the processor computes"]);
+    }
+}
+
+#[test]
+fn recorded_cases_hold_on_a_gpu() {
+    if without_gpu() {
+        return;
+    }
+    let cases = root().join("tests/goldens").to_string_lossy().into_owned();
+    let found = Project::empty().run(["verify", &cases, "--device", "wgpu", "--model", MODELS]).exits(0);
+    assert!(found.stdout.ends_with("31 passed, 0 failed\n"), "{}", found.stdout);
+}
+
+#[test]
+fn a_pipeline_says_where_its_models_run() {
+    if without_gpu() {
+        return;
+    }
+    let project = Project::empty();
+    let pipeline = |device: &str| {
+        format!(
+            "name = \"p\"\n[models.m]\nsource = {:?}\ndevice = \"{device}\"\n[[steps]]\nname = \"s\"\nkind = \"generate\"\n\
+             model = \"m\"\nprompt = \"{{{{ text }}}}\"\nmax_new_tokens = 8\n[output]\nsaid = \"s.text\"\n",
+            golden_model("llama-chat")
+        )
+    };
+    let input = json!({"text": "The capital of France is"}).to_string();
+    let said = |device: &str| {
+        project.write("p.toml", pipeline(device));
+        project.run_on(input.as_bytes(), ["run", "p.toml", "--input", "-"]).exits(0).field("said")
+    };
+    assert_eq!(said("wgpu:0"), said("cpu"));
+}
