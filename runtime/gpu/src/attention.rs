@@ -191,13 +191,16 @@ impl<'a> Attention<'a> {
             .float("scale", self.scale)
             .float("soft_cap", self.soft_cap.unwrap_or(1.0));
         let call = columns("q", q, vectors, call);
+        let reaches = |reach: usize| assert!(reach + 1 >= sequences.longest(), "distances up to {reach}");
         match self.relative {
             None => call.text("relative", ""),
             Some(Relative::Bias { table, reach }) => {
+                reaches(reach);
                 table.holds(self.heads * (2 * reach + 1));
                 call.text("relative", "bias").read("bias", "f32", table).size("reach", reach)
             }
             Some(Relative::Disentangled { rows, reach, keys, queries }) => {
+                reaches(reach);
                 rows.holds(2 * reach + 1);
                 call.text("relative", "disentangled")
                     .read("buckets", "u32", rows)

@@ -18,7 +18,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let templates = templates!(
-        "activate" "attention" "attention_join" "attention_scores" "attention_split" "columns" "convolution" "copy" "copy_block" "elementwise" "expert_layout" "expert_sum" "expert_weights" "finish" "keep" "look_up" "neighbours" "norm" "pool" "product_few"
+        "activate" "attention" "attention_join" "attention_scores" "attention_split" "columns" "convolution" "copy" "copy_block" "elementwise" "expert_layout" "expert_sum" "expert_weights" "finish" "keep" "look_up" "neighbours" "norm" "pool" "product_few" "product_join"
         "product_many" "reduce" "rotary" "scale_rows" "select" "top" "weight" "weight_chunk"
     );
     for (name, source) in templates {

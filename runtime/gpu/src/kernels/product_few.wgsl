@@ -44,9 +44,9 @@ fn main(
     if (group >= parameters.groups) {
         return;
     }
+{% if experts %}
     let blocks = (parameters.outputs + {{ outputs - 1 }}u) / {{ outputs }}u;
     let first_output = group % blocks * {{ outputs }}u;
-{% if experts %}
     let tile = tiles[group / blocks];
     let first_row = tile.y;
     let end_row = tile.y + tile.z;
@@ -54,7 +54,10 @@ fn main(
         return;
     }
 {% else %}
-    let first_row = group / blocks * {{ rows }}u;
+    // Neighbouring workgroups share rows of the weight.
+    let row_tiles = (parameters.rows + {{ rows - 1 }}u) / {{ rows }}u;
+    let first_output = group / row_tiles * {{ outputs }}u;
+    let first_row = group % row_tiles * {{ rows }}u;
     let end_row = parameters.rows;
 {% endif %}
     // Rows and outputs beyond the last are computed as the last once more, and not written.
