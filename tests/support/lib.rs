@@ -3,6 +3,7 @@
 
 mod endpoint;
 mod following;
+mod gpu;
 mod model;
 mod process;
 mod project;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub use endpoint::{Asked, Endpoint, Reply};
 pub use following::Following;
+pub use gpu::{open_gpus, without_gpu};
 pub use model::{Floats, Tensors, copy_folder, golden_model, write_lora};
 pub use process::Finished;
 pub use project::{PIPELINE, Project};
