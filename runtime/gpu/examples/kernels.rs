@@ -34,6 +34,16 @@ fn main() -> Result<(), Error> {
     let seconds = time(&gpu, |recorder| recorder.elementwise(&from, count, &Elementwise::default(), &to))?;
     println!("copy of {} MB: {:.1} GB/s", (4 * count) >> 20, 8.0 * count as f64 / seconds / 1e9);
 
+    // What a small call costs the processor, and then the GPU.
+    let (calls, start) = (1000, Instant::now());
+    let mut recorder = gpu.record();
+    (0..calls).for_each(|_| recorder.elementwise(&from, 4, &Elementwise::default(), &to));
+    let recorded = start.elapsed().as_secs_f64();
+    recorder.finish(&[Read::new(&to, 0, 1)])?;
+    let run = start.elapsed().as_secs_f64() - recorded;
+    let each = |seconds: f64| 1e6 * seconds / f64::from(calls);
+    println!("a small call: {:.2} us to record, {:.2} us to run", each(recorded), each(run));
+
     let kinds = [
         Stored::F32,
         Stored::F16,

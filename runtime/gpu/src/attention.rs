@@ -11,7 +11,7 @@ const SHARED_BYTES: usize = 32 << 10;
 
 /// Keys that a workgroup takes of a row where few rows go through many keys. It does not depend on the batch, so that
 /// neither does the order in which a row adds up.
-const SPAN: usize = 512;
+const SPAN: usize = 256;
 
 /// Threads of such a workgroup.
 const THREADS: usize = 128;
@@ -128,7 +128,12 @@ impl Recorder {
     ) {
         let (heads, quads) = (attention.heads, attention.head_size.div_ceil(4));
         let sharing = heads / attention.key_value_heads;
-        let together = (1..=TOGETHER).rev().find(|count| sharing.is_multiple_of(*count)).unwrap_or(1);
+        let most = self.shared_bytes();
+        let fits = |together: &usize| {
+            let bytes = together * (16 * quads + 8 * THREADS) + 16 * THREADS;
+            sharing.is_multiple_of(*together) && bytes <= most
+        };
+        let together = (1..=TOGETHER).rev().find(fits).unwrap_or(1);
         let splits = sequences.longest_of_few().div_ceil(SPAN).max(1);
         let few = sequences.few_count();
         let parts = if splits > 1 {
@@ -143,6 +148,7 @@ impl Recorder {
             .number("threads", THREADS)
             .number("lanes", quads.next_power_of_two())
             .flag("joined", parts.is_none())
+            .flag("subgroups", self.gpu.shared.capabilities.subgroups.is_some())
             .read("few", "u32", sequences.few())
             .read("row_sequences", "u32", sequences.of_rows())
             .size("splits", splits);
@@ -161,6 +167,14 @@ impl Recorder {
                 .size("splits", splits)
                 .run_each(self, few * heads * attention.head_size, THREADS);
         }
+    }
+}
+
+impl Recorder {
+    /// Shared memory that a workgroup of attention may have.
+    fn shared_bytes(&self) -> usize {
+        let limit = self.gpu.shared.limits.max_compute_workgroup_storage_size;
+        usize::try_from(limit).map_or(SHARED_BYTES, |limit| limit.min(SHARED_BYTES))
     }
 }
 
@@ -191,13 +205,16 @@ impl<'a> Attention<'a> {
             .float("scale", self.scale)
             .float("soft_cap", self.soft_cap.unwrap_or(1.0));
         let call = columns("q", q, vectors, call);
+        let reaches = |reach: usize| assert!(reach + 1 >= sequences.longest(), "distances up to {reach}");
         match self.relative {
             None => call.text("relative", ""),
             Some(Relative::Bias { table, reach }) => {
+                reaches(reach);
                 table.holds(self.heads * (2 * reach + 1));
                 call.text("relative", "bias").read("bias", "f32", table).size("reach", reach)
             }
             Some(Relative::Disentangled { rows, reach, keys, queries }) => {
+                reaches(reach);
                 rows.holds(2 * reach + 1);
                 call.text("relative", "disentangled")
                     .read("buckets", "u32", rows)
@@ -217,8 +234,7 @@ impl<'a> Attention<'a> {
         to: &'a Buffer,
     ) {
         let quads = self.head_size.div_ceil(4);
-        let limits = &recorder.gpu.shared.limits;
-        let most = SHARED_BYTES.min(usize::try_from(limits.max_compute_workgroup_storage_size).unwrap_or(SHARED_BYTES));
+        let most = recorder.shared_bytes();
         // Queries, keys, and threads that have queries; a thread of a row has four keys.
         let shapes = [(TILE, 32, 8), (16, 32, 8), (16, 16, 8), (8, 16, 8), (8, 8, 8), (4, 8, 4)];
         let bytes = |queries: usize, keys: usize| 16 * (queries * quads + keys * (quads + 1)) + 5 * queries * keys;

@@ -58,8 +58,8 @@ impl Shared {
             let source = shader::source(call, self.capabilities.immediates);
             let module =
                 wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(source.into()) };
-            // SAFETY: kernels look at nothing outside of their buffers, of which `Recorder` has checked the lengths; their
-            // loops end; and they divide by no zero.
+            // SAFETY: kernels look at nothing outside of their buffers, of which `Recorder` has checked the lengths, and its
+            // callers the ids that they hold; their loops end; and they divide by no zero.
             #[expect(unsafe_code, reason = "checks in the innermost loops cost time")]
             let module =
                 unsafe { self.device.create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) };

@@ -122,6 +122,7 @@ impl Recorder {
                 .shape
                 .call(x, weight, slab, finish, to)
                 .flag("experts", true)
+                .flag("split", false)
                 .read("tiles", "vec4<u32>", &routing.tiles)
                 .size("outputs", outputs)
                 .size("held", slab.rows)

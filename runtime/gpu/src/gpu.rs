@@ -38,12 +38,19 @@ pub(crate) struct Shared {
 }
 
 impl Gpu {
-    /// Opens an adapter with all that kernels can use of it, and lets it compute something that is known.
+    /// Opens an adapter with all that kernels can use of it, and lets it compute something that is known. Where that comes out
+    /// wrong, the least that kernels need is tried: what drivers get wrong is rarely the common ground.
     ///
     /// # Errors
     /// Where the driver does not open it, or it computes something else.
     pub fn open(adapter: &Adapter) -> Result<Self, Error> {
-        Self::open_with(adapter, adapter.capabilities)
+        match Self::open_with(adapter, adapter.capabilities) {
+            Err(Error::SelfTest { .. } | Error::Kernel { .. }) => {
+                let least = Capabilities { f16: false, subgroups: None, immediates: false, ..adapter.capabilities };
+                Self::open_with(adapter, least)
+            }
+            other => other,
+        }
     }
 
     /// The same with no more than some capabilities, of those that it has.

@@ -5,8 +5,20 @@ use crate::elementwise::activation_name;
 use crate::weight::Slab;
 use crate::{Activation, Buffer, Recorder, Weight};
 
-/// The most rows for which each weight is read for a few rows at a time, rather than for a tile of many.
-const FEW: usize = 8;
+/// The most rows for which a workgroup has a few outputs, rather than a tile of many.
+const FEW: usize = 16;
+
+/// Of those, the most that a workgroup takes together.
+const TOGETHER: usize = 8;
+
+/// Workgroups with tiles of many that keep a large GPU busy.
+const GROUPS: usize = 256;
+
+/// The fewest inputs that such a workgroup has.
+const LEAST_INPUTS: usize = 256;
+
+/// Inputs that it has in shared memory at once.
+const STEP: usize = 16;
 
 /// Chunks of a row that each thread of such a workgroup should have at least: adding up what threads have takes time too.
 const CHUNKS: usize = 4;
@@ -33,15 +45,38 @@ impl Recorder {
         x.holds(rows * weight.inputs());
         to.holds(rows * weight.outputs());
         finish.check(rows, weight.outputs());
-        let shape = if rows <= FEW { Shape::Few { rows: rows.next_power_of_two() } } else { Shape::many(rows) };
+        let shape = if rows <= FEW { Shape::few(rows) } else { Shape::many(rows) };
+        let row_tiles = rows.div_ceil(shape.rows());
+        let parts = shape.parts(rows, weight);
+        let sums = if parts > 1 {
+            let Some(sums) = self.own_scratch(4 * parts * rows * weight.outputs()) else { return };
+            Some(sums)
+        } else {
+            None
+        };
         for slab in &weight.slabs {
-            let call = shape
-                .call(x, weight, slab, finish, to)
+            let call = match &sums {
+                None => shape.call(x, weight, slab, finish, to).flag("split", false),
+                Some(sums) => shape
+                    .call(x, weight, slab, &Finish::default(), sums)
+                    .flag("split", true)
+                    .size("parts", parts)
+                    .size("span", weight.inputs().div_ceil(parts).next_multiple_of(STEP)),
+            };
+            let call = call
                 .flag("experts", false)
                 .size("rows", rows)
                 .size("outputs", slab.rows)
                 .size("width", weight.outputs());
-            shape.run(self, call, weight, rows.div_ceil(shape.rows()), slab.rows);
+            shape.run(self, call, weight, row_tiles * parts, slab.rows);
+        }
+        if let Some(sums) = &sums {
+            finish
+                .bind(Call::new("product_join").read("parts", "f32", sums))
+                .write("to", "f32", to)
+                .size("parts", parts)
+                .size("width", weight.outputs())
+                .run_each(self, rows * weight.outputs(), 128);
         }
     }
 }
@@ -56,6 +91,11 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
+    /// So few that they are taken together.
+    pub(crate) fn few(rows: usize) -> Self {
+        Self::Few { rows: rows.next_power_of_two().min(TOGETHER) }
+    }
+
     /// A tile for more than a few rows.
     pub(crate) fn many(rows: usize) -> Self {
         if rows <= 32 { Self::Many { rows: 32, outputs: 64 } } else { Self::Many { rows: 64, outputs: 64 } }
@@ -65,6 +105,17 @@ impl Shape {
     pub(crate) fn rows(self) -> usize {
         match self {
             Self::Few { rows } | Self::Many { rows, .. } => rows,
+        }
+    }
+
+    /// Workgroups that share the inputs of a tile, where there would be too few to fill a GPU.
+    fn parts(self, rows: usize, weight: &Weight) -> usize {
+        match self {
+            Self::Few { .. } => 1,
+            Self::Many { rows: tile, outputs } => {
+                let groups = rows.div_ceil(tile) * weight.outputs().div_ceil(outputs);
+                (GROUPS / groups.max(1)).clamp(1, weight.inputs().div_ceil(LEAST_INPUTS).max(1))
+            }
         }
     }
 
@@ -85,7 +136,7 @@ impl Shape {
             .read("x", if vectors { "vec4<f32>" } else { "f32" }, x)
             .size("inputs", weight.inputs())
             .size("first", slab.first);
-        finish.bind(weight.bind(call, slab)).write("to", "f32", to)
+        finish.bind(weight.bind(call, slab, few)).write("to", "f32", to)
     }
 
     /// Records the call for so many tiles of rows, and outputs of each.

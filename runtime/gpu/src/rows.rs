@@ -15,7 +15,7 @@ impl Recorder {
         to.holds(count * width);
         for slab in &table.slabs {
             table
-                .bind(Call::new("look_up"), slab)
+                .bind(Call::new("look_up"), slab, false)
                 .read("ids", "u32", ids)
                 .write("to", "f32", to)
                 .flag("adding", add)

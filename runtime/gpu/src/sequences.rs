@@ -44,6 +44,8 @@ pub struct Sequences {
     blocks: usize,
     /// Whether all have blocks for their past and their rows.
     roomy: bool,
+    /// The most tokens of one, with those that are kept.
+    longest: usize,
 }
 
 impl Recorder {
@@ -88,6 +90,7 @@ impl Recorder {
             count: sequences.len(),
             longest_of_few,
             roomy: sequences.iter().all(|sequence| sequence.blocks.len() * BLOCK >= sequence.past + sequence.tokens),
+            longest: sequences.iter().map(|sequence| sequence.past + sequence.tokens).max().unwrap_or(0),
             blocks: table.iter().map(|block| *block as usize + 1).max().unwrap_or(0),
         })
     }
@@ -142,6 +145,11 @@ impl Sequences {
     /// The most tokens that such a row may see.
     pub(crate) fn longest_of_few(&self) -> usize {
         self.longest_of_few
+    }
+
+    /// The most tokens of one, with those that are kept.
+    pub(crate) fn longest(&self) -> usize {
+        self.longest
     }
 
     /// Whether all have blocks for their past and their rows.

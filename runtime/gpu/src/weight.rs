@@ -123,17 +123,18 @@ impl Weight {
         self.slabs.iter().map(|slab| slab.buffer.bytes()).sum()
     }
 
-    /// Numbers of a row that a thread of a product with few rows takes at a time.
+    /// Numbers of a row that a thread of a product with few rows takes at a time: those of 16 bytes.
     pub(crate) fn chunk(&self) -> usize {
         match self.format {
             Format::F32 => 4,
             Format::F16 | Format::Bf16 => 8,
-            Format::Blocks(_) => 16,
+            Format::Blocks(planes) if planes.low == 8 => 16,
+            Format::Blocks(_) => 32,
         }
     }
 
-    /// Binds some rows as `w`, with the constants and parameters of `weight.wgsl`.
-    pub(crate) fn bind<'a>(&self, call: Call<'a>, slab: &'a Slab) -> Call<'a> {
+    /// Binds some rows as `w`, and where they are read in chunks also as vectors, with the constants and parameters of `weight.wgsl`.
+    pub(crate) fn bind<'a>(&self, call: Call<'a>, slab: &'a Slab, chunks: bool) -> Call<'a> {
         let (name, element) = match self.format {
             Format::F32 => ("f32", "vec4<f32>"),
             Format::F16 => ("f16", "vec2<u32>"),
@@ -141,6 +142,12 @@ impl Weight {
             Format::Blocks(_) => ("blocks", "u32"),
         };
         let call = call.text("format", name).read("w", element, &slab.buffer).number("chunk", self.chunk());
+        // The same memory by 16 bytes, where a kernel reads more at once than it takes apart.
+        let call = if chunks && !matches!(self.format, Format::F32) {
+            call.read("vectors_of_w", "vec4<u32>", &slab.buffer)
+        } else {
+            call
+        };
         let words = self.format.words(self.inputs);
         match self.format {
             Format::F32 => call.size("weight_row", words / 4),

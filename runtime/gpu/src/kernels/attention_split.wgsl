@@ -9,11 +9,19 @@
 
 var<workgroup> qs: array<vec4<f32>, {{ together * quads }}>;
 var<workgroup> weights: array<f32, {{ together * threads }}>;
-var<workgroup> maxima: array<f32, {{ threads }}>;
+var<workgroup> maxima: array<f32, {{ together * threads }}>;
 var<workgroup> sums: array<vec4<f32>, {{ threads }}>;
 
 @compute @workgroup_size({{ threads }})
-fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+{% if subgroups %}
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(num_subgroups) subgroup_count: u32,
+    @builtin(subgroup_invocation_id) subgroup_lane: u32,
+{% endif %}
+) {
     let group = group_number(id);
     if (group >= parameters.groups) {
         return;
@@ -59,22 +67,49 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         }
 {% for g in range(together) %}
         s{{ g }} = select(MASKED, adjusted(s{{ g }}, first_head + {{ g }}u, token, mine), lane < count);
-        maxima[lane] = s{{ g }};
+{% endfor %}
+        // The greatest score of each head.
+{% if subgroups %}
+{% for g in range(together) %}
+        let greatest{{ g }} = subgroupMax(s{{ g }});
+        if (subgroup_lane == 0u) {
+            maxima[subgroup * {{ together }}u + {{ g }}u] = greatest{{ g }};
+        }
+{% endfor %}
+        workgroupBarrier();
+{% for g in range(together) %}
+        var higher{{ g }} = highest{{ g }};
+{% endfor %}
+        for (var i = 0u; i < subgroup_count; i += 1u) {
+{% for g in range(together) %}
+            higher{{ g }} = max(higher{{ g }}, maxima[i * {{ together }}u + {{ g }}u]);
+{% endfor %}
+        }
+{% else %}
+{% for g in range(together) %}
+        maxima[lane * {{ together }}u + {{ g }}u] = s{{ g }};
+{% endfor %}
         for (var half = {{ threads // 2 }}u; half > 0u; half /= 2u) {
             workgroupBarrier();
             if (lane < half) {
-                maxima[lane] = max(maxima[lane], maxima[lane + half]);
+{% for g in range(together) %}
+                maxima[lane * {{ together }}u + {{ g }}u] = max(maxima[lane * {{ together }}u + {{ g }}u], maxima[(lane + half) * {{ together }}u + {{ g }}u]);
+{% endfor %}
             }
         }
         workgroupBarrier();
-        let higher{{ g }} = max(highest{{ g }}, maxima[0]);
+{% for g in range(together) %}
+        let higher{{ g }} = max(highest{{ g }}, maxima[{{ g }}u]);
+{% endfor %}
+{% endif %}
+{% for g in range(together) %}
         weights[{{ g * threads }}u + lane] = select(0.0, exp(s{{ g }} - higher{{ g }}), lane < count);
         let shrink{{ g }} = exp(highest{{ g }} - higher{{ g }});
         highest{{ g }} = higher{{ g }};
         sum{{ g }} *= shrink{{ g }};
         y{{ g }} *= shrink{{ g }};
-        workgroupBarrier();
 {% endfor %}
+        workgroupBarrier();
         for (var j = part; j < count; j += {{ threads // lanes }}u) {
             let there = key + j;
             let at = block_of(sequence, there, head_of_keys) + {{ quads * block }}u + there % {{ block }}u * {{ quads }}u;

@@ -3,6 +3,11 @@
 // A workgroup computes {{ rows }} rows for {{ outputs }} outputs; its threads share the inputs, a chunk each at a time, so
 // that neighbours read neighbouring words of the weight.
 {% include "weight" %}
+{% from "weight_chunk" import load, four %}
+{% if format == "blocks" %}
+{% set factored = 16 if group == 16 else chunk %}
+{% set least = factors in ["pair", "scale_and_min", "halves"] %}
+{% endif %}
 {% set fours = false %}
 {% include "finish" %}
 {% set sums = rows * outputs %}
@@ -39,9 +44,9 @@ fn main(
     if (group >= parameters.groups) {
         return;
     }
+{% if experts %}
     let blocks = (parameters.outputs + {{ outputs - 1 }}u) / {{ outputs }}u;
     let first_output = group % blocks * {{ outputs }}u;
-{% if experts %}
     let tile = tiles[group / blocks];
     let first_row = tile.y;
     let end_row = tile.y + tile.z;
@@ -49,7 +54,10 @@ fn main(
         return;
     }
 {% else %}
-    let first_row = group / blocks * {{ rows }}u;
+    // Neighbouring workgroups share rows of the weight.
+    let row_tiles = (parameters.rows + {{ rows - 1 }}u) / {{ rows }}u;
+    let first_output = group / row_tiles * {{ outputs }}u;
+    let first_row = group % row_tiles * {{ rows }}u;
     let end_row = parameters.rows;
 {% endif %}
     // Rows and outputs beyond the last are computed as the last once more, and not written.
@@ -70,28 +78,44 @@ fn main(
     let row{{ r }} = min(first_row + {{ r }}u, end_row - 1u);
 {% endfor %}
     for (var k = lane * {{ chunk }}u; k < parameters.inputs; k += {{ threads * chunk }}u) {
-{% if format == "blocks" %}
-{% for r in range(rows) %}
-{% for q in range(chunk // 4) %}
-        let x{{ r }}_{{ q }} = activations(row{{ r }}, k + {{ 4 * q }}u);
+{% for o in range(outputs) %}
+{{ load(o) }}
 {% endfor %}
-{% if factors in ["pair", "scale_and_min", "halves"] %}
-        let all{{ r }} = dot({% for q in range(chunk // 4) %}{{ " + " if q > 0 }}x{{ r }}_{{ q }}{% endfor %}, vec4(1.0));
+{% if format == "blocks" %}
+{% for part in range(chunk // factored) %}
+        // Numbers with one factor.
+{% for o in range(outputs) %}
+        let factors{{ part }}_{{ o }} = factors_of(weight_row{{ o }}, k + {{ part * factored }}u);
+{% endfor %}
+        {
+{% for r in range(rows) %}
+{% if least %}
+            var all{{ r }} = 0.0;
+{% endif %}
+{% for o in range(outputs) %}
+            var part{{ r }}_{{ o }} = 0.0;
+{% endfor %}
+{% endfor %}
+{% for q in range(factored // 4) %}
+            {
+{% for r in range(rows) %}
+            let x{{ r }} = activations(row{{ r }}, k + {{ part * factored + 4 * q }}u);
+{% if least %}
+            all{{ r }} += dot(x{{ r }}, vec4(1.0));
 {% endif %}
 {% endfor %}
 {% for o in range(outputs) %}
-        {
-            let factors = factors_of(weight_row{{ o }}, k);
-{% for q in range(chunk // 4) %}
-            let w{{ q }} = quants(weight_row{{ o }}, k + {{ 4 * q }}u);
+{{ four(o, part * factored // 4 + q) }}
+{% for r in range(rows) %}
+            part{{ r }}_{{ o }} += dot(x{{ r }}, w{{ o }});
+{% endfor %}
+{% endfor %}
+            }
 {% endfor %}
 {% for r in range(rows) %}
-            let part{{ r }} = {% for q in range(chunk // 4) %}{{ " + " if q > 0 }}dot(x{{ r }}_{{ q }}, w{{ q }}){% endfor %};
-{% if factors in ["pair", "scale_and_min", "halves"] %}
-            sum{{ r }}_{{ o }} += factors.x * part{{ r }} + factors.y * all{{ r }};
-{% else %}
-            sum{{ r }}_{{ o }} += factors.x * part{{ r }};
-{% endif %}
+{% for o in range(outputs) %}
+            sum{{ r }}_{{ o }} += factors{{ part }}_{{ o }}.x * part{{ r }}_{{ o }}{% if least %} + factors{{ part }}_{{ o }}.y * all{{ r }}{% endif %};
+{% endfor %}
 {% endfor %}
         }
 {% endfor %}
@@ -105,7 +129,7 @@ fn main(
             let x{{ r }} = activations(row{{ r }}, k + {{ 4 * q }}u);
 {% endfor %}
 {% for o in range(outputs) %}
-            let w{{ o }} = numbers(weight_row{{ o }}, k + {{ 4 * q }}u);
+{{ four(o, q) }}
 {% for r in range(rows) %}
             sum{{ r }}_{{ o }} += dot(x{{ r }}, w{{ o }});
 {% endfor %}

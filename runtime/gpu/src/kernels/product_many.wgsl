@@ -1,7 +1,8 @@
 // A product for many rows: `to[row, first + output] = finish(sum over k of x[row, k] w[output, k])`.
 //
 // A workgroup computes a tile of {{ rows }} rows and {{ outputs }} outputs, over 16 inputs at a time that all of its threads
-// read from shared memory; each thread has {{ each_rows }} by {{ each_outputs }} of the sums in registers.
+// read from shared memory; each thread has {{ each_rows }} by {{ each_outputs }} of the sums in registers. Where inputs are cut
+// up among workgroups, it leaves sums for `product_join`.
 {% set across = outputs // each_outputs %}
 {% set threads = rows // each_rows * across %}
 {% set row_stride = rows // 4 + 1 %}
@@ -55,7 +56,12 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let tiles = (parameters.rows + {{ rows - 1 }}u) / {{ rows }}u;
     let first_row = group % tiles * {{ rows }}u;
     let end_row = parameters.rows;
+{% if split %}
+    let part = group / tiles % parameters.parts;
+    let first_output = group / tiles / parameters.parts * {{ outputs }}u;
+{% else %}
     let first_output = group / tiles * {{ outputs }}u;
+{% endif %}
     let start = 0u;
     let end = parameters.outputs;
     let from_output = 0u;
@@ -68,27 +74,37 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     var sum{{ r }}_{{ o }} = vec4(0.0);
 {% endfor %}
 {% endfor %}
-    for (var k = 0u; k < parameters.inputs; k += 16u) {
+{% if split %}
+    let first_input = part * parameters.span;
+    let end_input = min(parameters.inputs, first_input + parameters.span);
+    // Each part has rows of its own.
+    let to_row = part * parameters.rows;
+{% else %}
+    let first_input = 0u;
+    let end_input = parameters.inputs;
+    let to_row = 0u;
+{% endif %}
+    for (var k = first_input; k < end_input; k += 16u) {
         workgroupBarrier();
         // Four inputs of a row, or of an output, at a time.
         for (var i = lane; i < {{ rows * 4 }}u; i += {{ threads }}u) {
             let row = i / 4u;
-            let part = i % 4u * 4u;
-            let some = activations(first_row + row, end_row, k + part);
+            let within = i % 4u * 4u;
+            let some = activations(first_row + row, end_row, k + within);
 {% for i in range(4) %}
-            xs[(part + {{ i }}u) * {{ row_stride }}u + row / 4u][row % 4u] = some[{{ i }}];
+            xs[(within + {{ i }}u) * {{ row_stride }}u + row / 4u][row % 4u] = some[{{ i }}];
 {% endfor %}
         }
         for (var i = lane; i < {{ outputs * 4 }}u; i += {{ threads }}u) {
             let row = i / 4u;
-            let part = i % 4u * 4u;
+            let within = i % 4u * 4u;
             let output = first_output + row;
             var some = vec4(0.0);
-            if (k + part < parameters.inputs && output >= start && output < end) {
-                some = numbers(output + from_output, k + part);
+            if (k + within < parameters.inputs && output >= start && output < end) {
+                some = numbers(output + from_output, k + within);
             }
 {% for i in range(4) %}
-            ws[(part + {{ i }}u) * {{ output_stride }}u + row / 4u][row % 4u] = some[{{ i }}];
+            ws[(within + {{ i }}u) * {{ output_stride }}u + row / 4u][row % 4u] = some[{{ i }}];
 {% endfor %}
         }
         workgroupBarrier();
@@ -128,7 +144,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
         let row = first_row + ty * {{ each_rows }}u + i / {{ vectors_across }}u;
         let output = first_output + (tx + i % {{ vectors_across }}u * {{ across }}u) * 4u;
         if (row < end_row && output < end) {
-            finish(sum, row, to_column + output, to_column + start, to_column + end);
+            finish(sum, to_row + row, to_column + output, to_column + start, to_column + end);
         }
     }
 }

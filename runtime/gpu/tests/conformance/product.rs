@@ -125,7 +125,7 @@ fn products_of_plain_numbers() {
     for gpu in gpus() {
         let mut random = Random::new(1);
         for stored in [Stored::F32, Stored::F16, Stored::Bf16] {
-            for rows in [0, 1, 2, 3, 5, 8, 9, 17, 65, 130] {
+            for rows in [0, 1, 2, 3, 5, 8, 9, 16, 17, 65, 130] {
                 let (inputs, outputs) = (random.of(&SIZES), random.of(&SIZES));
                 check(gpu, &mut random, &Case { rows, inputs, outputs, stored });
             }
@@ -143,6 +143,21 @@ fn products_of_blocks() {
                 let outputs = random.of(&SIZES);
                 check(gpu, &mut random, &Case { rows, inputs, outputs, stored: Stored::Blocks(kind) });
             }
+        }
+    }
+}
+
+#[test]
+fn inputs_that_workgroups_share() {
+    for gpu in gpus() {
+        let mut random = Random::new(7);
+        for (rows, inputs, stored) in [
+            (40, 1501, Stored::F32),
+            (33, 1030, Stored::Bf16),
+            (17, 2048, Stored::Blocks(BlockType::Q4_K)),
+            (70, 544, Stored::Blocks(BlockType::Q4_0)),
+        ] {
+            check(gpu, &mut random, &Case { rows, inputs, outputs: 100, stored });
         }
     }
 }
@@ -233,7 +248,7 @@ fn weights_larger_than_a_kernel_sees_are_cut_up() {
         let mut random = Random::new(6);
         // Of 99 rows each, and of 63.
         for (stored, inputs) in [(Stored::F32, 161), (Stored::Blocks(BlockType::Q8_0), 960)] {
-            for rows in [1, 10] {
+            for rows in [1, 10, 17] {
                 check(gpu, &mut random, &Case { rows, inputs, outputs: 130, stored });
             }
         }
