@@ -481,6 +481,25 @@ fn what_cannot_be_chosen_is_told() {
         .run(["task", "text-generation", "--model", &model, "hi", "--adapter", "q=lora/q"])
         .exits(64)
         .says(&["here give one folder alone"]);
+    for (name, shapes, told) in [
+        (
+            "wide",
+            [vec![2, 33], vec![32, 2]],
+            "66 numbers for `model.layers.0.self_attn.q_proj.weight`, where 64 are needed",
+        ),
+        ("none", [vec![0, 32], vec![32, 0]], "have the rank 0"),
+    ] {
+        let mut tensors = Tensors::default();
+        for (part, shape) in ["lora_A", "lora_B"].iter().zip(shapes) {
+            let numbers = vec![0.1; shape.iter().product()];
+            let name = format!("base_model.model.model.layers.0.self_attn.q_proj.{part}.weight");
+            tensors.0.insert(name, (shape, numbers));
+        }
+        write_adapter(&project, name, "q_proj");
+        tensors.write(&project.path(name).join("adapter_model.safetensors"), runtime_tests::Floats::F32);
+        let refused = run("generate", &["--input", "-", "--adapter", &format!("x={name}")]).exits(78);
+        let _told = refused.says(&["cannot be used", told]);
+    }
     let table = run("generate", &["--input", "-", "--adapter", "t=lora/table"]).exits(78);
     let _told =
         table.says(&["`lora/table` cannot be one of several", "it replaces `model.norm.weight`", "--adapter FOLDER"]);
@@ -504,6 +523,12 @@ fn steps_choose_among_adapters() {
     let found = project.run_on(records.as_bytes(), ["run", "p.toml", "--input", "-"]).exits(0);
     assert_eq!(found.field("said"), expected.each_ref().map(|(text, _)| json!(text)));
     assert_eq!(found.field("fixed"), [&expected[1].0; 3].map(|text| json!(text)));
+    // A template that could do without a record may still name any.
+    let idle = pipeline.replace("{{ style or '' }}", "{{ style | default('q') }}");
+    project.write("p.toml", &idle);
+    let found = project.run_on(records.as_bytes(), ["run", "p.toml", "--input", "-", "--limit", "2"]).exits(0);
+    assert_eq!(found.field("said"), [json!(expected[0].0), json!(expected[1].0)]);
+    project.write("p.toml", &pipeline);
     let wrong = json!({"text": PROMPT, "style": "qq"}).to_string();
     let found = project.run_on(wrong.as_bytes(), ["run", "p.toml", "--input", "-"]).exits(65);
     let _told = found.says(&["there is no adapter `qq`", "did you mean `q`?"]);

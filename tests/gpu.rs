@@ -32,6 +32,26 @@ fn a_device_that_is_not_there_is_one_clear_error() {
 }
 
 #[test]
+fn a_device_is_told_where_a_pipeline_names_it() {
+    let project = Project::empty();
+    let pipeline = |device: &str| {
+        format!(
+            "name = \"p\"\n[models.m]\nsource = {:?}\ndevice = \"{device}\"\ndtype = \"int8\"\n[[steps]]\nname = \"s\"\n\
+             kind = \"generate\"\nmodel = \"m\"\nprompt = \"x\"\n[output]\nsaid = \"s.text\"\n",
+            golden_model("llama-chat")
+        )
+    };
+    project.write("p.toml", pipeline("wgpu:77"));
+    let told = project.run_on(b"{}", ["run", "p.toml", "--input", "-"]).exits(69);
+    let _told = told.says(&["there is no device `wgpu:77`", "p.toml:4:10"]);
+    if !without_gpu() {
+        project.write("p.toml", pipeline("wgpu"));
+        let told = project.run_on(b"{}", ["run", "p.toml", "--input", "-"]).exits(64);
+        let _told = told.says(&["`int8` cannot be computed on a GPU", "p.toml:4:10", "--device cpu"]);
+    }
+}
+
+#[test]
 fn any_device_is_the_processor_where_there_is_no_gpu() {
     let model = golden_model("llama-chat").to_string_lossy().into_owned();
     let generate = |device: &str| {

@@ -18,8 +18,11 @@ type File = (String, String);
 const MOST_LINES: usize = 800;
 
 /// Libraries that one crate wraps for all others: word by word, as manifests and sources name them.
-const WRAPPED: [(&[&str], &str); 3] =
-    [(&["wasmtime"], "runtime/plugin-host/"), (&["hf-hub", "hf_hub"], "runtime/hub/"), (&["wgpu"], "runtime/gpu/")];
+const WRAPPED: [(&[&str], &str); 3] = [
+    (&["wasmtime"], "runtime/plugin-host/"),
+    (&["hf-hub", "hf_hub"], "runtime/hub/"),
+    (&["wgpu.workspace"], "runtime/gpu/"),
+];
 
 /// Crates that compute on what they are given.
 const OPEN_NOTHING: [&str; 4] =

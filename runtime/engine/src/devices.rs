@@ -8,6 +8,14 @@ use runtime_tensor::{Device, Gpu, GpuAdapter, GpuKind, gpus};
 
 use crate::Error;
 
+/// A device by what it is, whatever it was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Opened {
+    Cpu,
+    /// The number of its adapter.
+    Gpu(usize),
+}
+
 /// Those that are open, by the numbers of their adapters.
 #[derive(Debug, Default)]
 pub(crate) struct Devices(Mutex<Listed>);
@@ -16,6 +24,8 @@ pub(crate) struct Devices(Mutex<Listed>);
 struct Listed {
     /// Made when a GPU is first asked for: drivers take their time.
     adapters: Option<Vec<GpuAdapter>>,
+    /// Whether it has been said why any device is the processor.
+    told: bool,
     open: HashMap<usize, Gpu>,
 }
 
@@ -24,9 +34,9 @@ impl Devices {
     ///
     /// # Errors
     /// Where there is none, or it cannot be opened.
-    pub(crate) fn open(&self, name: DeviceName, tell: fn(&str)) -> Result<Device, Error> {
+    pub(crate) fn open(&self, name: DeviceName, tell: fn(&str)) -> Result<(Device, Opened), Error> {
         if name == DeviceName::Cpu {
-            return Ok(Device::Cpu);
+            return Ok((Device::Cpu, Opened::Cpu));
         }
         if let DeviceName::Cuda(_) = name {
             return Err(Error::NoCuda);
@@ -42,7 +52,7 @@ impl Devices {
                 .position(|adapter| matches!(adapter.kind, GpuKind::Discrete | GpuKind::Integrated | GpuKind::Virtual)),
         };
         let opened = match number {
-            Some(number) => listed.open(number, &adapters[number]),
+            Some(number) => listed.open(number, &adapters[number]).map(|gpu| (Device::Gpu(gpu), Opened::Gpu(number))),
             None => Err(Error::NoDevice {
                 name,
                 known: (0..)
@@ -52,15 +62,16 @@ impl Devices {
             }),
         };
         match opened {
-            Ok(gpu) => Ok(Device::Gpu(gpu)),
             Err(error) if name == DeviceName::Auto => {
-                tell(&match error {
-                    Error::NoDevice { .. } => "there is no GPU; the processor computes".to_owned(),
-                    error => format!("{error}; the processor computes"),
-                });
-                Ok(Device::Cpu)
+                if !std::mem::replace(&mut listed.told, true) {
+                    tell(&match error {
+                        Error::NoDevice { .. } => "there is no GPU; the processor computes".to_owned(),
+                        error => format!("{error}; the processor computes"),
+                    });
+                }
+                Ok((Device::Cpu, Opened::Cpu))
             }
-            Err(error) => Err(error),
+            opened => opened,
         }
     }
 }

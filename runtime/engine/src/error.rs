@@ -96,6 +96,9 @@ pub enum Error {
     /// A device that this build cannot use.
     #[error("CUDA is not built into this program")]
     NoCuda,
+    /// Products of bytes, which GPUs do not do here.
+    #[error("`int8` cannot be computed on a GPU")]
+    Int8OnGpu,
     /// A GPU cannot be opened.
     #[error(transparent)]
     Gpu(#[from] runtime_tensor::GpuError),
@@ -282,6 +285,7 @@ impl Explain for Error {
             Self::Busy { .. } | Self::CacheTooSmall { .. } => Exit::Unavailable,
             Self::UnknownAdapter { .. } => Exit::Data,
             Self::NoDevice { .. } | Self::NoCuda => Exit::Unavailable,
+            Self::Int8OnGpu => Exit::Usage,
             Self::Gpu(error) => error.exit(),
             Self::EmptyPrompt | Self::PromptTooLong { .. } | Self::Prompt { .. } => Exit::Data,
             Self::Param(error) => error.exit(),
@@ -317,6 +321,7 @@ impl Explain for Error {
                     .to_owned(),
             ),
             Self::NoDevice { known, .. } => Some(format!("there are cpu, {}", known.join(", "))),
+            Self::Int8OnGpu => Some("`bf16` halves the weights there; `--device cpu` computes in int8".to_owned()),
             Self::NoCuda => Some("`--device wgpu` uses a GPU of NVIDIA over Vulkan".to_owned()),
             Self::Gpu(error) => error.hint(),
             Self::UnknownAdapter { name, known } => Some(match nearest(name, known.iter().map(String::as_str)) {

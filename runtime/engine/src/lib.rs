@@ -21,6 +21,7 @@ mod sentence;
 mod stamp;
 mod task;
 mod verify;
+mod waited;
 mod writer;
 mod zero_shot;
 

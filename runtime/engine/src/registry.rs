@@ -14,7 +14,7 @@ use runtime_provider::Endpoint;
 use runtime_tasks::{DeviceName, Dtype};
 use runtime_tensor::{Device, PlanAdapter, Precision};
 
-use crate::devices::Devices;
+use crate::devices::{Devices, Opened};
 use crate::generate::Generator;
 use crate::hosted::Hosted;
 use crate::memo::Memo;
@@ -89,7 +89,7 @@ struct Key {
     plugin: Option<String>,
     head: Head,
     dtype: Dtype,
-    device: DeviceName,
+    device: Opened,
 }
 
 /// A model with its queue.
@@ -208,6 +208,12 @@ impl Registry {
     ) -> Result<Arc<LoadedModel>, Error> {
         let LoadOptions { plugin, dtype, adapter, device } = how.into();
         let device = device.unwrap_or(self.options.device);
+        let (opened, place) = match self.devices.open(device, self.options.tell)? {
+            // Products of bytes are the processor's.
+            (Device::Gpu(_), _) if dtype == Dtype::Int8 && device == DeviceName::Auto => (Device::Cpu, Opened::Cpu),
+            (Device::Gpu(_), _) if dtype == Dtype::Int8 => return Err(Error::Int8OnGpu),
+            opened => opened,
+        };
         let adapter = adapter.map(ModelFolder::new);
         let config = folder.config()?;
         let architecture = Architecture::choose(folder, &config, plugin, |path| self.plugin(path))?;
@@ -218,7 +224,7 @@ impl Registry {
             plugin: architecture.digest(),
             head,
             dtype,
-            device,
+            device: place,
         };
         // Held while loading, so that two users of a model do not load it twice.
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
@@ -233,7 +239,7 @@ impl Registry {
         };
         let adapter = adapter.as_ref().map(Adapter::open).transpose()?;
         let load = |device| Model::load(folder, &config, &architecture, head, adapter.as_ref(), device, precision);
-        let model = match self.devices.open(device, self.options.tell)? {
+        let model = match opened {
             Device::Cpu => load(Device::Cpu)?,
             gpu => match load(gpu) {
                 Err(ModelError::Compile { source, .. }) if device == DeviceName::Auto => {

@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use runtime_diagnostics::panic_message;
@@ -19,6 +18,7 @@ use runtime_tensor::{Batch, Matrix, Plan};
 use tokio::sync::oneshot;
 
 use crate::memo::Memo;
+use crate::waited::Waited;
 
 /// Tokens in a batch. More would not make the matrix products faster on a processor, but keep the first answers of a
 /// batch waiting for the last, and hold more memory.
@@ -62,6 +62,8 @@ impl ScheduleError {
 pub(crate) struct Scheduler {
     requests: Sender<Request>,
     memo: Arc<Memo>,
+    /// Behind the queue, which it ends with.
+    _worker: Waited,
 }
 
 /// A model's answers to a request.
@@ -88,9 +90,8 @@ impl Scheduler {
         let (requests, receiver) = mpsc::channel();
         let memo = Arc::new(memo);
         let worker = Worker { plan, head, token_budget, memo: Arc::clone(&memo), waiting: VecDeque::new() };
-        // The worker ends by itself when the last sender is dropped; nobody needs to wait for it.
-        thread::spawn(move || worker.serve(&receiver));
-        Self { requests, memo }
+        let worker = Waited::start(move || worker.serve(&receiver));
+        Self { requests, memo, _worker: worker }
     }
 
     /// The model's output for each sequence; what was computed before takes no time.

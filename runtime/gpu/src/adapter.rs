@@ -1,6 +1,7 @@
 //! The GPUs that there are, and what they can do.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 
 use pollster::block_on;
 
@@ -69,7 +70,9 @@ pub fn adapters() -> Vec<Adapter> {
         },
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     };
-    let list = || block_on(wgpu::Instance::new(descriptor).enumerate_adapters(BACKENDS));
+    // Never dropped: a driver that is unloaded while the process ends may take it down.
+    static INSTANCE: OnceLock<wgpu::Instance> = OnceLock::new();
+    let list = || block_on(INSTANCE.get_or_init(|| wgpu::Instance::new(descriptor)).enumerate_adapters(BACKENDS));
     let listed = catch_unwind(AssertUnwindSafe(list));
     let mut adapters: Vec<Adapter> = listed.unwrap_or_default().into_iter().map(Adapter::new).collect();
     adapters.sort_by_key(|adapter| adapter.kind);

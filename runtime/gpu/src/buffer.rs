@@ -107,7 +107,13 @@ impl Gpu {
     pub fn empty(&self, bytes: usize) -> Result<Buffer, Error> {
         let size = (bytes as u64).next_multiple_of(16).max(16);
         self.check_size(size)?;
-        let raw = self.allocate(size)?;
+        let raw = match self.allocate(size) {
+            Err(Error::OutOfMemory { .. }) => {
+                self.trim();
+                self.allocate(size)?
+            }
+            other => other?,
+        };
         Ok(self.buffer(raw, None))
     }
 

@@ -165,9 +165,7 @@ impl Model {
         let context = [trained, max_positions].into_iter().flatten().min();
         Ok(Self { plan, tokenizer, labels, problem_type, head, width, max_tokens, max_positions, context })
     }
-}
 
-impl Model {
     /// Brings an adapter into the form in which single requests are computed with it, while others are not. The model is
     /// that of `folder`.
     ///
@@ -176,11 +174,11 @@ impl Model {
     pub fn adapter(&self, folder: &ModelFolder, adapter: &Adapter) -> Result<PlanAdapter, Error> {
         let checkpoint = folder.checkpoint()?;
         let low_ranks = Adapted::new(&checkpoint, adapter)?.low_ranks()?;
-        let beside = |source: runtime_tensor::Error| Error::AdapterBeside {
-            path: adapter.path().to_owned(),
-            reason: source.to_string(),
-        };
-        self.plan.adapter(&low_ranks).map_err(beside)
+        let path = adapter.path().to_owned();
+        self.plan.adapter(&low_ranks).map_err(|source| match source {
+            runtime_tensor::Error::NoProduct { .. } => Error::AdapterBeside { path, reason: source.to_string() },
+            source => Error::Adapter { path, reason: source.to_string() },
+        })
     }
 }
 

@@ -37,8 +37,8 @@ pub use labels::parse_labels;
 pub use name::{Name, NameError};
 pub use overrides::Override;
 pub use pipeline::{
-    Classifier, Endpoint, GenerateStep, Input, Labels, Ladder, Model, Output, Pipeline, Provider, Reference, Rung,
-    RungKind, Step, StepInput, StepKind, TaskStep, Test, ZeroShot,
+    AdapterChoice, Classifier, Endpoint, GenerateStep, Input, Labels, Ladder, Model, Output, Pipeline, Provider,
+    Reference, Rung, RungKind, Step, StepInput, StepKind, TaskStep, Test, ZeroShot,
 };
 pub use prompt::{PromptError, PromptTemplate};
 pub use rules::{Accept, Expectation};

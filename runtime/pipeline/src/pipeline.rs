@@ -87,7 +87,7 @@ pub struct Model {
     /// What its weights are computed in.
     pub dtype: Dtype,
     /// Where it runs, if not where the command line says.
-    pub device: Option<DeviceName>,
+    pub device: Option<Spanned<DeviceName>>,
 }
 
 /// `[models.NAME]` with a `provider`: a model behind an endpoint. What is `None` is up to the client.
@@ -276,9 +276,38 @@ pub struct GenerateStep {
     pub params: Vec<(&'static str, Spanned<Value>)>,
 }
 
+/// Which of a model's adapters a step asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdapterChoice {
+    /// None.
+    None,
+    /// The same for every record.
+    Always(String),
+    /// What a template makes of a record, which may be any.
+    ByRecord,
+}
+
 impl GenerateStep {
+    /// Which adapters it may ask for.
+    pub fn adapter_choice(&self) -> AdapterChoice {
+        self.adapter.as_ref().map_or(AdapterChoice::None, |template| AdapterChoice::of(template))
+    }
+
     fn kind(&self) -> &'static str {
         if self.chat { StepKind::CHAT } else { StepKind::GENERATE }
+    }
+}
+
+impl AdapterChoice {
+    pub(crate) fn of(template: &PromptTemplate) -> Self {
+        if template.variables().next().is_some() {
+            return Self::ByRecord;
+        }
+        match template.render(&Map::new()) {
+            Ok(name) if name.trim().is_empty() => Self::None,
+            Ok(name) => Self::Always(name.trim().to_owned()),
+            Err(_) => Self::ByRecord,
+        }
     }
 }
 

@@ -28,7 +28,7 @@ impl Pipeline {
                 list.set(format!("{at}.adapters.{name}"), json!(path.display().to_string()));
             }
             list.set(format!("{at}.dtype"), json!(model.dtype.name()));
-            list.set_some(format!("{at}.device"), model.device.map(|device| device.to_string()));
+            list.set_some(format!("{at}.device"), model.device.as_ref().map(|device| device.value.to_string()));
         }
         for endpoint in &self.endpoints {
             list.endpoint(endpoint);

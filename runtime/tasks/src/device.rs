@@ -29,7 +29,11 @@ impl FromStr for DeviceName {
 
     fn from_str(name: &str) -> Result<Self, UnknownDevice> {
         let (kind, number) = match name.split_once(':') {
-            Some((kind, number)) => (kind, Some(number.parse().map_err(|_| UnknownDevice)?)),
+            Some((kind, number)) => {
+                let parsed: usize = number.parse().map_err(|_| UnknownDevice)?;
+                // As it is printed: no sign, no zeros in front.
+                (kind, Some(Some(parsed).filter(|parsed| parsed.to_string() == number).ok_or(UnknownDevice)?))
+            }
             None => (name, None),
         };
         match (kind, number) {
@@ -66,7 +70,7 @@ mod tests {
         for name in ["auto", "cpu", "wgpu", "wgpu:0", "wgpu:12", "metal", "cuda", "cuda:1"] {
             assert_eq!(name.parse::<DeviceName>().map(|device| device.to_string()), Ok(name.to_owned()));
         }
-        for name in ["", "gpu", "cpu:0", "wgpu:", "wgpu:-1", "wgpu:x", "auto:1", "CPU"] {
+        for name in ["", "gpu", "cpu:0", "wgpu:", "wgpu:-1", "wgpu:x", "wgpu:00", "wgpu:+1", "auto:1", "CPU"] {
             assert_eq!(name.parse::<DeviceName>(), Err(UnknownDevice), "{name}");
         }
     }

@@ -30,6 +30,9 @@ pub enum Error {
     /// A cache of a plan on another device.
     #[error("the cache is of another device than the plan")]
     OtherCache,
+    /// Experts of one kind whose weights are stored in several types.
+    #[error("the experts of one layer are stored in several types, which this device cannot multiply")]
+    MixedExperts,
     /// What the device does not do.
     #[error("{what} cannot be done on a GPU yet")]
     NotOnGpu {

@@ -19,12 +19,12 @@ mod worker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::thread;
 
 use runtime_graph::Head;
 use runtime_tensor::{Plan, PlanAdapter};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::waited::Waited;
 use crate::{Error, ScheduleError};
 
 use job::Job;
@@ -53,6 +53,8 @@ pub struct Generator {
     gauges: Arc<Gauges>,
     vocabulary: usize,
     max_positions: Option<usize>,
+    /// Behind the queue, which it ends with.
+    _worker: Waited,
 }
 
 /// The tokens of a request, as they come. Dropping it ends the request.
@@ -89,9 +91,8 @@ impl Generator {
         let (messages, receiver) = mpsc::channel();
         let gauges = Arc::new(Gauges::default());
         let worker = Worker::new(Machine { plan, head, cache }, vocabulary, blocks, Arc::clone(&gauges));
-        // The worker ends by itself when the last sender is dropped; nobody needs to wait for it.
-        thread::spawn(move || worker.serve(&receiver));
-        Ok(Self { messages, gauges, vocabulary, max_positions })
+        let worker = Waited::start(move || worker.serve(&receiver));
+        Ok(Self { messages, gauges, vocabulary, max_positions, _worker: worker })
     }
 
     /// Asks for a generation; its tokens come through the stream.

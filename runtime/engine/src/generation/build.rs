@@ -8,9 +8,8 @@ use runtime_diagnostics::{Exit, Explain, Problem, Problems, Source};
 use runtime_graph::Head;
 use runtime_hub::ModelSource;
 use runtime_models::{Error as ModelError, ModelFolder, read_text};
-use runtime_pipeline::{self as pipeline, Labels, Pipeline, RungKind, StepKind};
+use runtime_pipeline::{self as pipeline, AdapterChoice, Labels, Pipeline, RungKind, StepKind};
 use runtime_tasks::{DeviceName, Dtype, InputType};
-use serde_json::Map;
 
 use super::{Does, Generation, RungNote, Step, beside, endpoints, params};
 use crate::hosted::{Hosted, HostedChooser, HostedWriter, endpoint_of};
@@ -191,9 +190,14 @@ impl<'a> Builder<'a> {
             Err(Error::Model(ModelError::Adapter { .. } | ModelError::NoAdapter { .. })) => model.adapter.as_ref(),
             _ => None,
         };
-        match named {
-            Some(named) => self.keep(loaded, named),
-            None => self.keep(loaded, &model.source),
+        let of_device = matches!(
+            &loaded,
+            Err(Error::NoDevice { .. } | Error::NoCuda | Error::Int8OnGpu | Error::Gpu(_)) if model.device.is_some()
+        );
+        match (named, &model.device) {
+            (Some(named), _) => self.keep(loaded, named),
+            (None, Some(device)) if of_device => self.keep(loaded, device),
+            (None, _) => self.keep(loaded, &model.source),
         }
     }
 
@@ -235,12 +239,11 @@ impl<'a> Builder<'a> {
         let model = self.declared(&step.model)?;
         let language_model = self.found(model).and_then(|(folder, _)| self.language_model(model, &folder));
         let language_model = self.placed(language_model, model)?;
-        // Of a template that reads records, it may be any.
-        let named = step.adapter.as_ref().map(|adapter| adapter.render(&Map::new()));
-        let adapters = self.adapters(language_model, model, |name| match &named {
-            Some(Ok(named)) => named.trim() == name,
-            Some(Err(_)) => true,
-            None => false,
+        let choice = step.adapter_choice();
+        let adapters = self.adapters(language_model, model, |name| match &choice {
+            AdapterChoice::None => false,
+            AdapterChoice::Always(asked) => asked == name,
+            AdapterChoice::ByRecord => true,
         })?;
         let written = Writer::new(adapters, step);
         if let Some(problem) = written.as_ref().err().and_then(|error| params::misfit(error, &step.params)) {
@@ -318,7 +321,7 @@ impl How {
             plugin: beside(&model.plugin),
             adapter: beside(&model.adapter),
             dtype: model.dtype,
-            device: model.device,
+            device: model.device.as_ref().map(|device| device.value),
         }
     }
 

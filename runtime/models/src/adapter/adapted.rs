@@ -159,6 +159,9 @@ impl<'a> Adapted<'a> {
         let ([rank, inputs], [outputs, b_rank]) = (a_shape.as_slice(), b_shape.as_slice()) else {
             return Err(format!("the adapter's matrices for `{named}` are not matrices").into());
         };
+        if *rank == 0 {
+            return Err(format!("the adapter's matrices for `{named}` have the rank 0").into());
+        }
         if rank != b_rank {
             return Err(format!("the adapter's matrices for `{named}` have the ranks {rank} and {b_rank}").into());
         }

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use runtime_tasks::{InputType, TaskKind, TaskOptions};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::context::Context;
 use super::fields::Fields;
 use super::steps::{model, output_reference};
 use super::{task, values};
 use crate::name::Name;
-use crate::pipeline::{GenerateStep, Reference};
+use crate::pipeline::{AdapterChoice, GenerateStep, Reference};
 use crate::prompt::{PromptError, PromptTemplate};
 use crate::spanned::Spanned;
 use crate::tree::Node;
@@ -49,11 +49,10 @@ pub(super) fn generate(chat: bool, node: &Node, mut fields: Fields<'_>, cx: &mut
 
 /// Reports an adapter that the model has not, as far as it is known without a record.
 fn refuse_unknown_adapter(model: &Name, written: &Spanned<String>, template: &PromptTemplate, cx: &mut Context) {
-    let name = template.variables().next().is_none().then(|| template.render(&Map::new()));
-    match name {
-        Some(Ok(name)) => cx.use_adapter(model, &written.with(name)),
+    match AdapterChoice::of(template) {
+        AdapterChoice::Always(name) => cx.use_adapter(model, &written.with(name)),
         _ if cx.is_hosted(model) => cx.use_adapter(model, written),
-        _ => {}
+        AdapterChoice::ByRecord | AdapterChoice::None => {}
     }
 }
 

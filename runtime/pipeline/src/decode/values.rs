@@ -58,13 +58,13 @@ pub(super) fn dtype(key: &str, node: &Node, cx: &mut Context) -> Option<Dtype> {
 }
 
 /// The name of a device.
-pub(super) fn device(key: &str, node: &Node, cx: &mut Context) -> Option<DeviceName> {
+pub(super) fn device(key: &str, node: &Node, cx: &mut Context) -> Option<Spanned<DeviceName>> {
     let name = text(key, node, cx)?;
     let report = |error: UnknownDevice| {
         let problem = name.mistake(format!("`{key}` cannot be `{}`", name.value), "");
         cx.report(problem.hint(error.to_string()));
     };
-    name.parse().map_err(report).ok()
+    name.parse().map_err(report).ok().map(|device| name.with(device))
 }
 
 pub(super) fn boolean(key: &str, node: &Node, cx: &mut Context) -> Option<bool> {

@@ -65,7 +65,7 @@ impl GpuBlocks {
         &self.kept[1]
     }
 
-    /// Makes room for all blocks, and copies those that are to be.
+    /// Makes room for all blocks, and copies those that are to be; again, until [`Self::copied`] is said.
     pub(super) fn prepare(&mut self, recorder: &mut Recorder) -> Result<(), Error> {
         if self.len > self.room {
             self.grow()?;
@@ -75,8 +75,12 @@ impl GpuBlocks {
                 recorder.copy_blocks(kept, copies)?;
             }
         }
-        self.copies.clear();
         Ok(())
+    }
+
+    /// Says that what was prepared has been run.
+    pub(super) fn copied(&mut self) {
+        self.copies.clear();
     }
 
     fn grow(&mut self) -> Result<(), Error> {
@@ -115,6 +119,25 @@ fn apart(copies: &[(u32, u32)]) -> Vec<&[(u32, u32)]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_waits_for_a_run_that_succeeds() {
+        for adapter in runtime_gpu::adapters() {
+            let gpu = Gpu::open(&adapter).expect("it opens");
+            let place = Place { first: 0, heads: 1, head_size: 4 };
+            let mut blocks = GpuBlocks::new(gpu.clone(), vec![place], Vec::new(), 8);
+            (0..2).for_each(|_| blocks.add());
+            blocks.copy(0, 1);
+            // One recording is dropped, as where it fails; the next one has the copy again.
+            for _ in 0..2 {
+                let mut recorder = gpu.record();
+                blocks.prepare(&mut recorder).expect("there is room");
+                assert_eq!(blocks.copies, [(0, 1)]);
+            }
+            blocks.copied();
+            assert_eq!(blocks.copies, []);
+        }
+    }
 
     #[test]
     fn copies_that_depend_on_each_other_stay_in_order() {

@@ -86,12 +86,12 @@ impl Pack for Uploader {
 
 impl GpuPlan {
     pub(crate) fn compile(graph: &Graph, weights: &dyn Weights, gpu: Gpu, precision: Precision) -> Result<Self, Error> {
+        // What nobody holds any more is no reason to refuse.
+        gpu.trim();
         room::check(graph, weights, &gpu, precision)?;
-        let mut lowered = lower(graph, weights, precision, Uploader { gpu: gpu.clone() })?;
+        let lowered = lower(graph, weights, precision, Uploader { gpu: gpu.clone() })?;
         let vectors = lowered.constants.vectors.iter().map(|vector| gpu.upload_f32(vector));
         let vectors = vectors.collect::<Result<_, _>>()?;
-        // Their lengths are still asked for.
-        lowered.constants.vectors.shrink_to_fit();
         Ok(Self { gpu, lowered, vectors, tabled: Default::default() })
     }
 
@@ -109,19 +109,19 @@ impl GpuPlan {
         tables.fit(&program.layout, batch);
         self.lowered.check(program, batch, tables.host())?;
         let mut recorder = self.gpu.record();
-        let blocks = match blocks {
-            Some(blocks) => {
-                blocks.prepare(&mut recorder)?;
-                Some(&*blocks)
-            }
-            None => None,
-        };
-        let mut run = Run::new(self, program, batch, blocks, &mut tables, recorder)?;
+        let mut blocks = blocks;
+        if let Some(blocks) = &mut blocks {
+            blocks.prepare(&mut recorder)?;
+        }
+        let mut run = Run::new(self, program, batch, blocks.as_deref(), &mut tables, recorder)?;
         for step in &program.steps {
             run.step(step)?;
         }
         let outputs = if results { &self.lowered.outputs[..] } else { &[] };
         let results = run.finish(outputs)?;
+        if let Some(blocks) = blocks {
+            blocks.copied();
+        }
         tabled.lock().unwrap_or_else(PoisonError::into_inner).push(tables);
         Ok(results)
     }

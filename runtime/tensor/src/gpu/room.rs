@@ -7,8 +7,10 @@ use runtime_graph::{DType, Dim, Graph, Op};
 
 use crate::{Error, Precision, StoredType, Weights};
 
-/// Types that weights may be converted to, by how many bits a number takes.
+/// Types that weights may be converted to, by the tenths of a bit that a number takes.
 const SMALLER: [(&str, u64); 3] = [("bf16", 160), ("Q8_0", 85), ("Q4_K", 45)];
+/// Of a byte.
+const TENTHS: u64 = 80;
 
 /// # Errors
 /// Where there is less memory, with what would fit.
@@ -34,7 +36,7 @@ pub(super) fn check(graph: &Graph, weights: &dyn Weights, gpu: &Gpu, precision: 
     if needs <= free {
         return Ok(());
     }
-    let smaller = SMALLER.iter().map(|(name, tenths)| (*name, numbers / 80 * tenths));
+    let smaller = SMALLER.iter().map(|(name, tenths)| (*name, numbers / TENTHS * tenths));
     let fits = smaller.into_iter().find(|(_, bytes)| *bytes < free.min(needs)).map(|(name, _)| name);
     Err(Error::TooSmall { adapter: gpu.adapter().name.clone(), needs, free, fits })
 }

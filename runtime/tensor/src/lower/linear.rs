@@ -231,7 +231,7 @@ impl<P: Pack> Lowering<'_, P> {
         let pieces: Vec<Piece> = weights.map(piece).collect();
         for piece in &pieces {
             if self.values.blocks(piece.weight)? != self.values.blocks(pieces[0].weight)? {
-                return Err(Error::NotOnGpu { what: "experts that are stored in several types" });
+                return Err(Error::MixedExperts);
             }
         }
         self.packed(&pieces, inputs, self.precision)
