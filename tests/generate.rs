@@ -523,11 +523,11 @@ fn steps_choose_among_adapters() {
     let found = project.run_on(records.as_bytes(), ["run", "p.toml", "--input", "-"]).exits(0);
     assert_eq!(found.field("said"), expected.each_ref().map(|(text, _)| json!(text)));
     assert_eq!(found.field("fixed"), [&expected[1].0; 3].map(|text| json!(text)));
-    // A template that could do without a record may still name any.
+    // A template that could do without a record may still name any; the last record's field is null.
     let idle = pipeline.replace("{{ style or '' }}", "{{ style | default('q') }}");
     project.write("p.toml", &idle);
-    let found = project.run_on(records.as_bytes(), ["run", "p.toml", "--input", "-", "--limit", "2"]).exits(0);
-    assert_eq!(found.field("said"), [json!(expected[0].0), json!(expected[1].0)]);
+    let found = project.run_on(records.as_bytes(), ["run", "p.toml", "--input", "-"]).exits(0);
+    assert_eq!(found.field("said"), expected.each_ref().map(|(text, _)| json!(text)));
     project.write("p.toml", &pipeline);
     let wrong = json!({"text": PROMPT, "style": "qq"}).to_string();
     let found = project.run_on(wrong.as_bytes(), ["run", "p.toml", "--input", "-"]).exits(65);

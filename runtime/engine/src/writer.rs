@@ -89,7 +89,11 @@ impl Local {
     /// The model with the adapter that is chosen for a record.
     fn model(&self, fields: &Map<String, Value>) -> Result<&LanguageModel, Error> {
         match &self.adapter {
-            Some(template) => self.adapters.get(&render("adapter's name", template, fields)?),
+            Some(template) => match render("adapter's name", template, fields)?.as_str() {
+                // As a template writes a field that is null; no adapter can have the name.
+                "None" => Ok(self.adapters.plain()),
+                name => self.adapters.get(name),
+            },
             None => Ok(self.adapters.plain()),
         }
     }
