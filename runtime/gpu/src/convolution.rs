@@ -1,5 +1,7 @@
 //! What goes along the tokens of sequences: neighbours, convolutions, pooling.
 
+use runtime_kernels::Pooling;
+
 use crate::call::Call;
 use crate::{Buffer, Recorder, Sequences};
 
@@ -21,19 +23,6 @@ pub struct Convolution<'a> {
     pub groups: usize,
     /// Tokens that it reaches over, an odd number.
     pub size: usize,
-}
-
-/// How the tokens of a sequence become one row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Pooling {
-    /// The first token.
-    First,
-    /// The last token.
-    Last,
-    /// The mean over the tokens.
-    Mean,
-    /// The maximum over the tokens, for each column.
-    Max,
 }
 
 impl Recorder {

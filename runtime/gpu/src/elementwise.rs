@@ -1,27 +1,12 @@
 //! Functions of each number, several of them in one kernel.
 
+use runtime_kernels::Activation;
+
 use crate::call::Call;
 use crate::{Buffer, Recorder};
 
 /// Threads of a workgroup.
 const THREADS: usize = 128;
-
-/// A function that is applied to each number, as `runtime_kernels::Activation` defines it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Activation {
-    /// `x * (1 + erf(x / sqrt(2))) / 2`
-    Gelu,
-    /// `x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2`
-    GeluTanh,
-    /// `max(x, 0)`
-    Relu,
-    /// `x / (1 + exp(-x))`
-    Silu,
-    /// `tanh(x)`
-    Tanh,
-    /// `1 / (1 + exp(-x))`
-    Sigmoid,
-}
 
 /// `activation(x) * scale * multiply + add`, each of them where it is there.
 #[derive(Clone, Copy, Debug, Default)]

@@ -32,14 +32,14 @@ mod top;
 mod weight;
 
 /// Tokens in a block of what is kept.
-pub use runtime_kernels::BLOCK;
+pub use runtime_kernels::{Activation, BLOCK, Pooling};
 
 pub use adapter::{Adapter, Capabilities, Kind, adapters};
 pub use attention::{Attention, Relative};
 pub use buffer::{Buffer, Columns};
-pub use convolution::{Convolution, Pooling};
+pub use convolution::Convolution;
 pub use correction::Correction;
-pub use elementwise::{Activation, Elementwise};
+pub use elementwise::Elementwise;
 pub use error::Error;
 pub use experts::Routing;
 pub use gpu::Gpu;

@@ -19,7 +19,6 @@ use crate::{Batch, Cache, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, P
 use arena::Arena;
 
 pub(crate) use blocks::CpuBlocks;
-pub(crate) use run::activation;
 
 /// A compiled graph.
 pub(crate) struct CpuPlan {

@@ -1,13 +1,13 @@
 //! Steps on the processor.
 
-use runtime_graph::{Activation, Binary, Pooling};
+use runtime_graph::Binary;
 use runtime_kernels as kernels;
 use runtime_kernels::{Attention, CachedAttention, Finish, Norm, Packed, Product, Rotary, Team};
 
 use super::Keeping;
 use super::arena::Arena;
 use crate::Batch;
-use crate::lower::{Heads, Lookup, Normalise, Step, Terms, count};
+use crate::lower::{Heads, Lookup, Normalise, Step, Terms, activation, count, pooling};
 
 /// What steps compute with.
 pub(super) type Constants = crate::lower::Constants<Packed>;
@@ -160,14 +160,8 @@ impl Step {
                 };
                 convolution.run(team, batch.offsets(), arena.whole(*x, batch), to);
             }
-            Self::Pool { pooling, x, .. } => {
-                let pooling = match pooling {
-                    Pooling::First => kernels::Pooling::First,
-                    Pooling::Last => kernels::Pooling::Last,
-                    Pooling::Mean => kernels::Pooling::Mean,
-                    Pooling::Max => kernels::Pooling::Max,
-                };
-                pooling.run(team, batch.offsets(), x.width, arena.whole(*x, batch), to);
+            Self::Pool { pooling: how, x, .. } => {
+                pooling(*how).run(team, batch.offsets(), x.width, arena.whole(*x, batch), to);
             }
             Self::Select { x, .. } => {
                 kernels::select_rows(team, arena.whole(*x, batch), x.width, batch.rows(), to);
@@ -207,16 +201,5 @@ impl Heads {
             soft_cap: self.soft_cap,
             relative,
         }
-    }
-}
-
-pub(crate) fn activation(activation: Activation) -> kernels::Activation {
-    match activation {
-        Activation::Gelu => kernels::Activation::Gelu,
-        Activation::GeluTanh => kernels::Activation::GeluTanh,
-        Activation::Relu => kernels::Activation::Relu,
-        Activation::Silu => kernels::Activation::Silu,
-        Activation::Tanh => kernels::Activation::Tanh,
-        Activation::Sigmoid => kernels::Activation::Sigmoid,
     }
 }

@@ -1,17 +1,17 @@
 //! One run: steps as calls of kernels.
 
 use runtime_gpu::{
-    Attention, Buffer, Columns, Convolution, Elementwise, Finish, Gpu, Norm, Pooling, Read, Recorder, Relative, Rotary,
-    Routing, Sequence, Sequences,
+    Attention, Buffer, Columns, Convolution, Elementwise, Finish, Gpu, Norm, Read, Recorder, Relative, Rotary, Routing,
+    Sequence, Sequences,
 };
-use runtime_graph::{Activation, Binary};
+use runtime_graph::Binary;
 
 use super::adapter::{Adapted, are_changed};
 use super::{GpuBlocks, GpuPlan};
 use crate::batch::Past;
 use crate::lower::{
     AdaptedRows, Follow, Heads, Home, Ids, Layout, Lookup, Normalise, Output, Program, Source, Step, Tables, Terms,
-    count,
+    activation, count, pooling,
 };
 use crate::{Batch, Error, Matrix, Outputs};
 
@@ -174,7 +174,7 @@ impl<'a> Run<'a> {
             Step::Activation { x, activation, to } => {
                 self.elementwise(
                     *x,
-                    &Elementwise { activation: Some(kernel(*activation)), ..Elementwise::default() },
+                    &Elementwise { activation: Some(self::activation(*activation)), ..Elementwise::default() },
                     *to,
                 );
             }
@@ -221,14 +221,8 @@ impl<'a> Run<'a> {
                 };
                 self.recorder.convolution(&self.sequences, &self.slot(*x), &convolution, &self.slot(*to));
             }
-            Step::Pool { pooling, x, to } => {
-                let pooling = match pooling {
-                    runtime_graph::Pooling::First => Pooling::First,
-                    runtime_graph::Pooling::Last => Pooling::Last,
-                    runtime_graph::Pooling::Mean => Pooling::Mean,
-                    runtime_graph::Pooling::Max => Pooling::Max,
-                };
-                self.recorder.pool(&self.sequences, pooling, &self.slot(*x), x.width, &self.slot(*to));
+            Step::Pool { pooling: how, x, to } => {
+                self.recorder.pool(&self.sequences, pooling(*how), &self.slot(*x), x.width, &self.slot(*to));
             }
             Step::Select { x, to } => {
                 let (rows, count) = (self.rows()?, self.batch.rows().len());
@@ -243,7 +237,7 @@ impl<'a> Run<'a> {
             }
             Step::ExpertProducts { x, weights, activation, factor, to } => {
                 let factor = factor.map(|home| self.slot(home));
-                let activation = activation.map(kernel);
+                let activation = activation.map(self::activation);
                 let finish = Finish { activation, factor: factor.as_ref(), ..Finish::default() };
                 let [x, to] = [x, to].map(|home| self.slot(*home));
                 let routing = self.routing.as_ref().expect("rows are routed first");
@@ -295,7 +289,7 @@ impl<'a> Run<'a> {
         let (factor, add) = (follow.factor.map(|home| self.slot(home)), follow.add.map(|home| self.slot(home)));
         let finish = Finish {
             bias: follow.bias.map(|bias| &self.plan.vectors[bias]),
-            activation: follow.activation.map(kernel),
+            activation: follow.activation.map(activation),
             factor: factor.as_ref(),
             add: add.as_ref(),
         };
@@ -403,15 +397,4 @@ fn sequences<'a>(batch: &'a Batch, kept: &'a [Past]) -> Vec<Sequence<'a>> {
         None => Sequence { tokens: span.len(), past: 0, blocks: &[] },
     };
     batch.spans().enumerate().map(of).collect()
-}
-
-fn kernel(activation: Activation) -> runtime_gpu::Activation {
-    match activation {
-        Activation::Gelu => runtime_gpu::Activation::Gelu,
-        Activation::GeluTanh => runtime_gpu::Activation::GeluTanh,
-        Activation::Relu => runtime_gpu::Activation::Relu,
-        Activation::Silu => runtime_gpu::Activation::Silu,
-        Activation::Tanh => runtime_gpu::Activation::Tanh,
-        Activation::Sigmoid => runtime_gpu::Activation::Sigmoid,
-    }
 }

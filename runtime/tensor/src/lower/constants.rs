@@ -9,7 +9,7 @@ use runtime_kernels as kernels;
 use runtime_kernels::{BlockType, Finish, Norm, Packed, Product, Quantized, Table, Team};
 
 use super::pack::Part;
-use crate::cpu::activation;
+use super::step::activation;
 use crate::{Error, Precision, StoredTensor, StoredType, Weights};
 
 /// The numbers of a constant, as they are at hand.

@@ -28,7 +28,7 @@ use step::{Part as TablePart, Rows};
 pub(crate) use changes::{AdaptedRows, Changes, Products};
 pub(crate) use layout::{Home, Ids, Layout, count};
 pub(crate) use pack::{Pack, Part};
-pub(crate) use step::{Constants, Follow, Heads, Lookup, Normalise, Step, Terms};
+pub(crate) use step::{Constants, Follow, Heads, Lookup, Normalise, Step, Terms, activation, pooling};
 pub(crate) use tables::Tables;
 
 /// A graph as steps, with what they compute with.

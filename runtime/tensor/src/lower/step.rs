@@ -1,6 +1,7 @@
 //! The steps of a plan: what is computed from which values, whatever the device.
 
 use runtime_graph::{Activation, Binary, Pooling};
+use runtime_kernels as kernels;
 use runtime_kernels::Table;
 
 use super::layout::{Home, Ids};
@@ -245,5 +246,27 @@ impl Step {
             | Self::CrossAttention { to, .. }
             | Self::Select { to, .. } => Some(*to),
         }
+    }
+}
+
+/// A function as the kernels of every device name it.
+pub(crate) fn activation(activation: Activation) -> kernels::Activation {
+    match activation {
+        Activation::Gelu => kernels::Activation::Gelu,
+        Activation::GeluTanh => kernels::Activation::GeluTanh,
+        Activation::Relu => kernels::Activation::Relu,
+        Activation::Silu => kernels::Activation::Silu,
+        Activation::Tanh => kernels::Activation::Tanh,
+        Activation::Sigmoid => kernels::Activation::Sigmoid,
+    }
+}
+
+/// A pooling as the kernels of every device name it.
+pub(crate) fn pooling(pooling: Pooling) -> kernels::Pooling {
+    match pooling {
+        Pooling::First => kernels::Pooling::First,
+        Pooling::Last => kernels::Pooling::Last,
+        Pooling::Mean => kernels::Pooling::Mean,
+        Pooling::Max => kernels::Pooling::Max,
     }
 }
