@@ -15,6 +15,7 @@ use super::retained::{Known, Retained};
 use super::run::{Machine, Part, Rows, Scores};
 
 use super::score::{ScoreJob, score};
+use super::search::Search;
 use crate::scheduler::share;
 use crate::{Error, ScheduleError};
 
@@ -316,9 +317,9 @@ fn parts<'a>(jobs: &'a mut [Job], budget: &mut usize) -> (Vec<usize>, Vec<Part<'
         if job.is_over() {
             continue;
         }
-        let source = job.search.source.as_ref().map(|source| &source.cached);
+        let Search { branches, source, choice, .. } = &mut job.search;
+        let source = source.as_ref().map(|source| &source.cached);
         let adapter = job.adapter.as_ref();
-        let Search { branches, choice, .. } = &mut job.search;
         for branch in branches.iter_mut().filter(|branch| branch.is_active()) {
             let (mut tokens, rows) = (branch.pending(), branch.rows());
             let whole = tokens.len();
