@@ -14,6 +14,7 @@ mod error;
 mod gpu;
 mod lower;
 mod plan;
+mod wanted;
 mod weights;
 
 pub use adapter::{LowRank, LowRanks, PlanAdapter};
@@ -22,7 +23,8 @@ pub use cache::{BLOCK, Cache, CacheFull, Cached};
 pub use error::Error;
 pub use runtime_kernels::{BlockType, Precision};
 
-pub use plan::{Device, Matrix, Outputs, Plan, compile, instruction_set};
+pub use plan::{Device, Matrix, Outputs, Plan, Rows, compile, instruction_set};
 pub use runtime_gpu::{Adapter as GpuAdapter, Error as GpuError, Gpu, Kind as GpuKind, adapters as gpus};
 
+pub use wanted::{Greatest, Shortlist, Wanted};
 pub use weights::{StoredTensor, StoredType, Weights};

@@ -5,6 +5,7 @@
 
 mod adapter;
 mod blocks;
+mod results;
 mod room;
 mod run;
 
