@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use runtime_constraint::Vocabulary;
 use runtime_graph::{Graph, Head};
-use runtime_hub::{Hub, ModelSource, Settings};
+use runtime_hub::{Hub, ModelSource, PluginSource as HubPlugin, Settings};
 use runtime_models::{Adapter, Error as ModelError, Model, ModelFolder};
 use runtime_pipeline::PluginSource;
 use runtime_plugin_host::{
@@ -314,14 +314,21 @@ impl Registry {
     /// The file of a plugin that a pipeline in the folder `base` names.
     ///
     /// # Errors
-    /// Where it cannot be had.
+    /// Where it is of the hub, and cannot be downloaded.
     pub(crate) fn plugin_file(&self, plugin: &PluginSource, base: &Path) -> Result<PathBuf, Error> {
-        Ok(base.join(plugin.source.as_str()).components().collect())
+        match HubPlugin::parse(&plugin.source)?.resolved_from(base) {
+            HubPlugin::File(path) => Ok(path),
+            HubPlugin::Hub { repo, file } => Ok(self.hub()?.fetch_file(&repo, &file, self.options.progress)?),
+        }
     }
 
     /// Whether that file is here already.
     pub(crate) fn has_plugin(&self, plugin: &PluginSource, base: &Path) -> bool {
-        self.plugin_file(plugin, base).is_ok_and(|path| path.is_file())
+        match HubPlugin::parse(&plugin.source).map(|source| source.resolved_from(base)) {
+            Ok(HubPlugin::File(path)) => path.is_file(),
+            Ok(HubPlugin::Hub { repo, file }) => self.hub().is_ok_and(|hub| hub.cached_file(&repo, &file).is_ok()),
+            Err(_) => false,
+        }
     }
 
     /// What is called with what a user should know.
