@@ -312,7 +312,8 @@ impl Site {
     fn calls(&self) -> Option<String> {
         const SHOWN: usize = 8;
         let mut calls: Vec<&str> = self.backtrace.iter().map(String::as_str).collect();
-        let first = calls.iter().position(|name| *name == self.function).unwrap_or(0);
+        // Of a function that was inlined away, those around it say nothing.
+        let first = calls.iter().position(|name| *name == self.function)?;
         calls.drain(..first);
         calls.dedup();
         let shown: Vec<String> = calls.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
