@@ -91,6 +91,11 @@ impl Batch {
         self.adapters.push(Some(adapter.clone()));
     }
 
+    /// The same with other adapters.
+    pub(crate) fn with_adapters(&self, adapters: Vec<Option<PlanAdapter>>) -> Self {
+        Self { adapters, ..self.clone() }
+    }
+
     pub(crate) fn adapters(&self) -> &[Option<PlanAdapter>] {
         &self.adapters
     }

@@ -13,7 +13,7 @@ use crate::lower::{
     AdaptedRows, Follow, Heads, Home, Ids, Layout, Lookup, Normalise, Output, Program, Source, Step, Tables, Terms,
     activation, count, pooling,
 };
-use crate::{Batch, Error, Matrix, Outputs};
+use crate::{Batch, Error, Matrix};
 
 /// What a run prepares, with the tables that are on the GPU already.
 pub(super) struct Tabled {
@@ -124,9 +124,24 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Uploads what other plans have computed, into the slots that the first steps have for it. Since nothing before wrote to
+    /// these, it may be done before all that is recorded.
+    pub(super) fn receive(&mut self, steps: &[Step], received: &[&Matrix]) -> Result<(), Error> {
+        for step in steps {
+            let Step::Receive { number, to } = step else { break };
+            let bytes: Vec<u8> = received[*number].data.iter().flat_map(|x| x.to_le_bytes()).collect();
+            if !bytes.is_empty() {
+                self.plan.gpu.write(&self.slot(*to), 0, &bytes)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Records a step; the batch has been checked.
     pub(super) fn step(&mut self, step: &Step) -> Result<(), Error> {
         match step {
+            // It is there before the first step.
+            Step::Receive { .. } => {}
             Step::LookUp { parts, norm, to } => {
                 let (rows, buffer) = (self.count(*to), self.slot(*to));
                 for (index, part) in parts.iter().enumerate() {
@@ -254,7 +269,7 @@ impl<'a> Run<'a> {
     }
 
     /// Submits what was recorded, and reads results back.
-    pub(super) fn finish(self, outputs: &[Output]) -> Result<Outputs, Error> {
+    pub(super) fn finish(self, outputs: &[Output]) -> Result<Vec<Matrix>, Error> {
         let computed = |output: &Output| if let Source::Computed(home) = output.from { Some(home) } else { None };
         let reads = outputs.iter().filter_map(computed);
         let reads = reads.map(|home| Read::new(&self.slot(home), 0, self.count(home) * home.width));
@@ -274,7 +289,7 @@ impl<'a> Run<'a> {
                 Matrix { rows: count(batch, home.rows), width: home.columns, data }
             }
         };
-        Ok(Outputs::new(outputs.iter().map(|output| (output.name.clone(), result(output))).collect()))
+        Ok(outputs.iter().map(&mut result).collect())
     }
 
     fn product(
