@@ -146,7 +146,7 @@ pub fn compile(
     match place.into() {
         Place::On(device) => Ok(compile_part(graph, weights, device, precision)?),
         Place::InTurn(devices) => placed::compile_in_turn(graph, weights, &devices, precision),
-        Place::Shares(shares) => placed::compile_shares(graph, weights, &shares, precision),
+        Place::Shares(shares) => placed::compile_shares(graph, weights, shares, precision),
     }
 }
 

@@ -9,7 +9,7 @@ use runtime_graph::Head;
 use runtime_hub::ModelSource;
 use runtime_models::{Error as ModelError, ModelFolder, read_text};
 use runtime_pipeline::{self as pipeline, AdapterChoice, Labels, Pipeline, RungKind, StepKind};
-use runtime_tasks::{DeviceName, Dtype, InputType};
+use runtime_tasks::{Dtype, InputType, Placement};
 
 use super::{Does, Generation, RungNote, Step, beside, endpoints, params};
 use crate::hosted::{Hosted, HostedChooser, HostedWriter, endpoint_of};
@@ -190,10 +190,7 @@ impl<'a> Builder<'a> {
             Err(Error::Model(ModelError::Adapter { .. } | ModelError::NoAdapter { .. })) => model.adapter.as_ref(),
             _ => None,
         };
-        let of_device = matches!(
-            &loaded,
-            Err(Error::NoDevice { .. } | Error::NoCuda | Error::Int8OnGpu | Error::Gpu(_)) if model.device.is_some()
-        );
+        let of_device = matches!(&loaded, Err(error) if model.device.is_some() && error.is_of_device());
         match (named, &model.device) {
             (Some(named), _) => self.keep(loaded, named),
             (None, Some(device)) if of_device => self.keep(loaded, device),
@@ -311,7 +308,7 @@ struct How {
     plugin: Option<PathBuf>,
     adapter: Option<PathBuf>,
     dtype: Dtype,
-    device: Option<DeviceName>,
+    device: Option<Placement>,
 }
 
 impl How {
@@ -321,7 +318,7 @@ impl How {
             plugin: beside(&model.plugin),
             adapter: beside(&model.adapter),
             dtype: model.dtype,
-            device: model.device.as_ref().map(|device| device.value),
+            device: model.device.as_ref().map(|device| device.value.clone()),
         }
     }
 
@@ -330,7 +327,7 @@ impl How {
             plugin: self.plugin.as_deref(),
             dtype: self.dtype,
             adapter: self.adapter.as_deref(),
-            device: self.device,
+            device: self.device.as_ref(),
         }
     }
 }

@@ -10,13 +10,13 @@ use super::{Share, layers};
 use crate::{Device, Error, Precision, Weights, gpu};
 
 /// The parts into which free memory is divided.
-const WHOLE: u64 = 4096;
+const WHOLE: u64 = 1 << 20;
 
 /// Those that weights may take of a GPU. The others are for keys and values, and for what runs compute with.
 const MOST: u64 = WHOLE / 4 * 3;
 
 /// Gives each device layers in their order. GPUs are filled evenly, each to the same share of its free memory; where that is
-/// not enough for all, the processor has the others, if it is the last device. Devices that get none are left out.
+/// not enough for all, the processor has the others, if it is the last device. A device may get none.
 ///
 /// # Errors
 /// Where the graph has no layers, they do not fit, or it is not known how much memory a GPU has.
@@ -35,19 +35,20 @@ pub(super) fn distribute(
     let free = free(devices, needs)?;
     let gpus: Vec<u64> = free.iter().copied().filter(|free| *free < u64::MAX).collect();
     let holds_all = |ranges: &[Range<usize>]| ranges.last().is_some_and(|last| last.end == count);
-    let shares: Vec<u64> = (0..=MOST).collect();
-    // What fits some share of the memory fits a greater one.
-    let least = shares.partition_point(|share| !holds_all(&layers.fill(&gpus, *share)));
-    let ranges = match shares.get(least) {
-        Some(share) => layers.fill(&gpus, *share),
-        None => layers.fill(&free, MOST),
-    };
+    // The least share of the GPUs' memory that has room for all; what fits some share fits a greater one.
+    let (mut least, mut most) = (0, MOST + 1);
+    while least < most {
+        let middle = u64::midpoint(least, most);
+        if holds_all(&layers.fill(&gpus, middle)) { most = middle } else { least = middle + 1 }
+    }
+    let mut ranges = if least > MOST { layers.fill(&free, MOST) } else { layers.fill(&gpus, least) };
     if !holds_all(&ranges) {
         let free = gpus.iter().fold(0, |sum: u64, free| sum.saturating_add(*free));
         return Err(Error::NoRoom { needs, free });
     }
+    ranges.resize(devices.len(), count..count);
     let shares = devices.iter().cloned().zip(ranges).map(|(device, layers)| Share { device, layers });
-    Ok(shares.filter(|share| !share.layers.is_empty()).collect())
+    Ok(shares.collect())
 }
 
 /// What nothing holds of each device's memory, in bytes. The processor's is taken to be without end; where nothing is known
@@ -99,7 +100,10 @@ impl Layers {
     fn fill(&self, free: &[u64], share: u64) -> Vec<Range<usize>> {
         let mut next = 0;
         let range = |free: &u64| {
-            let most = if *free == u64::MAX { *free } else { free / WHOLE * share };
+            let most = match *free {
+                u64::MAX => u64::MAX,
+                free => u64::try_from(u128::from(free) * u128::from(share) / u128::from(WHOLE)).unwrap_or(free),
+            };
             let (first, mut held, mut bytes) = (next, HashSet::new(), 0u64);
             while let Some(layer) = self.0.get(next) {
                 let new: Vec<&(usize, u64)> = layer.iter().filter(|(weight, _)| !held.contains(weight)).collect();

@@ -18,6 +18,8 @@ use crate::lower::{Products, check_alone, check_pasts, check_sources, check_whol
 use crate::plan::compile_part;
 use crate::stage::{Reading, Stage};
 use crate::{Batch, Cache, Device, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, Weights, gpu};
+use distribute::distribute;
+
 use cut::{Given, Part, Passing, Passings, cut};
 
 pub use cut::layers;
@@ -38,7 +40,7 @@ pub(crate) fn compile_in_turn(
     devices: &[Device],
     precision: Precision,
 ) -> Result<Arc<dyn Plan>, Error> {
-    compile_shares(graph, weights, &distribute::distribute(graph, weights, devices, precision)?, precision)
+    compile(graph, weights, distribute(graph, weights, devices, precision)?, precision)
 }
 
 /// Compiles `graph` with its layers as they are shared, which must be all of them in their order. What comes before the first
@@ -46,12 +48,12 @@ pub(crate) fn compile_in_turn(
 pub(crate) fn compile_shares(
     graph: &Graph,
     weights: &dyn Weights,
-    shares: &[Share],
+    shares: Vec<Share>,
     precision: Precision,
 ) -> Result<Arc<dyn Plan>, Error> {
     let has = layers(graph);
     let mut next = 0;
-    for Share { layers, .. } in shares {
+    for Share { layers, .. } in &shares {
         if layers.start != next || layers.is_empty() || layers.end > has {
             return Err(Error::Layers { from: layers.start, to: layers.end, has });
         }
@@ -60,20 +62,30 @@ pub(crate) fn compile_shares(
     if next != has || has == 0 {
         return Err(Error::Layers { from: 0, to: next, has });
     }
-    let parts = cut(graph, &shares.iter().map(|share| share.layers.clone()).collect::<Vec<_>>());
+    compile(graph, weights, shares, precision)
+}
+
+fn compile(
+    graph: &Graph,
+    weights: &dyn Weights,
+    shares: Vec<Share>,
+    precision: Precision,
+) -> Result<Arc<dyn Plan>, Error> {
+    let used: Vec<&Share> = shares.iter().filter(|share| !share.layers.is_empty()).collect();
+    let parts = cut(graph, &used.iter().map(|share| share.layers.clone()).collect::<Vec<_>>());
     // All of them first: to upload takes long.
-    for (part, share) in parts.iter().zip(shares) {
+    for (part, share) in parts.iter().zip(&used) {
         if let Device::Gpu(gpu) = &share.device {
             gpu::check_room(&part.graph, weights, gpu, precision)?;
         }
     }
-    let stages = parts.into_iter().zip(shares).map(|(part, share)| {
+    let stages = parts.into_iter().zip(used).map(|(part, share)| {
         let Part { graph, passings } = part;
-        let plan = compile_part(&graph, weights, share.device.clone(), precision)?;
-        Ok(Placed { plan, share: share.clone(), passings })
+        Ok(Placed { plan: compile_part(&graph, weights, share.device.clone(), precision)?, passings })
     });
     Ok(Arc::new(PlacedPlan {
         stages: stages.collect::<Result<_, Error>>()?,
+        shares: shares.clone(),
         values: graph.nodes.len(),
         outputs: graph.outputs.iter().map(|output| output.name.clone()).collect(),
         reads_sources: graph.nodes.iter().any(|node| matches!(node.op, Op::CrossAttention(_))),
@@ -84,6 +96,8 @@ pub(crate) fn compile_shares(
 /// The parts of a graph as plans.
 struct PlacedPlan {
     stages: Vec<Placed>,
+    /// What each device has, if only nothing.
+    shares: Vec<Share>,
     /// Nodes of the whole graph.
     values: usize,
     /// The names of its outputs.
@@ -95,7 +109,6 @@ struct PlacedPlan {
 
 struct Placed {
     plan: Arc<dyn Stage>,
-    share: Share,
     passings: Passings,
 }
 
@@ -188,6 +201,6 @@ impl Plan for PlacedPlan {
     }
 
     fn shares(&self) -> Vec<Share> {
-        self.stages.iter().map(|stage| stage.share.clone()).collect()
+        self.shares.clone()
     }
 }
