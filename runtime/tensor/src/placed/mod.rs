@@ -83,9 +83,10 @@ fn compile(
         let Part { graph, passings } = part;
         Ok(Placed { plan: compile_part(&graph, weights, share.device.clone(), precision)?, passings })
     });
+    let stages = stages.collect::<Result<_, Error>>()?;
     Ok(Arc::new(PlacedPlan {
-        stages: stages.collect::<Result<_, Error>>()?,
-        shares: shares.clone(),
+        stages,
+        shares,
         values: graph.nodes.len(),
         outputs: graph.outputs.iter().map(|output| output.name.clone()).collect(),
         reads_sources: graph.nodes.iter().any(|node| matches!(node.op, Op::CrossAttention(_))),
@@ -114,12 +115,12 @@ struct Placed {
 
 impl PlacedPlan {
     /// Runs the parts in their order.
-    fn run_stages(&self, reading: Reading, batch: &Batch, memory: Option<&mut Memory>) -> Result<Outputs, Error> {
-        let mut memories = match memory {
-            None => None,
-            Some(Memory::Placed(parts)) if parts.len() == self.stages.len() => Some(parts),
-            Some(_) => return Err(Error::OtherCache),
-        };
+    fn run_stages(
+        &self,
+        reading: Reading,
+        batch: &Batch,
+        mut memories: Option<&mut [Memory]>,
+    ) -> Result<Outputs, Error> {
         let other =
             |adapter: &Option<PlanAdapter>| adapter.as_ref().is_some_and(|adapter| !adapter.is_of(&self.products));
         if let Some(sequence) = batch.adapters().iter().position(other) {
@@ -133,7 +134,7 @@ impl PlacedPlan {
                 continue;
             }
             let received = receives.iter().map(|value| values[*value].as_ref().expect("an earlier part gives it"));
-            let memory = memories.as_mut().map(|parts| &mut parts[number]);
+            let memory = memories.as_deref_mut().map(|parts| &mut parts[number]);
             let batch = for_stage(batch, number);
             let given = stage.plan.run_part(reading, &batch, &received.collect::<Vec<_>>(), memory)?;
             for (what, matrix) in gives.iter().zip(given) {
@@ -145,6 +146,14 @@ impl PlacedPlan {
         }
         let named = self.outputs.iter().zip(outputs);
         Ok(Outputs::new(named.filter_map(|(name, matrix)| Some((name.clone(), matrix?))).collect()))
+    }
+
+    /// The memory of each part.
+    fn memories<'a>(&self, cache: &'a mut Cache) -> Result<&'a mut [Memory], Error> {
+        match &mut cache.memory {
+            Memory::Placed(parts) if parts.len() == self.stages.len() => Ok(parts),
+            _ => Err(Error::OtherCache),
+        }
     }
 }
 
@@ -171,13 +180,13 @@ impl Plan for PlacedPlan {
 
     fn read_sources(&self, batch: &Batch, cache: &mut Cache) -> Result<(), Error> {
         check_whole_sources(self.reads_sources, batch)?;
-        self.run_stages(Reading::Sources, batch, Some(&mut cache.memory)).map(drop)
+        self.run_stages(Reading::Sources, batch, Some(self.memories(cache)?)).map(drop)
     }
 
     fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error> {
         check_pasts(batch)?;
         check_sources(self.reads_sources, batch)?;
-        self.run_stages(Reading::Texts, batch, Some(&mut cache.memory))
+        self.run_stages(Reading::Texts, batch, Some(self.memories(cache)?))
     }
 
     fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error> {
