@@ -81,12 +81,12 @@ fn devices_that_cannot_share_a_model_are_refused() {
              kind = \"generate\"\nmodel = \"m\"\nprompt = \"x\"\n[output]\nsaid = \"s.text\"\n"
         )
     };
-    project.write("p.toml", &pipeline("wgpu:3=0-1,cpu=3-4"));
+    project.write("p.toml", pipeline("wgpu:3=0-1,cpu=3-4"));
     let told = project.run(["validate", "p.toml"]).exits(78);
     let _told = told.says(&["`device` cannot be `wgpu:3=0-1,cpu=3-4`", "begin with 3 instead of 2", "p.toml:4:10"]);
-    project.write("p.toml", &pipeline("wgpu:3=0-1,cpu=2-4"));
+    project.write("p.toml", pipeline("wgpu:3=0-1,cpu=2-4"));
     let _valid = project.run(["validate", "p.toml"]).exits(0);
-    project.write("p.toml", &pipeline("cpu=0-4"));
+    project.write("p.toml", pipeline("cpu=0-4"));
     let told = project.run_on(b"{}", ["run", "p.toml", "--input", "-"]).exits(78);
     let _told = told.says(&["the model has the layers 0-1", "p.toml:4:10"]);
 }
