@@ -428,12 +428,12 @@ fn layers_that_are_not_the_models_are_refused() {
         (vec![0..1, 2..3], (2, 3, 3)),
         (vec![0..2, 1..3], (1, 3, 3)),
         (vec![0..3, 3..3], (3, 3, 3)),
-        (vec![1..3], (1, 3, 3)),
+        (vec![1..2, 2..3], (1, 2, 3)),
         (vec![], (0, 0, 3)),
     ] {
         assert_eq!(refused(&decoder, shares(&ranges, &[Device::Cpu])), expected, "{ranges:?}");
     }
-    assert_eq!(refused(&flat, shares(&[0..1], &[Device::Cpu])), (0, 1, 0));
+    assert_eq!(refused(&flat, shares(&[0..1, 1..2], &[Device::Cpu])), (0, 1, 0));
     assert_eq!(refused(&flat, Place::InTurn(vec![Device::Cpu])), (0, 0, 0));
 }
 
