@@ -253,7 +253,7 @@ fn the_plugin_form_records_the_same_graph() {
         };
         let head = config.head.expect("a class of transformers");
         let built_in = registry().graph(&folder, None, head).expect("the built-in form describes it");
-        let plugged = registry().graph(&folder, Some(&plugin), head).expect("the plugin form describes it");
+        let plugged = registry().graph(&folder, Some((&plugin).into()), head).expect("the plugin form describes it");
         assert_eq!(built_in, plugged, "{}", path.display());
     }
 }

@@ -16,6 +16,7 @@ mod lower;
 mod placed;
 mod plan;
 mod stage;
+mod wanted;
 mod weights;
 
 pub use adapter::{LowRank, LowRanks, PlanAdapter};
@@ -25,7 +26,8 @@ pub use error::Error;
 pub use runtime_kernels::{BlockType, Precision};
 
 pub use placed::{Share, layers};
-pub use plan::{Device, Matrix, Outputs, Place, Plan, compile, instruction_set};
+pub use plan::{Device, Matrix, Outputs, Place, Plan, Rows, compile, instruction_set};
 pub use runtime_gpu::{Adapter as GpuAdapter, Error as GpuError, Gpu, Kind as GpuKind, adapters as gpus};
 
+pub use wanted::{Greatest, Shortlist, Wanted};
 pub use weights::{StoredTensor, StoredType, Weights};

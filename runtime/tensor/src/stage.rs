@@ -2,7 +2,7 @@
 
 use crate::cache::Memory;
 use crate::lower::Products;
-use crate::{Batch, Error, Matrix, Plan};
+use crate::{Batch, Error, Matrix, Plan, Rows};
 
 /// What of a part is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) trait Stage: Plan {
         batch: &Batch,
         received: &[&Matrix],
         memory: Option<&mut Memory>,
-    ) -> Result<Vec<Matrix>, Error>;
+    ) -> Result<Vec<Rows>, Error>;
 
     /// What each product holds.
     fn products(&self) -> &Products;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use runtime_graph::{Activation, AttentionOptions, Builder, CrossAttentionOptions, Graph, Pooling, Rotary, Value};
 use runtime_tensor::{
-    BLOCK, Batch, Cache, Cached, Device, Error, Gpu, LowRank, LowRanks, Matrix, Outputs, Place, Plan, PlanAdapter,
-    Precision, Share, compile, layers,
+    BLOCK, Batch, Cache, Cached, Device, Error, Gpu, Greatest, LowRank, LowRanks, Matrix, Outputs, Place, Plan,
+    PlanAdapter, Precision, Share, Wanted, compile, layers,
 };
 use support::{Memory, Random, VOCABULARY, WIDTH, close, open_gpus, weights};
 
@@ -130,6 +130,30 @@ fn whole_texts_have_the_same_bits() {
         let layers: Vec<Range<usize>> = cut.shares().into_iter().map(|share| share.layers).collect();
         assert_eq!(layers, ranges);
     }
+}
+
+#[test]
+fn shortlists_are_the_same_and_rows_that_others_take_are_whole() {
+    let weights = weights();
+    // Rows are asked for before the last layer, which is given them and not what is wanted of them.
+    let graph = graph(&weights, |graph| {
+        let x = graph.tensor("words.weight").rows(&graph.token_ids());
+        let x = graph.layer(0, |graph| layer(graph, 0, &x)).select_rows();
+        let y = graph.layer(1, |graph| &graph.linear("q").forward(&x) + &x);
+        graph.output("asked", &x);
+        graph.output("logits", &y.linear(&graph.tensor("words.weight"), None));
+    });
+    assert_eq!(layers(&graph), 2);
+    let mut batch = Batch::new();
+    batch.push(&tokens(&mut Random(6), 20), &[]);
+    let greatest = Greatest { count: 2, ties: false, log_sum_exp: true };
+    (0..20).for_each(|token| batch.ask(token, if token % 4 > 0 { Wanted::Greatest(greatest) } else { Wanted::Row }));
+    let rows = |place: Place, name| plan(&graph, &weights, place).run(&batch).expect("it runs").into_rows(name);
+    let expected = rows(Device::Cpu.into(), "logits").expect("logits");
+    assert!(expected.shortlists.iter().filter(|list| list.is_some()).count() == 15);
+    let cut = || shares(&[0..1, 1..2], &[Device::Cpu]);
+    assert_eq!(rows(cut(), "logits"), Some(expected));
+    assert_eq!(rows(cut(), "asked").expect("rows").whole.rows, 20);
 }
 
 #[test]

@@ -7,10 +7,11 @@ mod adapter;
 mod arena;
 mod blocks;
 mod run;
+mod shortlist;
 
 use std::sync::Mutex;
 
-use runtime_graph::Graph;
+use runtime_graph::{Dim, Graph};
 use runtime_kernels::{self as kernels, BlockType, Kept, Packed, Place, Team};
 
 use crate::cache::Memory;
@@ -18,7 +19,9 @@ use crate::lower::{
     Changes, Lowered, NotCausal, Output, Pack, Part, Products, Program, Source, Step, check_pasts, count, lower,
 };
 use crate::stage::{Reading, Stage};
-use crate::{Batch, Cache, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, StoredTensor, Weights};
+use crate::{
+    Batch, Cache, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, Rows, StoredTensor, Weights,
+};
 use arena::Arena;
 
 pub(crate) use blocks::CpuBlocks;
@@ -116,7 +119,7 @@ impl CpuPlan {
     fn run_texts(&self, batch: &Batch, keeping: Option<&Keeping<'_>>) -> Result<Outputs, Error> {
         let read = |arena: &Arena| {
             let results = self.lowered.outputs.iter().map(|output| (output.name.clone(), read(output, batch, arena)));
-            Outputs::new(results.collect())
+            Outputs::of_rows(results.collect())
         };
         self.run_steps(&self.lowered.texts, batch, &[], keeping, read)
     }
@@ -162,7 +165,7 @@ impl Stage for CpuPlan {
         batch: &Batch,
         received: &[&Matrix],
         memory: Option<&mut Memory>,
-    ) -> Result<Vec<Matrix>, Error> {
+    ) -> Result<Vec<Rows>, Error> {
         let keeping = memory.map(|memory| keeping(batch, memory)).transpose()?;
         let (program, outputs) = self.lowered.part(reading)?;
         let all = |arena: &Arena| outputs.iter().map(|output| read(output, batch, arena)).collect();
@@ -183,11 +186,14 @@ fn keeping<'a>(batch: &'a Batch, memory: &'a mut Memory) -> Result<Keeping<'a>, 
     Ok(Keeping { kept, places: &blocks.places, source_places: &blocks.source_places })
 }
 
-fn read(output: &Output, batch: &Batch, arena: &Arena) -> Matrix {
-    match &output.from {
+fn read(output: &Output, batch: &Batch, arena: &Arena) -> Rows {
+    let whole = match &output.from {
         Source::Constant(matrix) => matrix.clone(),
         Source::Computed(home) => {
             let columns = arena.columns(*home, batch);
+            if home.rows == Dim::Rows && home.columns == home.width && !batch.wants_rows() {
+                return shortlist::read(columns.x, home.width, batch);
+            }
             let rows = count(batch, home.rows);
             let mut data = Vec::with_capacity(rows * home.columns);
             if home.columns == home.width {
@@ -198,5 +204,6 @@ fn read(output: &Output, batch: &Batch, arena: &Arena) -> Matrix {
             }
             Matrix { rows, width: home.columns, data }
         }
-    }
+    };
+    Rows { whole, shortlists: Vec::new() }
 }

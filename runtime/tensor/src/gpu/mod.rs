@@ -5,6 +5,7 @@
 
 mod adapter;
 mod blocks;
+mod results;
 mod room;
 mod run;
 
@@ -17,7 +18,9 @@ use runtime_kernels::BlockType;
 use crate::cache::Memory;
 use crate::lower::{Changes, Lowered, NotCausal, Output, Pack, Part, Products, Program, check_pasts, lower};
 use crate::stage::{Reading, Stage};
-use crate::{Batch, Cache, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, StoredTensor, Weights};
+use crate::{
+    Batch, Cache, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, Rows, StoredTensor, Weights,
+};
 use run::{Run, Tabled};
 
 pub(crate) use blocks::GpuBlocks;
@@ -103,7 +106,7 @@ impl GpuPlan {
         received: &[&Matrix],
         blocks: Option<&mut GpuBlocks>,
         outputs: &[Output],
-    ) -> Result<Vec<Matrix>, Error> {
+    ) -> Result<Vec<Rows>, Error> {
         let tabled = &self.tabled[usize::from(!std::ptr::eq(program, &self.lowered.texts))];
         let known = tabled.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut tables = known.unwrap_or_else(|| Tabled::new(&program.layout));
@@ -131,7 +134,7 @@ impl GpuPlan {
         let outputs = &self.lowered.outputs;
         let results = self.run_steps(&self.lowered.texts, batch, &[], blocks, outputs)?;
         let names = outputs.iter().map(|output| output.name.clone());
-        Ok(Outputs::new(names.zip(results).collect()))
+        Ok(Outputs::of_rows(names.zip(results).collect()))
     }
 }
 
@@ -181,7 +184,7 @@ impl Stage for GpuPlan {
         batch: &Batch,
         received: &[&Matrix],
         memory: Option<&mut Memory>,
-    ) -> Result<Vec<Matrix>, Error> {
+    ) -> Result<Vec<Rows>, Error> {
         let (program, outputs) = self.lowered.part(reading)?;
         self.run_steps(program, batch, received, memory.map(blocks).transpose()?, outputs)
     }

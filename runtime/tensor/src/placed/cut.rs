@@ -33,6 +33,8 @@ pub(crate) struct Passing {
     pub(crate) receives: Vec<usize>,
     /// What its results are.
     pub(crate) gives: Vec<Given>,
+    /// Whether others take rows of it that were asked for, which they need whole.
+    pub(crate) gives_asked: bool,
 }
 
 /// What a result of a part is.
@@ -192,6 +194,7 @@ impl Cutter<'_> {
         for index in (0..places.len()).filter(mine) {
             let passing = part.passings.of_node(&self.graph.nodes[index]);
             passing.runs = true;
+            passing.gives_asked |= matches!(self.graph.nodes[index].shape.dims(), [Dim::Rows, ..]);
             passing.gives.push(Given::Value(index));
             let value = places[index].expect("the part has its own nodes");
             part.graph.outputs.push(Output { name: format!("%{index}"), value });

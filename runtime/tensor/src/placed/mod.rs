@@ -17,7 +17,7 @@ use crate::cache::Memory;
 use crate::lower::{Products, check_alone, check_pasts, check_sources, check_whole_sources};
 use crate::plan::compile_part;
 use crate::stage::{Reading, Stage};
-use crate::{Batch, Cache, Device, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, Weights, gpu};
+use crate::{Batch, Cache, Device, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, Rows, Weights, gpu};
 use distribute::distribute;
 
 use cut::{Given, Part, Passing, Passings, cut};
@@ -127,25 +127,25 @@ impl PlacedPlan {
             return Err(Error::OtherAdapter { sequence });
         }
         let mut values: Vec<Option<Matrix>> = vec![None; self.values];
-        let mut outputs: Vec<Option<Matrix>> = vec![None; self.outputs.len()];
+        let mut outputs: Vec<Option<Rows>> = vec![None; self.outputs.len()];
         for (number, stage) in self.stages.iter().enumerate() {
-            let Passing { runs, receives, gives } = stage.passings.of(reading);
+            let Passing { runs, receives, gives, gives_asked } = stage.passings.of(reading);
             if !runs {
                 continue;
             }
             let received = receives.iter().map(|value| values[*value].as_ref().expect("an earlier part gives it"));
             let memory = memories.as_deref_mut().map(|parts| &mut parts[number]);
-            let batch = for_stage(batch, number);
+            let batch = for_stage(batch, number, *gives_asked);
             let given = stage.plan.run_part(reading, &batch, &received.collect::<Vec<_>>(), memory)?;
-            for (what, matrix) in gives.iter().zip(given) {
+            for (what, rows) in gives.iter().zip(given) {
                 match what {
-                    Given::Value(value) => values[*value] = Some(matrix),
-                    Given::Output(output) => outputs[*output] = Some(matrix),
+                    Given::Value(value) => values[*value] = Some(rows.whole),
+                    Given::Output(output) => outputs[*output] = Some(rows),
                 }
             }
         }
         let named = self.outputs.iter().zip(outputs);
-        Ok(Outputs::new(named.filter_map(|(name, matrix)| Some((name.clone(), matrix?))).collect()))
+        Ok(Outputs::of_rows(named.filter_map(|(name, rows)| Some((name.clone(), rows?))).collect()))
     }
 
     /// The memory of each part.
@@ -157,14 +157,17 @@ impl PlacedPlan {
     }
 }
 
-/// The batch with what its adapters are in a part.
-fn for_stage(batch: &Batch, number: usize) -> Cow<'_, Batch> {
-    if batch.adapters().is_empty() {
-        return Cow::Borrowed(batch);
+/// The batch with what its adapters are in a part, and with all of each row where others take such.
+fn for_stage(batch: &Batch, number: usize, gives_asked: bool) -> Cow<'_, Batch> {
+    let mut own = Cow::Borrowed(batch);
+    if !batch.adapters().is_empty() {
+        let of_stage = |adapter: &Option<PlanAdapter>| adapter.as_ref()?.part(number).cloned();
+        own = Cow::Owned(batch.with_adapters(batch.adapters().iter().map(of_stage).collect()));
     }
-    let of_stage = |adapter: &Option<PlanAdapter>| adapter.as_ref()?.part(number).cloned();
-    let adapters = batch.adapters().iter().map(of_stage).collect();
-    Cow::Owned(batch.with_adapters(adapters))
+    if gives_asked && !own.wants_rows() {
+        own = Cow::Owned(own.with_whole_rows());
+    }
+    own
 }
 
 impl Plan for PlacedPlan {
