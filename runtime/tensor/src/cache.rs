@@ -25,6 +25,8 @@ pub struct Cache {
 pub(crate) enum Memory {
     Cpu(CpuBlocks),
     Gpu(GpuBlocks),
+    /// Those of each part of a plan, as many in each: a block is one of the same number in all of them.
+    Placed(Vec<Memory>),
 }
 
 impl Memory {
@@ -33,6 +35,7 @@ impl Memory {
         match self {
             Self::Cpu(blocks) => blocks.memory.len(),
             Self::Gpu(blocks) => blocks.len(),
+            Self::Placed(parts) => parts.first().map_or(0, Self::len),
         }
     }
 
@@ -41,6 +44,7 @@ impl Memory {
         match self {
             Self::Cpu(blocks) => blocks.add(),
             Self::Gpu(blocks) => blocks.add(),
+            Self::Placed(parts) => parts.iter_mut().for_each(Self::add),
         }
     }
 
@@ -49,6 +53,7 @@ impl Memory {
         match self {
             Self::Cpu(blocks) => blocks.copy(from as usize, to as usize),
             Self::Gpu(blocks) => blocks.copy(from, to),
+            Self::Placed(parts) => parts.iter_mut().for_each(|part| part.copy(from, to)),
         }
     }
 
@@ -56,6 +61,7 @@ impl Memory {
         match self {
             Self::Cpu(blocks) => blocks.block_bytes(),
             Self::Gpu(blocks) => blocks.block_bytes(),
+            Self::Placed(parts) => parts.iter().map(Self::block_bytes).sum(),
         }
     }
 }
@@ -125,6 +131,12 @@ impl Cached {
 impl Cache {
     pub(crate) fn new(memory: Memory, limit: usize) -> Self {
         Self { memory, limit, free: Free::default() }
+    }
+
+    /// One cache of those of the parts of a plan.
+    pub(crate) fn of_parts(parts: Vec<Self>) -> Self {
+        let limit = parts.iter().map(|part| part.limit).min().unwrap_or(0);
+        Self::new(Memory::Placed(parts.into_iter().map(|part| part.memory).collect()), limit)
     }
 
     /// Bytes of a block.

@@ -10,7 +10,7 @@ use runtime_hub::ModelSource;
 use runtime_models::{Error as ModelError, ModelFolder, read_text};
 use runtime_pipeline::{self as pipeline, AdapterChoice, Labels, Pipeline, RungKind, StepKind};
 use runtime_plugin_host::PluginFile;
-use runtime_tasks::{DeviceName, Dtype, InputType};
+use runtime_tasks::{Dtype, InputType, Placement};
 
 use super::{Does, Generation, RungNote, Step, beside, endpoints, params};
 use crate::hosted::{Hosted, HostedChooser, HostedWriter, endpoint_of};
@@ -213,10 +213,7 @@ impl<'a> Builder<'a> {
             Err(Error::Model(ModelError::Adapter { .. } | ModelError::NoAdapter { .. })) => model.adapter.as_ref(),
             _ => None,
         };
-        let of_device = matches!(
-            &loaded,
-            Err(Error::NoDevice { .. } | Error::NoCuda | Error::Int8OnGpu | Error::Gpu(_)) if model.device.is_some()
-        );
+        let of_device = matches!(&loaded, Err(error) if model.device.is_some() && error.is_of_device());
         match (named, &model.device) {
             (Some(named), _) => self.keep(loaded, named),
             (None, Some(device)) if of_device => self.keep(loaded, device),
@@ -357,7 +354,7 @@ pub(crate) struct How {
     plugin: Option<(PathBuf, Option<String>)>,
     adapter: Option<PathBuf>,
     dtype: Dtype,
-    device: Option<DeviceName>,
+    device: Option<Placement>,
 }
 
 impl How {
@@ -370,7 +367,7 @@ impl How {
             plugin: plugin.transpose()?,
             adapter: model.adapter.as_ref().map(|path| beside(base, path)),
             dtype: model.dtype,
-            device: model.device.as_ref().map(|device| device.value),
+            device: model.device.as_ref().map(|device| device.value.clone()),
         })
     }
 
@@ -380,7 +377,7 @@ impl How {
             plugin: plugin.map(|(path, sha256)| PluginFile { path, sha256: sha256.as_deref() }),
             dtype: self.dtype,
             adapter: self.adapter.as_deref(),
-            device: self.device,
+            device: self.device.as_ref(),
         }
     }
 }
