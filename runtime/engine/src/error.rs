@@ -50,6 +50,9 @@ pub enum Error {
     /// A plugin cannot be used.
     #[error(transparent)]
     Plugin(#[from] runtime_plugin_host::Error),
+    /// Plugins change the scores of texts, not of beams.
+    #[error("plugins that change scores do not go with a search with beams")]
+    PluginBeams,
     /// A plugin is for other models.
     #[error("the plugin `{}` is for {}, and the model is a `{model_type}`", .plugin.display(), .serves.join(", "))]
     OtherModel {
@@ -287,6 +290,7 @@ impl Explain for Error {
             Self::NoDevice { .. } | Self::NoCuda => Exit::Unavailable,
             Self::Int8OnGpu => Exit::Usage,
             Self::Gpu(error) => error.exit(),
+            Self::PluginBeams => Exit::Usage,
             Self::EmptyPrompt | Self::PromptTooLong { .. } | Self::Prompt { .. } => Exit::Data,
             Self::Param(error) => error.exit(),
             Self::Template(error) => error.exit(),

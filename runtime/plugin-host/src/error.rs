@@ -169,6 +169,18 @@ pub enum Error {
         /// Why, where that may be shown.
         reason: Option<String>,
     },
+    /// A processor made a score of what is none.
+    #[error("the plugin `{plugin}` {version} made the score of token {token} {score}")]
+    Score {
+        /// The plugin's name.
+        plugin: String,
+        /// The plugin's version.
+        version: String,
+        /// The token.
+        token: usize,
+        /// Not a number, or infinite.
+        score: f32,
+    },
     /// What a step gives is not what it describes.
     #[error("the outputs of the plugin `{plugin}` {version} are not those that it describes: {reason}")]
     Outputs {
@@ -262,6 +274,7 @@ impl Explain for Error {
             | Self::Description { .. }
             | Self::OtherDigest { .. }
             | Self::Outputs { .. }
+            | Self::Score { .. }
             | Self::Trap { .. } => Exit::Unavailable,
             Self::OtherWorld { .. }
             | Self::NoHead { .. }
