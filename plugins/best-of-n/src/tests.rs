@@ -69,7 +69,10 @@ impl Host for Writer {
 }
 
 fn fields(value: Value) -> Fields {
-    value.as_object().cloned().expect("an object")
+    match value {
+        Value::Object(fields) => fields,
+        other => panic!("{other} is no object"),
+    }
 }
 
 fn run(writer: &Writer, parameters: Value, record: Value) -> Result<Fields, String> {
