@@ -9,6 +9,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(feature = "candle")]
+use crate::candle::CandleBlocks;
 use crate::cpu::CpuBlocks;
 use crate::gpu::GpuBlocks;
 
@@ -25,6 +27,8 @@ pub struct Cache {
 pub(crate) enum Memory {
     Cpu(CpuBlocks),
     Gpu(GpuBlocks),
+    #[cfg(feature = "candle")]
+    Candle(CandleBlocks),
 }
 
 impl Memory {
@@ -33,6 +37,8 @@ impl Memory {
         match self {
             Self::Cpu(blocks) => blocks.memory.len(),
             Self::Gpu(blocks) => blocks.len(),
+            #[cfg(feature = "candle")]
+            Self::Candle(blocks) => blocks.len(),
         }
     }
 
@@ -41,6 +47,8 @@ impl Memory {
         match self {
             Self::Cpu(blocks) => blocks.add(),
             Self::Gpu(blocks) => blocks.add(),
+            #[cfg(feature = "candle")]
+            Self::Candle(blocks) => blocks.add(),
         }
     }
 
@@ -49,6 +57,8 @@ impl Memory {
         match self {
             Self::Cpu(blocks) => blocks.copy(from as usize, to as usize),
             Self::Gpu(blocks) => blocks.copy(from, to),
+            #[cfg(feature = "candle")]
+            Self::Candle(blocks) => blocks.copy(from, to),
         }
     }
 
@@ -56,6 +66,8 @@ impl Memory {
         match self {
             Self::Cpu(blocks) => blocks.block_bytes(),
             Self::Gpu(blocks) => blocks.block_bytes(),
+            #[cfg(feature = "candle")]
+            Self::Candle(blocks) => blocks.block_bytes(),
         }
     }
 }
@@ -176,5 +188,36 @@ impl Cache {
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cache").field("held", &self.held()).field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+/// Copies in groups within which none reads or writes what another writes.
+pub(crate) fn apart(copies: &[(u32, u32)]) -> Vec<&[(u32, u32)]> {
+    let (mut groups, mut first) = (Vec::new(), 0);
+    for (at, (from, to)) in copies.iter().enumerate() {
+        let clashes = |(a, b): &(u32, u32)| b == from || b == to || a == to;
+        if copies[first..at].iter().any(clashes) {
+            groups.push(&copies[first..at]);
+            first = at;
+        }
+    }
+    if first < copies.len() {
+        groups.push(&copies[first..]);
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_that_depend_on_each_other_stay_in_order() {
+        let none: [&[(u32, u32)]; 0] = [];
+        assert_eq!(apart(&[]), none);
+        assert_eq!(apart(&[(0, 1), (0, 2), (3, 4)]), [&[(0, 1), (0, 2), (3, 4)][..]]);
+        assert_eq!(apart(&[(0, 1), (1, 2)]), [&[(0, 1)][..], &[(1, 2)]]);
+        assert_eq!(apart(&[(0, 1), (2, 1), (3, 0)]), [&[(0, 1)][..], &[(2, 1), (3, 0)]]);
+        assert_eq!(apart(&[(0, 1), (2, 0)]), [&[(0, 1)][..], &[(2, 0)]]);
     }
 }

@@ -54,6 +54,12 @@ pub enum Error {
     /// A failure of the GPU.
     #[error(transparent)]
     Gpu(#[from] runtime_gpu::Error),
+    /// A failure of CUDA, or of the tensors over it.
+    #[error("CUDA fails: {message}")]
+    Cuda {
+        /// What the driver says.
+        message: String,
+    },
     /// The model reads no sources.
     #[error("the model reads no sources")]
     NoSources,
@@ -164,5 +170,12 @@ fn fitting(name: Option<&str>) -> String {
     match name {
         Some(name) => format!("; in {name} they would fit"),
         None => "; in no type would they fit".to_owned(),
+    }
+}
+
+#[cfg(feature = "candle")]
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Cuda { message: error.to_string() }
     }
 }

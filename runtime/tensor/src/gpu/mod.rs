@@ -5,7 +5,6 @@
 
 mod adapter;
 mod blocks;
-mod room;
 mod run;
 
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +15,7 @@ use runtime_kernels::BlockType;
 
 use crate::cache::Memory;
 use crate::lower::{Changes, Lowered, NotCausal, Pack, Part, Program, lower};
+use crate::room::{self, Room};
 use crate::{Batch, Cache, Error, LowRanks, Outputs, Plan, PlanAdapter, Precision, StoredTensor, Weights};
 use run::{Run, Tabled};
 
@@ -88,7 +88,10 @@ impl GpuPlan {
     pub(crate) fn compile(graph: &Graph, weights: &dyn Weights, gpu: Gpu, precision: Precision) -> Result<Self, Error> {
         // What nobody holds any more is no reason to refuse.
         gpu.trim();
-        room::check(graph, weights, &gpu, precision)?;
+        if let Some(memory) = gpu.adapter().memory {
+            let (gpu, free) = (&gpu.adapter().name[..], memory.saturating_sub(gpu.held()));
+            room::check(graph, weights, &Room { gpu, free, widens: false }, precision)?;
+        }
         let lowered = lower(graph, weights, precision, Uploader { gpu: gpu.clone() })?;
         let vectors = lowered.constants.vectors.iter().map(|vector| gpu.upload_f32(vector));
         let vectors = vectors.collect::<Result<_, _>>()?;
@@ -169,6 +172,6 @@ impl Plan for GpuPlan {
 fn blocks(cache: &mut Cache) -> Result<&mut GpuBlocks, Error> {
     match &mut cache.memory {
         Memory::Gpu(blocks) => Ok(blocks),
-        Memory::Cpu(_) => Err(Error::OtherCache),
+        _ => Err(Error::OtherCache),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use runtime_gpu::Gpu;
 use runtime_graph::{DType, Dim, Graph, Op};
 
 use crate::{Error, Precision, StoredType, Weights};
@@ -12,11 +11,20 @@ const SMALLER: [(&str, u64); 3] = [("bf16", 160), ("Q8_0", 85), ("Q4_K", 45)];
 /// Of a byte.
 const TENTHS: u64 = 80;
 
+/// What there is of a GPU's memory, and how it holds weights.
+pub(crate) struct Room<'a> {
+    /// The GPU's name.
+    pub(crate) gpu: &'a str,
+    /// Bytes that nothing else holds.
+    pub(crate) free: u64,
+    /// Whether weights in halves are widened where single precision is asked for.
+    pub(crate) widens: bool,
+}
+
 /// # Errors
 /// Where there is less memory, with what would fit.
-pub(super) fn check(graph: &Graph, weights: &dyn Weights, gpu: &Gpu, precision: Precision) -> Result<(), Error> {
-    let Some(memory) = gpu.adapter().memory else { return Ok(()) };
-    let free = memory.saturating_sub(gpu.held());
+pub(crate) fn check(graph: &Graph, weights: &dyn Weights, room: &Room<'_>, precision: Precision) -> Result<(), Error> {
+    let Room { gpu, free, widens } = *room;
     let (mut known, mut needs, mut numbers) = (HashSet::new(), 0u64, 0u64);
     for node in &graph.nodes {
         let Op::Weight { name } = &node.op else { continue };
@@ -29,6 +37,7 @@ pub(super) fn check(graph: &Graph, weights: &dyn Weights, gpu: &Gpu, precision: 
         numbers += count;
         needs += match stored {
             StoredType::Plain(DType::F32) if precision == Precision::Bf16 => count * 2,
+            StoredType::Plain(_) if precision == Precision::F32 && widens => count * 4,
             StoredType::Plain(dtype) => count * dtype.size() as u64,
             StoredType::Blocks(kind) => count / kind.elements() as u64 * kind.bytes() as u64,
         };
@@ -38,5 +47,5 @@ pub(super) fn check(graph: &Graph, weights: &dyn Weights, gpu: &Gpu, precision: 
     }
     let smaller = SMALLER.iter().map(|(name, tenths)| (*name, numbers / TENTHS * tenths));
     let fits = smaller.into_iter().find(|(_, bytes)| *bytes < free.min(needs)).map(|(name, _)| name);
-    Err(Error::TooSmall { adapter: gpu.adapter().name.clone(), needs, free, fits })
+    Err(Error::TooSmall { adapter: gpu.to_owned(), needs, free, fits })
 }

@@ -1,0 +1,133 @@
+//! The backend over candle's tensors: the steps of the processor's plan as tensor operations, on a GPU of NVIDIA.
+//!
+//! The code is the same on each device of candle, so that all of it is tested on candle's processor. What decides the form
+//! of a step is said beside it: which operations have kernels for CUDA, and which of their operands must be contiguous.
+
+mod adapter;
+mod attention;
+mod blocks;
+mod device;
+mod pool;
+mod run;
+mod sight;
+mod tabled;
+mod weight;
+
+use std::sync::{Mutex, PoisonError};
+
+use candle_core::Tensor;
+use runtime_graph::Graph;
+
+use crate::cache::Memory;
+use crate::lower::{Changes, Lowered, NotCausal, Program, lower};
+use crate::room::{self, Room};
+use crate::{Batch, Cache, Error, LowRanks, Outputs, Plan, PlanAdapter, Precision, Weights};
+use run::Run;
+use tabled::Tabled;
+use weight::{Uploader, Weight, upload};
+
+pub(crate) use blocks::CandleBlocks;
+pub use device::Candle;
+#[cfg(feature = "cuda")]
+pub use device::{CudaDevice, cuda_devices};
+
+/// A compiled graph.
+pub(crate) struct CandlePlan {
+    device: Candle,
+    lowered: Lowered<Weight>,
+    /// The vectors of `lowered`.
+    vectors: Vec<Tensor>,
+    /// Tables of runs that have ended, for those to come: of texts, and of sources.
+    tabled: [Mutex<Vec<Tabled>>; 2],
+}
+
+impl CandlePlan {
+    pub(crate) fn compile(
+        graph: &Graph,
+        weights: &dyn Weights,
+        device: Candle,
+        precision: Precision,
+    ) -> Result<Self, Error> {
+        if let Some(free) = device.free()? {
+            room::check(graph, weights, &Room { gpu: device.name(), free, widens: true }, precision)?;
+        }
+        let lowered = lower(graph, weights, precision, Uploader { device: device.clone() })?;
+        let vectors = lowered.constants.vectors.iter().map(|vector| upload(vector, &device.raw));
+        let vectors = vectors.collect::<Result<_, _>>()?;
+        Ok(Self { device, lowered, vectors, tabled: Default::default() })
+    }
+
+    /// Runs some steps on a batch, with what is kept.
+    fn run_steps(
+        &self,
+        program: &Program,
+        batch: &Batch,
+        blocks: Option<&mut CandleBlocks>,
+        results: bool,
+    ) -> Result<Outputs, Error> {
+        let tabled = &self.tabled[usize::from(!std::ptr::eq(program, &self.lowered.texts))];
+        let known = tabled.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut tables = known.unwrap_or_else(|| Tabled::new(&program.layout));
+        tables.fit(&program.layout, batch);
+        self.lowered.check(program, batch, tables.host())?;
+        let blocks = match blocks {
+            Some(blocks) => {
+                blocks.prepare()?;
+                Some(&*blocks)
+            }
+            None => None,
+        };
+        let mut run = Run::new(self, program, batch, blocks, &mut tables);
+        for step in &program.steps {
+            run.step(step)?;
+        }
+        let results = run.finish(if results { &self.lowered.outputs[..] } else { &[] })?;
+        tabled.lock().unwrap_or_else(PoisonError::into_inner).push(tables);
+        Ok(results)
+    }
+}
+
+impl Plan for CandlePlan {
+    fn run(&self, batch: &Batch) -> Result<Outputs, Error> {
+        self.lowered.check_alone(batch)?;
+        self.run_steps(&self.lowered.texts, batch, None, true)
+    }
+
+    fn cache(&self, blocks: usize) -> Result<Cache, Error> {
+        match &self.lowered.places {
+            Ok(places) => {
+                let memory = CandleBlocks::new(self.device.clone(), places, &self.lowered.source_places, blocks);
+                let most = memory.most()?;
+                Ok(Cache::new(Memory::Candle(memory), most))
+            }
+            Err(NotCausal { operator, reason }) => Err(Error::NotCausal { operator, reason }),
+        }
+    }
+
+    fn read_sources(&self, batch: &Batch, cache: &mut Cache) -> Result<(), Error> {
+        let sources = self.lowered.sources_of(batch)?;
+        self.run_steps(sources, batch, Some(blocks(cache)?), false).map(drop)
+    }
+
+    fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error> {
+        Lowered::<Weight>::check_pasts(batch)?;
+        self.lowered.check_sources(batch)?;
+        self.run_steps(&self.lowered.texts, batch, Some(blocks(cache)?), true)
+    }
+
+    fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error> {
+        let (uploader, products) = (Uploader { device: self.device.clone() }, &self.lowered.products);
+        Ok(PlanAdapter::new(products, Changes::new(&uploader, products, low_ranks)?))
+    }
+
+    fn is_usable(&self) -> bool {
+        self.device.is_usable()
+    }
+}
+
+fn blocks(cache: &mut Cache) -> Result<&mut CandleBlocks, Error> {
+    match &mut cache.memory {
+        Memory::Candle(blocks) => Ok(blocks),
+        _ => Err(Error::OtherCache),
+    }
+}
