@@ -161,8 +161,8 @@ pub(crate) struct Verify {
 /// Where models run.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DeviceArg {
-    /// Where models run: `cpu`, `wgpu[:N]` (a GPU over Vulkan, Metal or DirectX 12; see `runtime devices`), `metal`, or
-    /// `auto` (a GPU where there is one)
+    /// Where models run: `cpu`, `wgpu[:N]` (a GPU over Vulkan, Metal or DirectX 12; see `runtime devices`), `metal`,
+    /// `cuda[:N]` (where it is built in), or `auto` (a GPU where there is one)
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: DeviceName,
 }

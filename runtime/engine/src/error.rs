@@ -93,9 +93,9 @@ pub enum Error {
         /// The GPUs that there are.
         known: Vec<String>,
     },
-    /// A device that this build cannot use.
-    #[error("CUDA is not built into this program")]
-    NoCuda,
+    /// A device of CUDA that cannot be opened, or that this build cannot use.
+    #[error(transparent)]
+    Cuda(#[from] runtime_tensor::Error),
     /// Products of bytes, which GPUs do not do here.
     #[error("`int8` cannot be computed on a GPU")]
     Int8OnGpu,
@@ -284,7 +284,7 @@ impl Explain for Error {
             Self::Constraint(error) => error.exit(),
             Self::Busy { .. } | Self::CacheTooSmall { .. } => Exit::Unavailable,
             Self::UnknownAdapter { .. } => Exit::Data,
-            Self::NoDevice { .. } | Self::NoCuda => Exit::Unavailable,
+            Self::NoDevice { .. } | Self::Cuda(_) => Exit::Unavailable,
             Self::Int8OnGpu => Exit::Usage,
             Self::Gpu(error) => error.exit(),
             Self::EmptyPrompt | Self::PromptTooLong { .. } | Self::Prompt { .. } => Exit::Data,
@@ -322,7 +322,13 @@ impl Explain for Error {
             ),
             Self::NoDevice { known, .. } => Some(format!("there are cpu, {}", known.join(", "))),
             Self::Int8OnGpu => Some("`bf16` halves the weights there; `--device cpu` computes in int8".to_owned()),
-            Self::NoCuda => Some("`--device wgpu` uses a GPU of NVIDIA over Vulkan".to_owned()),
+            Self::Cuda(runtime_tensor::Error::NoCuda) => Some(
+                "`cargo build --release --features cuda` builds it in; `--device wgpu` uses a GPU of NVIDIA over Vulkan"
+                    .to_owned(),
+            ),
+            Self::Cuda(_) => Some(
+                "`nvidia-smi` shows whether the driver works; `--device wgpu` uses a GPU of NVIDIA over Vulkan".to_owned(),
+            ),
             Self::Gpu(error) => error.hint(),
             Self::UnknownAdapter { name, known } => Some(match nearest(name, known.iter().map(String::as_str)) {
                 Some(name) => format!("did you mean `{name}`?"),

@@ -35,7 +35,7 @@ pub use generate::{
 pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies, type_name};
 pub use language_model::LanguageModel;
 pub use registry::{LoadOptions, LoadedModel, Options, Registry};
-pub use runtime_tensor::{GpuAdapter, GpuKind, gpus, instruction_set};
+pub use runtime_tensor::{CudaDevice, GpuAdapter, GpuKind, cuda_devices, gpus, instruction_set};
 pub use scheduler::ScheduleError;
 pub use sentence::SentenceError;
 pub use stamp::Stamp;

@@ -209,9 +209,10 @@ impl Registry {
         let LoadOptions { plugin, dtype, adapter, device } = how.into();
         let device = device.unwrap_or(self.options.device);
         let (opened, place) = match self.devices.open(device, self.options.tell)? {
+            opened @ (Device::Cpu, _) => opened,
             // Products of bytes are the processor's.
-            (Device::Gpu(_), _) if dtype == Dtype::Int8 && device == DeviceName::Auto => (Device::Cpu, Opened::Cpu),
-            (Device::Gpu(_), _) if dtype == Dtype::Int8 => return Err(Error::Int8OnGpu),
+            _ if dtype == Dtype::Int8 && device == DeviceName::Auto => (Device::Cpu, Opened::Cpu),
+            _ if dtype == Dtype::Int8 => return Err(Error::Int8OnGpu),
             opened => opened,
         };
         let adapter = adapter.map(ModelFolder::new);

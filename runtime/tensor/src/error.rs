@@ -54,6 +54,9 @@ pub enum Error {
     /// A failure of the GPU.
     #[error(transparent)]
     Gpu(#[from] runtime_gpu::Error),
+    /// A device that this build cannot use.
+    #[error("CUDA is not built into this program")]
+    NoCuda,
     /// A failure of CUDA, or of the tensors over it.
     #[error("CUDA fails: {message}")]
     Cuda {

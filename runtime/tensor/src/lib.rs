@@ -13,6 +13,7 @@ mod cache;
 mod candle;
 mod cost;
 mod cpu;
+mod cuda;
 mod error;
 mod gpu;
 mod lower;
@@ -25,8 +26,7 @@ pub use batch::Batch;
 pub use cache::{BLOCK, Cache, CacheFull, Cached};
 #[cfg(feature = "candle")]
 pub use candle::Candle;
-#[cfg(feature = "cuda")]
-pub use candle::{CudaDevice, cuda_devices};
+pub use cuda::{CudaDevice, cuda_devices};
 pub use error::Error;
 pub use runtime_kernels::{BlockType, Precision};
 

@@ -192,7 +192,7 @@ impl<'a> Builder<'a> {
         };
         let of_device = matches!(
             &loaded,
-            Err(Error::NoDevice { .. } | Error::NoCuda | Error::Int8OnGpu | Error::Gpu(_)) if model.device.is_some()
+            Err(Error::NoDevice { .. } | Error::Cuda(_) | Error::Int8OnGpu | Error::Gpu(_)) if model.device.is_some()
         );
         match (named, &model.device) {
             (Some(named), _) => self.keep(loaded, named),

@@ -24,7 +24,7 @@ impl Candle {
     #[cfg(feature = "cuda")]
     pub fn cuda(number: usize) -> Result<Self, Error> {
         let raw = Raw::new_cuda(number)?;
-        let name = driver::name(number).unwrap_or_else(|_| format!("cuda:{number}"));
+        let name = driver::device(number).map_or_else(|_| format!("cuda:{number}"), |device| device.name);
         Ok(Self { raw, name })
     }
 
@@ -56,61 +56,24 @@ impl Candle {
     }
 }
 
-/// A GPU that the CUDA driver lists.
-#[cfg(feature = "cuda")]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CudaDevice {
-    /// What its driver calls it.
-    pub name: String,
-    /// Its memory in bytes.
-    pub memory: u64,
-    /// Its compute capability: the greater and the lesser number.
-    pub capability: (i32, i32),
-}
-
-/// All GPUs that the CUDA driver lists, by number; none where there is no driver.
-#[cfg(feature = "cuda")]
-pub fn cuda_devices() -> Vec<CudaDevice> {
-    driver::devices().unwrap_or_default()
-}
-
 /// What candle does not tell, of the driver itself.
 #[cfg(feature = "cuda")]
-mod driver {
+pub(crate) mod driver {
     use candle_core::CudaDevice as Raw;
-    use candle_core::cuda_backend::cudarc::driver::{DriverError, result, sys};
+    use candle_core::cuda_backend::cudarc::driver::{CudaContext, DriverError};
 
-    use super::CudaDevice;
-    use crate::Error;
+    use crate::{CudaDevice, Error};
 
-    const MAJOR: sys::CUdevice_attribute = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR;
-    const MINOR: sys::CUdevice_attribute = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR;
-
-    pub(super) fn name(number: usize) -> Result<String, DriverError> {
-        result::init()?;
-        result::device::get_name(result::device::get(i32::try_from(number).unwrap_or(i32::MAX))?)
+    /// All GPUs that the driver lists.
+    pub(crate) fn devices() -> Result<Vec<CudaDevice>, DriverError> {
+        let count = usize::try_from(CudaContext::device_count()?).unwrap_or(0);
+        (0..count).map(device).collect()
     }
 
-    pub(super) fn devices() -> Result<Vec<CudaDevice>, DriverError> {
-        result::init()?;
-        let device = |number| {
-            let device = result::device::get(number)?;
-            // SAFETY: the driver has just given this device.
-            #[expect(unsafe_code, reason = "the driver is called as it is")]
-            let (memory, major, minor) = unsafe {
-                (
-                    result::device::total_mem(device)?,
-                    result::device::get_attribute(device, MAJOR)?,
-                    result::device::get_attribute(device, MINOR)?,
-                )
-            };
-            Ok(CudaDevice {
-                name: result::device::get_name(device)?,
-                memory: memory as u64,
-                capability: (major, minor),
-            })
-        };
-        (0..result::device::get_count()?).map(device).collect()
+    pub(super) fn device(number: usize) -> Result<CudaDevice, DriverError> {
+        let context = CudaContext::new(number)?;
+        let (memory, capability) = (Some(context.total_mem()? as u64), Some(context.compute_capability()?));
+        Ok(CudaDevice { name: context.name()?, memory, capability })
     }
 
     pub(super) fn free(device: &Raw) -> Result<u64, Error> {

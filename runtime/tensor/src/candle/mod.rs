@@ -29,7 +29,7 @@ use weight::{Uploader, Weight, upload};
 pub(crate) use blocks::CandleBlocks;
 pub use device::Candle;
 #[cfg(feature = "cuda")]
-pub use device::{CudaDevice, cuda_devices};
+pub(crate) use device::driver;
 
 /// A compiled graph.
 pub(crate) struct CandlePlan {

@@ -120,11 +120,9 @@ pub(crate) fn other_devices() -> Vec<Device> {
     let mut devices: Vec<Device> = open_gpus().iter().cloned().map(Device::Gpu).collect();
     #[cfg(feature = "candle")]
     devices.push(Device::Candle(runtime_tensor::Candle::processor()));
-    #[cfg(feature = "cuda")]
-    devices.extend(
-        (0..runtime_tensor::cuda_devices().len())
-            .map(|number| Device::Candle(runtime_tensor::Candle::cuda(number).expect("it opens"))),
-    );
+    let is_gpu = |device: &runtime_tensor::CudaDevice| device.capability.is_some();
+    let cuda = (0..).zip(runtime_tensor::cuda_devices()).filter(|(_, device)| is_gpu(device));
+    devices.extend(cuda.map(|(number, _)| Device::cuda(number).expect("it opens")));
     devices
 }
 
