@@ -10,7 +10,7 @@ use runtime_architectures::BUILT_IN;
 use runtime_engine::{Options, Registry};
 use runtime_graph::Head;
 use runtime_models::ModelFolder;
-use runtime_tensor::{Batch, Cached, Device, Matrix, Plan, Precision, compile};
+use runtime_tensor::{Batch, Cached, Device, Matrix, Plan, Precision, compile, cuda_devices};
 use runtime_tests::{guest, open_gpus, root};
 use serde_json::Value;
 
@@ -112,6 +112,7 @@ fn each_head_computes_what_transformers_computes() {
 #[test]
 fn each_head_computes_it_on_a_gpu_too() {
     open_gpus().iter().for_each(|gpu| check(&Device::Gpu(gpu.clone())));
+    (0..cuda_devices().len()).for_each(|number| check(&Device::cuda(number).expect("it opens")));
 }
 
 fn check(device: &Device) {

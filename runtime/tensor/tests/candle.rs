@@ -6,7 +6,7 @@
 #[expect(dead_code, reason = "other tests need more of it")]
 mod support;
 
-use runtime_graph::{Builder, Catalog, DType, Graph};
+use runtime_graph::{AttentionOptions, Builder, Catalog, DType, Graph};
 use runtime_tensor::{
     Batch, BlockType, Candle, Device, Error, Matrix, Precision, StoredTensor, StoredType, Weights, compile,
 };
@@ -116,12 +116,42 @@ fn every_type_of_blocks_is_looked_up_and_multiplied() {
 }
 
 #[test]
+fn long_sequences_are_cut_into_parts() {
+    let weights = support::weights();
+    let attention = |options: AttentionOptions, biased: bool| {
+        let (builder, recording) = Builder::native("test", weights.catalog());
+        let x = builder.embedding("words").rows(&builder.token_ids());
+        let [k, v] = ["k", "v"].map(|name| builder.linear_no_bias(name).forward(&x));
+        let (q, bias) = (builder.linear("q").forward(&x), builder.tensor("buckets.weight"));
+        let y = if biased { q.attention_biased(&k, &v, &bias, 30, options) } else { q.attention(&k, &v, options) };
+        builder.output("y", &y);
+        recording.finish().expect("a graph")
+    };
+    let (near, batch) = (Some(100), support::batch(&[1300, 7, 600, 1290]));
+    let both = AttentionOptions { key_value_heads: 2, ..AttentionOptions::bidirectional(4) };
+    for (options, biased) in [
+        (both, false),
+        (AttentionOptions { window: near, ..both }, true),
+        (AttentionOptions::causal(4, 2), true),
+        (AttentionOptions { window: near, ..AttentionOptions::causal(4, 2) }, false),
+    ] {
+        let graph = attention(options, biased);
+        let run = |device| {
+            let plan = compile(&graph, &weights, device, Precision::F32).expect("a plan");
+            plan.run(&batch).expect("it runs").get("y").expect("an output").clone()
+        };
+        let expected = run(Device::Cpu);
+        devices().into_iter().for_each(|device| close(&format!("{options:?}"), 1e-4, &run(device), &expected));
+    }
+}
+
+#[test]
 fn what_it_cannot_do_is_refused() {
     let weights = support::weights();
     let (builder, recording) = Builder::native("test", weights.catalog());
     let x = builder.embedding("words").rows(&builder.token_ids());
     let [k, v] = ["k", "v"].map(|name| builder.linear_no_bias(name).forward(&x));
-    let options = runtime_graph::AttentionOptions::causal(4, 2);
+    let options = AttentionOptions::causal(4, 2);
     builder.output("y", &builder.linear("q").forward(&x).attention(&k, &v, options));
     let graph = recording.finish().expect("a graph");
     for device in devices() {

@@ -15,7 +15,7 @@ use crate::{Batch, Error};
 /// The most queries of a sequence that are computed at once.
 const QUERIES: usize = 512;
 
-/// The most scores of a head that are held at once, unless one sequence has more.
+/// The most scores of a head that are held at once: the kernels of CUDA count those of all heads with 31 bits.
 const SCORES: usize = 1 << 21;
 
 /// Fewer scores than these may all be padding: another call costs more.
@@ -142,8 +142,9 @@ fn items(sight: Sight, batch: &Batch) -> Vec<Item> {
             Over::Sources => batch.sources()[sequence].tokens,
             _ => past + span.len(),
         };
-        for start in span.clone().step_by(QUERIES) {
-            let rows = start..span.end.min(start + QUERIES);
+        let most = (SCORES / total.max(1)).clamp(1, QUERIES);
+        for start in span.clone().step_by(most) {
+            let rows = start..span.end.min(start + most);
             let first = past + (start - span.start);
             let end = first + rows.len();
             let keys = match sight.over {
