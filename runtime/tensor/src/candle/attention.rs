@@ -1,6 +1,8 @@
 //! Attention as products of groups of sequences.
 
-use candle_core::{DType, Tensor};
+use std::collections::hash_map::Entry;
+
+use candle_core::Tensor;
 
 use super::run::Run;
 use super::sight::{Group, Over, Sight};
@@ -36,26 +38,28 @@ impl Run<'_> {
             Some(Terms::Bias { distances, table }) => {
                 let numbers = &plan.lowered.constants.vectors[table];
                 let (reach, table) = self.tabled.bias(device, distances, numbers, heads.heads)?;
-                let key = (group.0, group.1, distances);
-                if !self.distant.contains_key(&key) {
-                    let index = u32::try_from(2 * reach).unwrap_or(u32::MAX);
-                    let by = of.by_distance(reach, |at| index - u32::try_from(at).unwrap_or(index), device)?;
-                    let (sequences, queries, keys) = by.dims3()?;
-                    let bias = table.index_select(&by.flatten_all()?, 1)?;
-                    let bias = bias.reshape((heads.heads, sequences, queries, keys))?.transpose(0, 1)?.contiguous()?;
-                    self.distant.insert(key, bias);
-                }
-                self.distant.get(&key).cloned().map(Distant::Bias)
+                let bias = match self.distant.entry((group.0, group.1, distances)) {
+                    Entry::Occupied(known) => known.get().clone(),
+                    Entry::Vacant(vacant) => {
+                        let last = u32::try_from(2 * reach).unwrap_or(u32::MAX);
+                        let by = of.by_distance(reach, |at| last - u32::try_from(at).unwrap_or(last), device)?;
+                        let (sequences, queries, keys) = by.dims3()?;
+                        let bias = table.index_select(&by.flatten_all()?, 1)?;
+                        let bias = bias.reshape((heads.heads, sequences, queries, keys))?;
+                        vacant.insert(bias.transpose(0, 1)?.contiguous()?).clone()
+                    }
+                };
+                Some(Distant::Bias(bias))
             }
             Some(Terms::Disentangled { distances, keys, queries }) => {
-                let key = (group.0, group.1, distances);
-                if !self.distant.contains_key(&key) {
-                    let table = &self.tabled.host().distances[distances];
-                    let by = of.by_distance(table.reach, |at| table.rows[at], device)?;
-                    self.distant.insert(key, by);
-                }
-                let rows = self.distant.get(&key).cloned();
-                rows.map(|rows| Distant::Disentangled { rows, keys: keys.map(vector), queries: queries.map(vector) })
+                let rows = match self.distant.entry((group.0, group.1, distances)) {
+                    Entry::Occupied(known) => known.get().clone(),
+                    Entry::Vacant(vacant) => {
+                        let table = &self.tabled.host().distances[distances];
+                        vacant.insert(of.by_distance(table.reach, |at| table.rows[at], device)?).clone()
+                    }
+                };
+                Some(Distant::Disentangled { rows, keys: keys.map(vector), queries: queries.map(vector) })
             }
         })
     }
@@ -128,6 +132,5 @@ fn products(x: &Tensor, table: &Tensor, rows: &Tensor) -> Result<Tensor, Error> 
     let x = x.transpose(0, 1)?.contiguous()?.reshape((heads, sequences * tokens, size))?;
     let all = x.matmul(&table.transpose(0, 1)?.contiguous()?.t()?)?;
     let all = all.reshape((heads, sequences, tokens, count))?;
-    debug_assert_eq!(all.dtype(), DType::F32);
     Ok(all.gather(&rows.contiguous()?, 3)?.transpose(0, 1)?)
 }
