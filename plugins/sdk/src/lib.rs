@@ -20,14 +20,21 @@
 //! graph ends the plugin at once, and the host says in which of its functions. Compiled for another target the crate
 //! type-checks, and whatever would call the host panics.
 
+mod host;
+pub mod logits;
 mod recorder;
+mod records;
+pub mod step;
 pub mod wit;
 
 use std::rc::Rc;
 
+pub use host::*;
+pub use records::{Fields, Kind, Slot};
 pub use runtime_graph::*;
+pub use serde_json;
 
-use recorder::Host;
+use recorder::HostGraph;
 
 /// Makes an [`Architecture`] what this `cdylib` exports, under the version of its package.
 #[macro_export]
@@ -65,5 +72,5 @@ pub fn describe(architecture: &Architecture, version: &str) -> wit::Description 
 #[doc(hidden)]
 pub fn build(architecture: &Architecture, config: &str, head: wit::Head) -> Result<(), wit::Refusal> {
     let config = config.parse::<Config>()?;
-    Ok((architecture.build)(&Builder::over(Rc::new(Host::default())), &config, head.into())?)
+    Ok((architecture.build)(&Builder::over(Rc::new(HostGraph::default())), &config, head.into())?)
 }

@@ -12,11 +12,11 @@ use crate::wit::inference::runtime::{graph, types, weights};
 
 /// The host's graph. Its values are handles; a [`ValueId`] is the number of a handle in this table.
 #[derive(Default)]
-pub(crate) struct Host {
+pub(crate) struct HostGraph {
     values: RefCell<Vec<graph::Value>>,
 }
 
-impl Host {
+impl HostGraph {
     fn keep(&self, value: graph::Value) -> ValueId {
         let mut values = self.values.borrow_mut();
         // The host allows far fewer handles than a `u32` counts.
@@ -80,7 +80,7 @@ impl Host {
     }
 }
 
-impl Recorder for Host {
+impl Recorder for HostGraph {
     fn record(&self, op: Op, inputs: &[ValueId], _: Place) -> ValueId {
         let value = self.apply(op, inputs);
         self.keep(value)

@@ -54,6 +54,22 @@ pub(crate) enum Command {
     /// Look at models, and download them
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Look at plugins
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Show what a plugin is, what it says of itself and what it is denied
+    Inspect(PluginInspect),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PluginInspect {
+    /// The component
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 /// A pipeline, as several commands take it.

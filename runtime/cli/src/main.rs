@@ -45,6 +45,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Verify(options) => commands::verify::run(&options),
         Command::Graph(options) => commands::graph::run(&options),
         Command::Devices => commands::devices::run(),
+        Command::Plugin(command) => commands::plugin::run(&command),
         Command::Model(ModelCommand::Graph(options)) => commands::model::graph(&options),
         Command::Model(ModelCommand::Fetch(options)) => commands::model::fetch(&options),
         Command::Model(ModelCommand::Merge(options)) => commands::merge::run(&options),

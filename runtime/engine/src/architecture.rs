@@ -1,10 +1,8 @@
 //! Which architecture describes a model: a plugin that is named, one that the folder brings along, or a built-in one.
 
-use std::path::Path;
-
 use runtime_graph::{Catalog, Graph, Head};
 use runtime_models::{Describe, Error as ModelError, Model, ModelConfig, ModelFolder};
-use runtime_plugin_host::Plugin;
+use runtime_plugin_host::{Plugin, PluginFile};
 
 use crate::Error;
 
@@ -24,18 +22,23 @@ impl Architecture {
     pub fn choose(
         folder: &ModelFolder,
         config: &ModelConfig,
-        named: Option<&Path>,
-        load: impl FnOnce(&Path) -> Result<Plugin, Error>,
+        named: Option<PluginFile<'_>>,
+        load: impl FnOnce(PluginFile<'_>) -> Result<Plugin, Error>,
     ) -> Result<Self, Error> {
-        let Some(path) = named.map(Path::to_owned).or_else(|| folder.plugin()) else {
+        let brought = folder.plugin();
+        let Some(file) = named.or(brought.as_ref().map(PluginFile::from)) else {
             return Ok(Self::BuiltIn(Model::built_in(folder, config)?));
         };
-        let plugin = load(&path)?;
+        let plugin = load(file)?;
         let serves = &plugin.description().model_types;
         if serves.contains(&config.model_type) {
             return Ok(Self::Plugin(plugin));
         }
-        Err(Error::OtherModel { serves: serves.clone(), plugin: path, model_type: config.model_type.clone() })
+        Err(Error::OtherModel {
+            serves: serves.clone(),
+            plugin: file.path.to_owned(),
+            model_type: config.model_type.clone(),
+        })
     }
 
     /// What tells it apart from others: a plugin's digest.

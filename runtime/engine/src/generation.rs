@@ -15,10 +15,12 @@ use runtime_tasks::{InputType, TaskKind};
 use serde_json::{Map, Value};
 
 use crate::ladder::Ladder;
+use crate::plugins::PluginRunner;
 use crate::writer::Writer;
 use crate::{Task, ZeroShot};
 
 pub use answer::{RecordError, type_name};
+pub(crate) use build::How;
 pub use files::{check_files, dependencies};
 
 /// A pipeline that can answer records.
@@ -33,7 +35,7 @@ pub struct Generation {
 struct Step {
     name: String,
     /// The field of the step's input, what it holds, and where it comes from.
-    inputs: Vec<(&'static str, InputType, Reference)>,
+    inputs: Vec<(String, InputType, Reference)>,
     does: Does,
 }
 
@@ -42,6 +44,7 @@ enum Does {
     ZeroShot(ZeroShot),
     Generate(Writer),
     Task(TaskKind, Box<Task>),
+    Plugin(Box<PluginRunner>),
 }
 
 /// A rung whose model cannot be had, so that its `otherwise` is what it answers.
@@ -90,7 +93,7 @@ impl Generation {
     pub fn ladders(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
         self.steps.iter().filter_map(|step| match &step.does {
             Does::Ladder(ladder) => Some((&*step.name, ladder.rungs.iter().map(|rung| &*rung.name).collect())),
-            Does::ZeroShot(_) | Does::Generate(_) | Does::Task(..) => None,
+            Does::ZeroShot(_) | Does::Generate(_) | Does::Task(..) | Does::Plugin(_) => None,
         })
     }
 }

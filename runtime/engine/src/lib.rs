@@ -15,6 +15,7 @@ mod label_chooser;
 mod ladder;
 mod language_model;
 mod memo;
+mod plugins;
 mod registry;
 mod scheduler;
 mod sentence;
@@ -34,7 +35,9 @@ pub use generate::{
 };
 pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies, type_name};
 pub use language_model::LanguageModel;
+pub use plugins::check_all as check_plugins;
 pub use registry::{LoadOptions, LoadedModel, Options, Registry};
+pub use runtime_plugin_host::{Described, Error as PluginError, Inspection, Kind as SlotKind, PluginFile, Slot, World};
 pub use runtime_tensor::{CudaDevice, GpuAdapter, GpuKind, cuda_devices, gpus, instruction_set};
 pub use scheduler::ScheduleError;
 pub use sentence::SentenceError;

@@ -9,7 +9,10 @@ use runtime_constraint::Vocabulary;
 use runtime_graph::{Graph, Head};
 use runtime_hub::{Hub, ModelSource, Settings};
 use runtime_models::{Adapter, Error as ModelError, Model, ModelFolder};
-use runtime_plugin_host::{Limits, Plugin, PluginHost};
+use runtime_pipeline::PluginSource;
+use runtime_plugin_host::{
+    Error as PluginError, Inspection, Limits, LogitsPlugin, Plugin, PluginFile, PluginHost, StepPlugin,
+};
 use runtime_provider::Endpoint;
 use runtime_tasks::{DeviceName, Dtype};
 use runtime_tensor::{Device, PlanAdapter, Precision};
@@ -56,7 +59,9 @@ pub struct Registry {
     options: Options,
     hub: OnceLock<Hub>,
     plugins: OnceLock<PluginHost>,
-    loaded_plugins: Mutex<HashMap<PathBuf, (Option<Stamp>, Plugin)>>,
+    loaded_plugins: Loaded<Plugin>,
+    loaded_steps: Loaded<StepPlugin>,
+    loaded_processors: Loaded<LogitsPlugin>,
     models: Mutex<HashMap<Key, Weak<LoadedModel>>>,
     hosted: Mutex<Vec<Weak<Hosted>>>,
     devices: Devices,
@@ -67,7 +72,7 @@ pub struct Registry {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadOptions<'a> {
     /// A plugin that describes it, instead of a built-in architecture or the one that the folder brings along.
-    pub plugin: Option<&'a Path>,
+    pub plugin: Option<PluginFile<'a>>,
     /// What its weights are computed in.
     pub dtype: Dtype,
     /// The folder of a LoRA adapter that its weights are changed by.
@@ -78,7 +83,7 @@ pub struct LoadOptions<'a> {
 
 impl<'a> From<Option<&'a Path>> for LoadOptions<'a> {
     fn from(plugin: Option<&'a Path>) -> Self {
-        Self { plugin, ..Self::default() }
+        Self { plugin: plugin.map(PluginFile::from), ..Self::default() }
     }
 }
 
@@ -153,7 +158,9 @@ impl Registry {
             options,
             hub: OnceLock::new(),
             plugins: OnceLock::new(),
-            loaded_plugins: Mutex::default(),
+            loaded_plugins: Loaded::default(),
+            loaded_steps: Loaded::default(),
+            loaded_processors: Loaded::default(),
             models: Mutex::default(),
             hosted: Mutex::default(),
             devices: Devices::default(),
@@ -190,7 +197,7 @@ impl Registry {
     ///
     /// # Errors
     /// Where configuration, checkpoint and architecture do not fit.
-    pub fn graph(&self, folder: &ModelFolder, plugin: Option<&Path>, head: Head) -> Result<Graph, Error> {
+    pub fn graph(&self, folder: &ModelFolder, plugin: Option<PluginFile<'_>>, head: Head) -> Result<Graph, Error> {
         let config = folder.config()?;
         let architecture = Architecture::choose(folder, &config, plugin, |path| self.plugin(path))?;
         Ok(Model::graph(folder, &config, &architecture, head)?)
@@ -282,20 +289,85 @@ impl Registry {
         Ok(hosted)
     }
 
-    /// The plugin in a file, loaded once while the file stays as it is.
-    fn plugin(&self, path: &Path) -> Result<Plugin, Error> {
-        let stamp = Stamp::of(path);
-        let mut loaded = self.loaded_plugins.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, plugin)) = loaded.get(path).filter(|(known, _)| known.is_some() && *known == stamp) {
-            return Ok(plugin.clone());
-        }
-        let plugin = self.plugins()?.load(path)?;
-        loaded.insert(path.to_owned(), (stamp, plugin.clone()));
-        Ok(plugin)
+    /// The architecture in a file, loaded once while the file stays as it is.
+    fn plugin(&self, file: PluginFile<'_>) -> Result<Plugin, Error> {
+        self.loaded_plugins.get(file, Plugin::digest, |file| Ok(self.plugins()?.load(file)?))
+    }
+
+    /// The step in a file, in the same way.
+    pub(crate) fn step_plugin(&self, file: PluginFile<'_>) -> Result<StepPlugin, Error> {
+        self.loaded_steps.get(file, StepPlugin::digest, |file| Ok(self.plugins()?.load_step(file)?))
+    }
+
+    /// The processor of scores in a file, in the same way.
+    pub(crate) fn logits_plugin(&self, file: PluginFile<'_>) -> Result<LogitsPlugin, Error> {
+        self.loaded_processors.get(file, LogitsPlugin::digest, |file| Ok(self.plugins()?.load_logits(file)?))
+    }
+
+    /// What a plugin's file is and says of itself.
+    ///
+    /// # Errors
+    /// Where it is no plugin.
+    pub fn inspect_plugin(&self, path: &Path) -> Result<Inspection, Error> {
+        Ok(self.plugins()?.inspect(path)?)
+    }
+
+    /// The file of a plugin that a pipeline in the folder `base` names.
+    ///
+    /// # Errors
+    /// Where it cannot be had.
+    pub(crate) fn plugin_file(&self, plugin: &PluginSource, base: &Path) -> Result<PathBuf, Error> {
+        Ok(base.join(plugin.source.as_str()).components().collect())
+    }
+
+    /// Whether that file is here already.
+    pub(crate) fn has_plugin(&self, plugin: &PluginSource, base: &Path) -> bool {
+        self.plugin_file(plugin, base).is_ok_and(|path| path.is_file())
+    }
+
+    /// What is called with what a user should know.
+    pub(crate) fn tell(&self) -> fn(&str) {
+        self.options.tell
     }
 
     fn plugins(&self) -> Result<&PluginHost, Error> {
         once(&self.plugins, || Ok(PluginHost::new(self.options.plugin_cache.clone(), Limits::default())?))
+    }
+}
+
+/// Plugins of one kind by their files, each loaded once while its file stays as it is.
+struct Loaded<P>(Mutex<HashMap<PathBuf, (Option<Stamp>, P)>>);
+
+impl<P> Default for Loaded<P> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<P: Clone> Loaded<P> {
+    fn get(
+        &self,
+        file: PluginFile<'_>,
+        digest: impl Fn(&P) -> &str,
+        load: impl FnOnce(PluginFile<'_>) -> Result<P, Error>,
+    ) -> Result<P, Error> {
+        let stamp = Stamp::of(file.path);
+        let mut loaded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, plugin)) = loaded.get(file.path).filter(|(known, _)| known.is_some() && *known == stamp) {
+            let found = digest(plugin);
+            return match file.sha256.filter(|expected| !expected.eq_ignore_ascii_case(found)) {
+                None => Ok(plugin.clone()),
+                Some(expected) => Err(PluginError::OtherDigest {
+                    path: file.path.to_owned(),
+                    expected: expected.to_owned(),
+                    found: found.to_owned(),
+                }
+                .into()),
+            };
+        }
+        let plugin = load(file)?;
+        loaded.insert(file.path.to_owned(), (stamp, plugin.clone()));
+        Ok(plugin)
     }
 }
 

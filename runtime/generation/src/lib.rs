@@ -11,6 +11,7 @@
 //! 5. [`PromptLookup`] guesses tokens that a model can check several at a time.
 //!
 //! Scores are logits as the model gives them, one `f32` for each token of the vocabulary; `-inf` is what cannot be chosen.
+//! Where the greatest of them suffice to choose the same token ([`Needs`]), a [`Shortlist`] takes their place.
 
 mod argmax;
 mod beam;
@@ -25,6 +26,7 @@ mod passes;
 mod processors;
 mod prompt_lookup;
 mod sampler;
+mod shortlist;
 mod stopping;
 mod text_stream;
 mod top;
@@ -40,6 +42,7 @@ pub use logprobs::{TokenLogProb, log_softmax, token_log_probs};
 pub use processors::{Processors, Prompt};
 pub use prompt_lookup::{PromptLookup, accepted};
 pub use sampler::Sampler;
+pub use shortlist::{Needs, Shortlist};
 pub use stopping::{FinishReason, StopStrings, Stopping};
 pub use text_stream::TextStream;
 pub use warpers::{Candidate, Warpers};

@@ -9,9 +9,10 @@ pub(crate) struct Entry {
     pub(crate) index: usize,
 }
 
-/// The best first; of equal scores, the first.
+/// The best first; of equal scores, both zeros among them, the first.
 pub(crate) fn descending(a: &Entry, b: &Entry) -> Ordering {
-    b.score.total_cmp(&a.score).then(a.index.cmp(&b.index))
+    // What is added makes one zero of both.
+    (b.score + 0.0).total_cmp(&(a.score + 0.0)).then(a.index.cmp(&b.index))
 }
 
 /// Collects the highest of what is shown to it. The memory is kept between rows.

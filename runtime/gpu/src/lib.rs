@@ -49,4 +49,5 @@ pub use product::Finish;
 pub use recorder::{Read, Recorder, Results};
 pub use rotary::Rotary;
 pub use sequences::{Sequence, Sequences};
+pub use top::{MOST_LISTED, log_sum_exp, summed_parts};
 pub use weight::{Precision, Stored, Weight};

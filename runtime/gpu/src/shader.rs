@@ -21,7 +21,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         "activate" "attention" "attention_join" "attention_scores" "attention_split" "columns" "convolution" "copy"
         "copy_block" "correct" "elementwise" "expert_layout" "expert_sum" "expert_weights" "finish" "keep" "look_up"
         "neighbours" "norm" "pool" "product_few" "product_join" "product_many" "reduce" "rotary" "scale_rows" "select"
-        "top" "weight" "weight_chunk"
+        "sum_exp" "top" "weight" "weight_chunk"
     );
     for (name, source) in templates {
         environment.add_template(name, source).unwrap_or_else(|error| panic!("{name}.wgsl: {error:#}"));

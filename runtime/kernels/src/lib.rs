@@ -14,6 +14,7 @@ mod blocks;
 mod chunk;
 mod convolution;
 mod experts;
+mod greatest;
 mod math;
 mod norm;
 mod packed;
@@ -33,6 +34,7 @@ pub use attention::{Attention, AttentionScratch, BLOCK, CachedAttention, Columns
 pub use blocks::{BlockType, Factors, Layout as BlockLayout, Unpacked};
 pub use convolution::{Convolution, neighbours};
 pub use experts::Routing;
+pub use greatest::{Greatest, greatest, log_sum_exp};
 pub use norm::Norm;
 pub use packed::{Packed, Precision};
 pub use pool::Pooling;

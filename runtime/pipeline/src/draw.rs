@@ -102,6 +102,11 @@ fn graph_of(pipeline: &Pipeline) -> Graph {
                 group.nodes.push(node(&id, Shape::Box, lines.into_iter().chain(params)));
                 id
             }
+            StepKind::Plugin(step) => {
+                let lines = [StepKind::PLUGIN.to_owned(), format!("plugin {}", step.plugin.value)];
+                group.nodes.push(node(&id, Shape::Box, lines));
+                id
+            }
             StepKind::Task(step) => {
                 let lines = [step.task.to_string(), format!("model {}", step.model.value)];
                 let params = step.params.iter().map(|(name, value)| format!("{name}: {}", value.value));

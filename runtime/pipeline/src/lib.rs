@@ -22,6 +22,7 @@ mod labels;
 mod name;
 mod overrides;
 mod pipeline;
+mod plugin;
 mod prompt;
 mod rules;
 mod settings;
@@ -40,6 +41,7 @@ pub use pipeline::{
     AdapterChoice, Classifier, Endpoint, GenerateStep, Input, Labels, Ladder, Model, Output, Pipeline, Provider,
     Reference, Rung, RungKind, Step, StepInput, StepKind, TaskStep, Test, ZeroShot,
 };
+pub use plugin::{Grants, LogitsProcessor, Plugin, PluginSource, PluginStep};
 pub use prompt::{PromptError, PromptTemplate};
 pub use rules::{Accept, Expectation};
 pub use spanned::Spanned;

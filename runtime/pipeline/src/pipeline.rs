@@ -9,6 +9,7 @@ use runtime_tasks::{DeviceName, Dtype, Generation, InputType, OutputType, TaskKi
 use serde_json::{Map, Value};
 
 use crate::name::Name;
+use crate::plugin::{LogitsProcessor, Plugin, PluginSource, PluginStep};
 use crate::prompt::PromptTemplate;
 use crate::rules::{Accept, Expectation};
 use crate::spanned::Spanned;
@@ -28,6 +29,8 @@ pub struct Pipeline {
     pub models: Vec<Model>,
     /// The models that steps name and that others run, as the file orders them. No model has the name of another.
     pub endpoints: Vec<Endpoint>,
+    /// The plugins that steps name, as the file orders them.
+    pub plugins: Vec<Plugin>,
     /// The steps in the order they run; at least one.
     pub steps: Vec<Step>,
     /// The fields of an output record; without `[output]`, the last step's outputs under their own names.
@@ -78,8 +81,8 @@ pub struct Model {
     pub name: Name,
     /// `./folder` or `org/name[@revision]`, as written.
     pub source: Spanned<String>,
-    /// A sandboxed architecture to use instead of a built-in one, relative to the pipeline's folder.
-    pub plugin: Option<Spanned<PathBuf>>,
+    /// A sandboxed architecture to use instead of a built-in one.
+    pub plugin: Option<PluginSource>,
     /// The folder of a LoRA adapter for it, relative to the pipeline's folder.
     pub adapter: Option<Spanned<PathBuf>>,
     /// The folders of adapters that steps and rungs choose from, by name; the weights are shared by all.
@@ -152,6 +155,8 @@ pub enum StepKind {
     Generate(GenerateStep),
     /// Does another task.
     Task(TaskStep),
+    /// Has a plugin do something.
+    Plugin(PluginStep),
 }
 
 impl StepKind {
@@ -160,12 +165,13 @@ impl StepKind {
 
     pub(crate) const GENERATE: &str = "generate";
     pub(crate) const CHAT: &str = "chat";
+    pub(crate) const PLUGIN: &str = "plugin";
     /// Shorter names of tasks.
     const SHORT: [(&str, TaskKind); 2] = [("summarize", TaskKind::Summarization), ("translate", TaskKind::Translation)];
 
     /// All names of kinds.
     pub(crate) fn kinds() -> Vec<&'static str> {
-        let own = [Self::LADDER, Self::GENERATE, Self::CHAT].into_iter();
+        let own = [Self::LADDER, Self::GENERATE, Self::CHAT, Self::PLUGIN].into_iter();
         own.chain(Self::SHORT.map(|(name, _)| name)).chain(TaskKind::ALL.map(TaskKind::name)).collect()
     }
 
@@ -182,6 +188,7 @@ impl StepKind {
             Self::ZeroShot(_) => Self::ZERO_SHOT,
             Self::Generate(step) => step.kind(),
             Self::Task(step) => step.task.name(),
+            Self::Plugin(_) => Self::PLUGIN,
         }
     }
 
@@ -197,6 +204,10 @@ impl StepKind {
             Self::Task(step) => {
                 step.inputs.iter().map(|(key, holds, from)| StepInput { key, holds: *holds, from }).collect()
             }
+            Self::Plugin(step) => {
+                let inputs = step.inputs.iter();
+                inputs.map(|(key, from)| StepInput { key: key.as_str(), holds: InputType::Any, from }).collect()
+            }
         }
     }
 
@@ -205,7 +216,7 @@ impl StepKind {
         match self {
             Self::Ladder(ladder) => Some(&ladder.labels),
             Self::ZeroShot(step) => Some(&step.labels),
-            Self::Generate(_) | Self::Task(_) => None,
+            Self::Generate(_) | Self::Task(_) | Self::Plugin(_) => None,
         }
     }
 }
@@ -214,7 +225,7 @@ impl StepKind {
 #[derive(Clone, Copy, Debug)]
 pub struct StepInput<'a> {
     /// The key of the step that names it.
-    pub key: &'static str,
+    pub key: &'a str,
     /// What it must be.
     pub holds: InputType,
     /// Where it comes from.
@@ -270,6 +281,8 @@ pub struct GenerateStep {
     pub prompt: PromptTemplate,
     /// What these read.
     pub reads: Vec<Reference>,
+    /// The plugins that change scores, in their order.
+    pub logits_processors: Vec<LogitsProcessor>,
     /// The parameters.
     pub options: Generation,
     /// The parameters that are written.

@@ -4,6 +4,7 @@ use runtime_tasks::InputType;
 use serde_json::{Value, json};
 
 use crate::pipeline::{Classifier, Endpoint, Labels, Pipeline, Rung, RungKind, Step, StepKind};
+use crate::plugin::{Grants, Plugin, PluginSource};
 use crate::prompt::PromptTemplate;
 use crate::rules::{Accept, Expectation};
 
@@ -22,7 +23,12 @@ impl Pipeline {
         for model in &self.models {
             let at = format!("models.{}", model.name);
             list.set(format!("{at}.source"), json!(*model.source));
-            list.set_some(format!("{at}.plugin"), model.plugin.as_deref().map(|path| path.display().to_string()));
+            if let Some(plugin) = &model.plugin {
+                match &plugin.sha256 {
+                    None => list.set(format!("{at}.plugin"), json!(*plugin.source)),
+                    Some(_) => list.plugin_source(&format!("{at}.plugin"), plugin),
+                }
+            }
             list.set_some(format!("{at}.adapter"), model.adapter.as_deref().map(|path| path.display().to_string()));
             for (name, path) in &model.adapters {
                 list.set(format!("{at}.adapters.{name}"), json!(path.display().to_string()));
@@ -32,6 +38,9 @@ impl Pipeline {
         }
         for endpoint in &self.endpoints {
             list.endpoint(endpoint);
+        }
+        for plugin in &self.plugins {
+            list.plugin(plugin);
         }
         list.set("steps", self.steps.iter().map(|step| step.name.as_str()).collect());
         for step in &self.steps {
@@ -88,6 +97,26 @@ impl List {
         self.set(format!("{at}.allow_plain_http"), json!(endpoint.allow_plain_http));
     }
 
+    fn plugin_source(&mut self, at: &str, plugin: &PluginSource) {
+        self.set(format!("{at}.source"), json!(*plugin.source));
+        self.set_some(format!("{at}.sha256"), plugin.sha256.as_ref().map(|digits| digits.value.as_str()));
+    }
+
+    fn plugin(&mut self, plugin: &Plugin) {
+        let at = format!("plugins.{}", plugin.name.value);
+        self.plugin_source(&at, &plugin.file);
+        let Grants { models, tokenizers, generated_tokens, memory_mib, time, log_text } = &plugin.grants;
+        for (kind, granted) in [("models", models), ("tokenizers", tokenizers)] {
+            for (name, model) in granted {
+                self.set(format!("{at}.grants.{kind}.{}", name.value), json!(model.value.as_str()));
+            }
+        }
+        self.set(format!("{at}.grants.generated_tokens"), json!(generated_tokens));
+        self.set(format!("{at}.grants.memory_mib"), json!(memory_mib));
+        self.set(format!("{at}.grants.seconds"), json!(time.as_secs_f64()));
+        self.set(format!("{at}.grants.log_text"), json!(log_text));
+    }
+
     fn step(&mut self, step: &Step) {
         let at = format!("steps.{}", step.name);
         self.set(format!("{at}.kind"), json!(step.kind.name()));
@@ -106,6 +135,11 @@ impl List {
                 self.set_some(format!("{at}.adapter"), step.adapter.as_ref().map(|adapter| adapter.as_str()));
                 self.set_some(format!("{at}.system"), step.system.as_ref().map(PromptTemplate::as_str));
                 self.set(format!("{at}.prompt"), json!(step.prompt.as_str()));
+                for (index, processor) in step.logits_processors.iter().enumerate() {
+                    let at = format!("{at}.logits_processors.{index}");
+                    self.set(format!("{at}.plugin"), json!(processor.plugin.as_str()));
+                    self.set(format!("{at}.parameters"), Value::Object(processor.parameters.clone()));
+                }
                 for (name, value) in &step.params {
                     self.set(format!("{at}.{name}"), value.value.clone());
                 }
@@ -116,6 +150,13 @@ impl List {
                 for (name, value) in &task.params {
                     self.set(format!("{at}.{name}"), value.value.clone());
                 }
+            }
+            StepKind::Plugin(step) => {
+                self.set(format!("{at}.plugin"), json!(step.plugin.as_str()));
+                for (name, from) in &step.inputs {
+                    self.set(format!("{at}.inputs.{}", name.value), json!(from.to_string()));
+                }
+                self.set(format!("{at}.parameters"), Value::Object(step.parameters.value.clone()));
             }
             StepKind::Ladder(ladder) => {
                 let names = ladder.rungs.iter().map(|rung| rung.name.as_str()).collect();

@@ -4,7 +4,7 @@ use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 
 use crate::engine::FRAMES;
 use crate::error::Cause;
-use crate::state::State;
+use crate::state::Bounds;
 use crate::{Limits, Site, text};
 
 /// Crates that carry a plugin's calls or come with the SDK; what their functions are called says nothing to its author.
@@ -42,7 +42,7 @@ pub(crate) fn site(plugin: &str, version: Option<&str>, called: &str, error: Opt
 }
 
 /// Why `error` ended the plugin.
-pub(crate) fn cause(error: &wasmtime::Error, state: &State, limits: &Limits) -> Cause {
+pub(crate) fn cause(error: &wasmtime::Error, bounds: &Bounds, limits: &Limits) -> Cause {
     if let Some(cause) = error.downcast_ref::<Cause>() {
         return cause.clone();
     }
@@ -54,8 +54,8 @@ pub(crate) fn cause(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
         Some(Trap::MemoryOutOfBounds) if depth >= FRAMES => Cause::Stack,
         Some(Trap::MemoryOutOfBounds) => Cause::OutOfBounds,
         // A guest that is denied memory aborts, as one that panics does.
-        _ if state.limiter.denied() => Cause::Memory { limit: limits.memory },
-        Some(Trap::UnreachableCodeReached) => Cause::Panic { message: state.stderr.panic_message() },
+        _ if bounds.limiter.denied() => Cause::Memory { limit: limits.memory },
+        Some(Trap::UnreachableCodeReached) => Cause::Panic { message: bounds.stderr.panic_message() },
         Some(trap) => Cause::Other(trap.to_string()),
         None => Cause::Other(text::printable(&error.root_cause().to_string())),
     }

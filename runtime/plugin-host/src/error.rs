@@ -8,6 +8,9 @@ use std::time::Duration;
 use runtime_diagnostics::{Exit, Explain};
 use runtime_graph::{GraphError, Head, Refusal};
 
+use crate::World;
+use crate::records::Misfit;
+
 /// Why a plugin cannot be loaded, or its graph not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,6 +45,26 @@ pub enum Error {
         path: PathBuf,
         /// What it is instead, or where it breaks off.
         reason: String,
+    },
+    /// The file is another than the one that was named.
+    #[error("the plugin `{path}` has the SHA-256 {found}, not {expected}", path = .path.display())]
+    OtherDigest {
+        /// The file.
+        path: PathBuf,
+        /// The digest that it should have.
+        expected: String,
+        /// The digest that it has.
+        found: String,
+    },
+    /// The plugin is of another kind than is needed.
+    #[error("the plugin `{path}` is of the world `{found}`; one of the world `{wanted}` is needed", path = .path.display())]
+    OtherWorld {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: World,
+        /// What it should be.
+        wanted: World,
     },
     /// The component imports something beside the plugin interface.
     #[error("the plugin `{path}` imports `{import}`, which no plugin is given", path = .path.display())]
@@ -106,6 +129,60 @@ pub enum Error {
         #[source]
         refusal: Box<Refusal>,
     },
+    /// What a plugin is to be set up with does not fit what it asks for.
+    #[error("the parameters of the plugin `{plugin}` {version} do not fit: {misfit}")]
+    Parameters {
+        /// The plugin's name.
+        plugin: String,
+        /// The plugin's version.
+        version: String,
+        /// What does not fit.
+        misfit: Misfit,
+    },
+    /// What a step is to read does not fit what it asks for.
+    #[error("the inputs of the plugin `{plugin}` {version} do not fit: {misfit}")]
+    Inputs {
+        /// The plugin's name.
+        plugin: String,
+        /// The plugin's version.
+        version: String,
+        /// What does not fit.
+        misfit: Misfit,
+    },
+    /// The plugin says that its parameters are wrong.
+    #[error("the plugin `{plugin}` {version} refuses its parameters{}", said(.reason.as_deref()))]
+    NotStarted {
+        /// The plugin's name.
+        plugin: String,
+        /// The plugin's version.
+        version: String,
+        /// Why, where that may be shown.
+        reason: Option<String>,
+    },
+    /// The step says that it has no outputs for a record.
+    #[error("the plugin `{plugin}` {version} refuses the record{}", said(.reason.as_deref()))]
+    RecordRefused {
+        /// The plugin's name.
+        plugin: String,
+        /// The plugin's version.
+        version: String,
+        /// Why, where that may be shown.
+        reason: Option<String>,
+    },
+    /// What a step gives is not what it describes.
+    #[error("the outputs of the plugin `{plugin}` {version} are not those that it describes: {reason}")]
+    Outputs {
+        /// The plugin's name.
+        plugin: String,
+        /// The plugin's version.
+        version: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+fn said(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!(": {reason}"))
 }
 
 /// Where in a plugin something happened; printed as ``the plugin `bert` 0.1.0, in `bert::layer`,``.
@@ -183,8 +260,16 @@ impl Explain for Error {
             | Self::ForeignImport { .. }
             | Self::Interface { .. }
             | Self::Description { .. }
+            | Self::OtherDigest { .. }
+            | Self::Outputs { .. }
             | Self::Trap { .. } => Exit::Unavailable,
-            Self::NoHead { .. } | Self::Misuse { .. } | Self::Refused { .. } => Exit::Config,
+            Self::OtherWorld { .. }
+            | Self::NoHead { .. }
+            | Self::Misuse { .. }
+            | Self::Refused { .. }
+            | Self::Parameters { .. }
+            | Self::NotStarted { .. } => Exit::Config,
+            Self::Inputs { .. } | Self::RecordRefused { .. } => Exit::Data,
         }
     }
 
@@ -197,6 +282,12 @@ impl Explain for Error {
                 Some("a plugin can import the package `inference:runtime` alone, see `wit/`".to_owned())
             }
             Self::Interface { .. } => Some("the interface is in `wit/v0.1`; build the plugin against it".to_owned()),
+            Self::NotStarted { reason: None, .. } | Self::RecordRefused { reason: None, .. } => {
+                Some("`log_text = true` in its grants shows what it says, which may hold text of the record".to_owned())
+            }
+            Self::OtherDigest { .. } => Some(
+                "the file was changed or is another version; `runtime plugin inspect FILE` shows what it is".to_owned(),
+            ),
             Self::Misuse { site, .. } | Self::Trap { site, .. } => site.calls(),
             _ => None,
         }

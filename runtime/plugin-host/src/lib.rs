@@ -5,11 +5,13 @@
 //! model and returns the [`Graph`](runtime_graph::Graph) that it recorded; the plugin is not needed to run the model.
 //!
 //! ```no_run
+//! use std::path::Path;
+//!
 //! use runtime_graph::{Catalog, DType, Head};
 //! use runtime_plugin_host::{Limits, PluginHost};
 //!
 //! let host = PluginHost::new(None, Limits::default())?;
-//! let plugin = host.load("architecture.wasm".as_ref())?;
+//! let plugin = host.load(Path::new("architecture.wasm"))?;
 //! let tensors = [("words.weight", vec![30522, 384], DType::F16)];
 //! let catalog = Catalog::new(tensors, &plugin.description().base_prefix);
 //! println!("{}", plugin.build("{}", Head::Base, catalog)?);
@@ -26,17 +28,36 @@
 
 mod blame;
 mod clock;
+mod component;
 mod description;
 mod engine;
 mod error;
+mod granted;
+mod host;
+mod inspection;
 mod limits;
+mod logits_processor;
 mod plugin;
+mod records;
+mod sandbox;
 mod state;
+mod step;
+mod step_description;
 mod text;
 mod v0_1;
 mod wasi;
+mod world;
 
+pub use component::PluginFile;
 pub use description::Description;
 pub use error::{Cause, Error, Site};
+pub use granted::Granted;
+pub use host::{Answer, Completion, CompletionStream, Failure, Level, Prompt, Role, StepHost, TextHost, Token};
+pub use inspection::{Described, Inspection};
 pub use limits::Limits;
+pub use logits_processor::{LogitsDescription, LogitsPlugin, Processor};
 pub use plugin::{Plugin, PluginHost};
+pub use records::{Fields, Kind, Misfit, Slot};
+pub use step::{Step, StepPlugin};
+pub use step_description::{ModelNeed, StepDescription, TokenizerNeed};
+pub use world::World;

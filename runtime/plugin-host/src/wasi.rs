@@ -9,7 +9,7 @@ use wasmtime::component::{Linker, Resource, ResourceType, Val};
 use wasmtime::{Engine, Result};
 
 use crate::error::Cause;
-use crate::state::State;
+use crate::state::Guest;
 use crate::text;
 
 /// What every resource of WASI is here.
@@ -49,7 +49,7 @@ impl Stderr {
 }
 
 /// Defines each `wasi:*` interface that `component` imports.
-pub(crate) fn define(linker: &mut Linker<State>, component: &Component, engine: &Engine) -> Result<()> {
+pub(crate) fn define<G: Guest>(linker: &mut Linker<G>, component: &Component, engine: &Engine) -> Result<()> {
     for (name, import) in component.imports(engine) {
         let ComponentItem::ComponentInstance(interface) = import.ty else { continue };
         if !name.starts_with("wasi:") {
@@ -80,8 +80,8 @@ pub(crate) fn define(linker: &mut Linker<State>, component: &Component, engine: 
 }
 
 /// What a call returns, or `None` where it is not granted.
-fn answer(
-    mut store: StoreContextMut<'_, State>,
+fn answer<G: Guest>(
+    mut store: StoreContextMut<'_, G>,
     interface: &str,
     function: &str,
     arguments: &[Val],
@@ -99,7 +99,7 @@ fn answer(
                 match function {
                     // A pollable goes by the number of its stream.
                     "[method]output-stream.subscribe" => Some(stream(store, STDERR)?),
-                    _ => write(&mut store.data_mut().stderr, function, rest),
+                    _ => write(&mut store.data_mut().bounds().stderr, function, rest),
                 }
             }
             _ => None,
@@ -108,7 +108,7 @@ fn answer(
     })
 }
 
-fn stream(store: StoreContextMut<'_, State>, number: u32) -> Result<Val> {
+fn stream<G: Guest>(store: StoreContextMut<'_, G>, number: u32) -> Result<Val> {
     Ok(Val::Resource(Resource::<Nothing>::new_own(number).try_into_resource_any(store)?))
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{Cached, PlanAdapter};
+use crate::{Cached, PlanAdapter, Wanted};
 
 /// A packed batch: `n` tokens of `s` sequences, and the `r` rows that are asked for.
 ///
@@ -22,6 +22,8 @@ pub struct Batch {
     positions: Vec<u32>,
     offsets: Vec<usize>,
     rows: Vec<u32>,
+    /// What is wanted of the first of these rows; of those behind, all.
+    wanted: Vec<Wanted>,
     /// For each sequence what is kept of it, or nothing for any.
     pasts: Vec<Past>,
     /// For each sequence its source, or nothing for any.
@@ -45,6 +47,7 @@ impl Default for Batch {
             positions: vec![],
             offsets: vec![0],
             rows: vec![],
+            wanted: vec![],
             pasts: vec![],
             sources: vec![],
             adapters: vec![],
@@ -116,6 +119,26 @@ impl Batch {
     /// Asks for the row of a token, counted over the whole batch; `select-rows` yields them in this order.
     pub fn ask_row(&mut self, token: u32) {
         self.rows.push(token);
+    }
+
+    /// Asks for the row of a token as [`Self::ask_row`], but wants no more than this of it in results that have a row for
+    /// each that is asked for.
+    pub fn ask(&mut self, token: u32, wanted: Wanted) {
+        if wanted != Wanted::Row {
+            self.wanted.resize(self.rows.len(), Wanted::Row);
+            self.wanted.push(wanted);
+        }
+        self.ask_row(token);
+    }
+
+    /// What is wanted of an asked row, by its number among them.
+    pub(crate) fn wanted(&self, row: usize) -> Wanted {
+        self.wanted.get(row).copied().unwrap_or_default()
+    }
+
+    /// Whether all of each row is wanted.
+    pub(crate) fn wants_rows(&self) -> bool {
+        self.wanted.is_empty()
     }
 
     /// `n`.

@@ -19,6 +19,7 @@ mod gpu;
 mod lower;
 mod plan;
 mod room;
+mod wanted;
 mod weights;
 
 pub use adapter::{LowRank, LowRanks, PlanAdapter};
@@ -30,7 +31,8 @@ pub use cuda::{CudaDevice, cuda_devices};
 pub use error::Error;
 pub use runtime_kernels::{BlockType, Precision};
 
-pub use plan::{Device, Matrix, Outputs, Plan, compile, instruction_set};
+pub use plan::{Device, Matrix, Outputs, Plan, Rows, compile, instruction_set};
 pub use runtime_gpu::{Adapter as GpuAdapter, Error as GpuError, Gpu, Kind as GpuKind, adapters as gpus};
 
+pub use wanted::{Greatest, Shortlist, Wanted};
 pub use weights::{StoredTensor, StoredType, Weights};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use runtime_gpu::Gpu;
 use runtime_graph::Graph;
 
-use crate::{Batch, Cache, Error, LowRanks, PlanAdapter, Precision, Weights, cost, cpu, gpu};
+use crate::{Batch, Cache, Error, LowRanks, PlanAdapter, Precision, Shortlist, Weights, cost, cpu, gpu};
 
 /// Where a plan runs.
 #[derive(Clone, Debug, Default)]
@@ -43,30 +43,50 @@ impl Matrix {
     }
 }
 
+/// A result of which no more was computed than was wanted of each row that was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows {
+    /// The rows that are whole, in order.
+    pub whole: Matrix,
+    /// For each row that was asked for its shortlist, or `None` where it is among the whole ones; nothing where all are.
+    pub shortlists: Vec<Option<Shortlist>>,
+}
+
 /// The named results of one run, in the order of the graph's outputs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Outputs(Vec<(String, Matrix)>);
+pub struct Outputs(Vec<(String, Rows)>);
 
 impl Outputs {
-    /// Results by name.
+    /// Results by name, all of whose rows are whole.
     pub fn new(results: Vec<(String, Matrix)>) -> Self {
+        Self(results.into_iter().map(|(name, whole)| (name, Rows { whole, shortlists: Vec::new() })).collect())
+    }
+
+    /// Results by name.
+    pub(crate) fn of_rows(results: Vec<(String, Rows)>) -> Self {
         Self(results)
     }
 
-    /// The result called `name`.
+    /// The result called `name`: all of its rows, or those that are whole.
     pub fn get(&self, name: &str) -> Option<&Matrix> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, matrix)| matrix)
+        self.0.iter().find(|(known, _)| known == name).map(|(_, rows)| &rows.whole)
     }
 
-    /// The result called `name`, without a copy.
+    /// The result called `name` as [`Self::get`], without a copy.
     pub fn into_result(self, name: &str) -> Option<Matrix> {
-        self.0.into_iter().find(|(known, _)| known == name).map(|(_, matrix)| matrix)
+        self.into_rows(name).map(|rows| rows.whole)
+    }
+
+    /// The result called `name`, what there is of each row.
+    pub fn into_rows(self, name: &str) -> Option<Rows> {
+        self.0.into_iter().find(|(known, _)| known == name).map(|(_, rows)| rows)
     }
 }
 
 /// A graph compiled for a device, with its weights in place.
 pub trait Plan: Send + Sync {
-    /// Computes the graph's outputs for a batch. The result for a sequence is the same, bit for bit, in any batch.
+    /// Computes the graph's outputs for a batch. The result for a sequence is the same, bit for bit, in any batch, but for
+    /// whether it is [whole](Rows), where only a part of a row is wanted.
     ///
     /// # Errors
     /// Where a sequence is too long, a token is outside the vocabulary, the model reads sources, or the backend fails.

@@ -6,6 +6,7 @@ pub(crate) mod generate;
 pub(crate) mod graph;
 pub(crate) mod merge;
 pub(crate) mod model;
+pub(crate) mod plugin;
 pub(crate) mod run;
 pub(crate) mod task;
 pub(crate) mod test;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use runtime_diagnostics::{Exit, Problem};
-use runtime_engine::{Error, Options, Registry};
+use runtime_engine::{Error, Options, PluginFile, Registry};
 use runtime_graph::Head;
 use runtime_hub::ModelSource;
 
@@ -19,7 +19,7 @@ pub(crate) fn graph(options: &ModelGraph) -> Result<Exit, Failure> {
         Some(head) => head,
         None => folder.config().map_err(Error::from)?.head.unwrap_or(Head::Base),
     };
-    let graph = registry.graph(&folder, options.plugin.as_deref(), head)?;
+    let graph = registry.graph(&folder, options.plugin.as_ref().map(PluginFile::from), head)?;
     print(&graph.to_string())
 }
 

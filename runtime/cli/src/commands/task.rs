@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::executor::block_on;
 use futures::future::{self, FutureExt};
 use runtime_diagnostics::{Exit, Explain, Problem};
-use runtime_engine::{Error, Fields, LoadOptions, Registry, Task as Engine, TaskAnswer};
+use runtime_engine::{Error, Fields, LoadOptions, PluginFile, Registry, Task as Engine, TaskAnswer};
 use runtime_hub::ModelSource;
 use runtime_tasks::{TaskKind, TaskOptions};
 
@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Task) -> Result<Exit, Failure> {
     let registry = Registry::new(devices::options(&options.model.device));
     let folder = registry.folder(&model)?;
     let how = LoadOptions {
-        plugin: options.model.plugin.as_deref(),
+        plugin: options.model.plugin.as_ref().map(PluginFile::from),
         dtype: options.model.dtype,
         adapter: options.model.only_adapter(NAMED)?,
         device: None,

@@ -12,7 +12,9 @@ use std::time::Instant;
 
 use futures::future::{Either, select};
 use runtime_diagnostics::Exit;
-use runtime_engine::{Adapters, Error, Generated, GenerationStream, LanguageModel, LoadOptions, NewToken, Registry};
+use runtime_engine::{
+    Adapters, Error, Generated, GenerationStream, LanguageModel, LoadOptions, NewToken, PluginFile, Registry,
+};
 use runtime_generation::GenerationConfig;
 use serde_json::{Map, Value};
 
@@ -74,7 +76,8 @@ pub(crate) fn load(args: &ModelArgs, params: &Map<String, Value>) -> Result<Adap
     let registry = Registry::new(devices::options(&args.device));
     let folder = registry.folder(&source(&args.model)?)?;
     LanguageModel::defaults(&folder)?.with_params(params).map_err(Error::from)?;
-    let how = LoadOptions { plugin: args.plugin.as_deref(), dtype: args.dtype, adapter, device: None };
+    let how =
+        LoadOptions { plugin: args.plugin.as_ref().map(PluginFile::from), dtype: args.dtype, adapter, device: None };
     let mut adapters = Adapters::none(LanguageModel::load(&registry, &folder, how)?);
     for (name, folder) in named {
         adapters.add(name, folder)?;

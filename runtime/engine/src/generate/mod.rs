@@ -5,6 +5,7 @@
 //! stopped midway; it ends by itself, or when its caller goes away. What one asks for never changes what another gets.
 
 mod admission;
+mod choice;
 mod job;
 mod request;
 mod retained;

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use runtime_graph::Head;
-use runtime_tensor::{Batch, Cache, Cached, Matrix, Plan, PlanAdapter};
+use runtime_tensor::{Batch, Cache, Cached, Plan, PlanAdapter, Shortlist, Wanted};
 
 use super::search::Source;
 use crate::ScheduleError;
@@ -23,21 +23,44 @@ pub(super) struct Part<'a> {
     pub(super) source: Option<&'a Cached>,
     pub(super) adapter: Option<&'a PlanAdapter>,
     pub(super) tokens: Vec<u32>,
-    /// How many rows of scores are asked for, behind the last of them.
-    pub(super) rows: usize,
+    /// What is wanted of the rows of scores behind the last of them.
+    pub(super) wanted: Vec<Wanted>,
 }
 
-/// Scores of the next tokens of all parts of a run, `[rows, vocabulary]`, as the plan gives them: there may be gigabytes,
-/// which are not copied.
-pub(super) struct Scores(Matrix);
+/// Scores of the next tokens of all parts of a run, as the plan gives them: there may be gigabytes, which are not copied.
+pub(super) struct Scores(runtime_tensor::Rows);
 
-/// Scores of the next token, `[rows, vocabulary]`.
-pub(super) type Rows<'a> = Vec<&'a mut [f32]>;
+/// Scores of the next token.
+pub(super) enum Row<'a> {
+    /// One for each token of the vocabulary.
+    Whole(&'a mut [f32]),
+    /// The greatest, where no more are wanted.
+    Short(&'a Shortlist),
+}
+
+/// Scores of the next tokens, row by row.
+pub(super) type Rows<'a> = Vec<Row<'a>>;
 
 impl Scores {
     /// Row by row, those of the first part first.
-    pub(super) fn rows(&mut self) -> impl Iterator<Item = &mut [f32]> {
-        self.0.data.chunks_exact_mut(self.0.width.max(1))
+    pub(super) fn rows(&mut self) -> impl Iterator<Item = Row<'_>> {
+        let runtime_tensor::Rows { whole, shortlists } = &mut self.0;
+        // Where nothing is said of any row, all are whole.
+        let lists = shortlists.iter().map(Option::as_ref);
+        let all = std::iter::repeat_n(None, if shortlists.is_empty() { whole.rows } else { 0 });
+        let mut whole = whole.data.chunks_exact_mut(whole.width.max(1));
+        lists.chain(all).map_while(move |list| match list {
+            Some(list) => Some(Row::Short(list)),
+            None => whole.next().map(Row::Whole),
+        })
+    }
+
+    /// The rows, all of which were wanted whole.
+    pub(super) fn whole(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.rows().filter_map(|row| match row {
+            Row::Whole(row) => Some(row),
+            Row::Short(_) => None,
+        })
     }
 }
 
@@ -54,12 +77,13 @@ impl Machine {
             if let Some(adapter) = part.adapter {
                 batch.adapt(adapter);
             }
-            (batch.tokens() - part.rows..batch.tokens())
-                .for_each(|row| batch.ask_row(u32::try_from(row).unwrap_or(u32::MAX)));
+            for (row, wanted) in (batch.tokens() - part.wanted.len()..).zip(&part.wanted) {
+                batch.ask(u32::try_from(row).unwrap_or(u32::MAX), *wanted);
+            }
         }
         let outputs = guarded(|| self.plan.run_after(&batch, &mut self.cache))?;
         let name = self.head.output();
-        let scores = outputs.into_result(name).ok_or(ScheduleError::NoOutput { output: name })?;
+        let scores = outputs.into_rows(name).ok_or(ScheduleError::NoOutput { output: name })?;
         parts.iter_mut().for_each(|part| part.cached.advance(part.tokens.len()));
         Ok(Scores(scores))
     }

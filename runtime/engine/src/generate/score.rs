@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use runtime_generation::log_softmax;
-use runtime_tensor::{Cached, PlanAdapter};
+use runtime_tensor::{Cached, PlanAdapter, Wanted};
 use tokio::sync::oneshot;
 
 use super::admission;
@@ -41,9 +41,9 @@ pub(super) fn score(machine: &mut Machine, cached: &mut Cached, job: &ScoreJob) 
     while cached.tokens() < prompt.len() {
         let end = prompt.len().min(cached.tokens() + PROMPT_BUDGET);
         let tokens = prompt[cached.tokens()..end].to_vec();
-        let rows = usize::from(end == prompt.len());
-        let mut scores = machine.run(&mut [Part { cached, source: None, adapter, tokens, rows }])?;
-        first = scores.rows().next().map(|row| row.to_vec()).unwrap_or_default();
+        let wanted = if end == prompt.len() { vec![Wanted::Row] } else { Vec::new() };
+        let mut scores = machine.run(&mut [Part { cached, source: None, adapter, tokens, wanted }])?;
+        first = scores.whole().next().map(|row| row.to_vec()).unwrap_or_default();
     }
     if first.is_empty() {
         return Err(ScheduleError::Gone.into());
@@ -82,11 +82,11 @@ fn score_group(
     let mut parts: Vec<Part<'_>> = longer
         .map(|(cached, tokens)| {
             let read = tokens[..tokens.len() - 1].to_vec();
-            Part { cached, source: None, adapter, rows: read.len(), tokens: read }
+            Part { cached, source: None, adapter, wanted: vec![Wanted::Row; read.len()], tokens: read }
         })
         .collect();
     let mut scores = if parts.is_empty() { None } else { Some(machine.run(&mut parts)?) };
-    let mut rest = scores.iter_mut().flat_map(Scores::rows);
+    let mut rest = scores.iter_mut().flat_map(Scores::whole);
     let log_probs = continuations.iter().map(|tokens| {
         let Some((begin, others)) = tokens.split_first() else { return Vec::new() };
         let begin = log_prob(&mut first.to_vec(), *begin);

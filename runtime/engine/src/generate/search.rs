@@ -2,13 +2,14 @@
 
 use runtime_generation::{
     BeamOptions, BeamSearch, FinishReason, GenerationConfig, Lengths, Processors, Prompt, PromptLookup, Sampler,
-    Stopping, TokenLogProb, Warpers, argmax, log_softmax, token_log_probs,
+    Stopping, log_softmax,
 };
 use runtime_tensor::Cached;
 
+use super::choice::Choice;
 use super::request::{Decode, GenerateRequest, GeneratedSequence, NewToken};
 use super::rule::Rule;
-use super::run::Rows;
+use super::run::{Row, Rows};
 use crate::Error;
 
 /// A sequence that the model goes on with.
@@ -20,8 +21,8 @@ pub(super) struct Branch {
     /// Tokens that may follow, and are tried in the same run.
     guesses: Vec<u32>,
     finished: Option<FinishReason>,
-    sampler: Option<Sampler>,
-    rule: Rule,
+    pub(super) sampler: Option<Sampler>,
+    pub(super) rule: Rule,
 }
 
 /// What the encoder of an encoder-decoder reads.
@@ -44,8 +45,7 @@ pub(super) struct Search {
     beams: Option<BeamSearch>,
     config: GenerationConfig,
     prompt: Vec<u32>,
-    processors: Processors,
-    warpers: Warpers,
+    pub(super) choice: Choice,
     stopping: Stopping,
     lookup: Option<PromptLookup>,
     decode: Decode,
@@ -90,8 +90,7 @@ impl Search {
         };
         Ok(Self {
             prompt: tokens.clone(),
-            processors,
-            warpers: Warpers::new(&config),
+            choice: Choice::new(&config, processors),
             stopping: Stopping::new(&config, lengths, padding),
             lookup: PromptLookup::new(&config, lengths.max_length - padding).filter(|_| beams.is_none()),
             beams,
@@ -121,8 +120,11 @@ impl Search {
     /// Where no token is left to choose, or scores are no numbers.
     pub(super) fn go_on(&mut self, mut scores: Vec<Rows<'_>>, mut tell: impl FnMut(NewToken)) -> Result<(), Error> {
         if let Some(beams) = self.beams.take() {
-            let rows = scores.into_iter().flatten().collect();
-            return self.search(beams, rows);
+            let rows = scores.into_iter().flatten().filter_map(|row| match row {
+                Row::Whole(row) => Some(row),
+                Row::Short(_) => None,
+            });
+            return self.search(beams, rows.collect());
         }
         let sequences = self.config.num_return_sequences;
         if self.branches.len() < sequences {
@@ -130,8 +132,12 @@ impl Search {
             // All begin with the same scores, each of which is changed on its own: one copy at a time.
             let first = scores.swap_remove(0);
             for index in 0..sequences {
-                let mut copies: Vec<Vec<f32>> = first.iter().map(|row| row.to_vec()).collect();
-                self.choose(index, copies.iter_mut().map(Vec::as_mut_slice).collect(), &mut tell)?;
+                for row in &first {
+                    match row {
+                        Row::Whole(row) => self.choose(index, vec![Row::Whole(&mut row.to_vec())], &mut tell)?,
+                        Row::Short(list) => self.choose(index, vec![Row::Short(list)], &mut tell)?,
+                    }
+                }
             }
             return Ok(());
         }
@@ -162,25 +168,7 @@ impl Search {
         let branch = &mut self.branches[index];
         let guesses = std::mem::take(&mut branch.guesses);
         for (place, row) in rows.into_iter().enumerate() {
-            let model = self.config.logprobs.map(|_| row.to_vec());
-            self.processors.apply(&branch.tokens, row);
-            let forced = self.processors.forces(branch.tokens.len());
-            if !forced {
-                branch.rule.restrict(row)?;
-            }
-            let token = match &mut branch.sampler {
-                Some(sampler) => {
-                    let vocabulary = row.len();
-                    let drawn = sampler.draw(self.warpers.distribution(row)?);
-                    drawn.ok_or(runtime_generation::Error::NothingLeft { vocabulary })?
-                }
-                None => argmax(row)?,
-            };
-            branch.tokens.push(token);
-            if !forced {
-                branch.rule.accept(token)?;
-            }
-            let log_probs = log_probs(model.as_deref(), token, &self.config);
+            let (token, log_probs) = self.choice.go_on(branch, row)?;
             tell(NewToken { sequence: index, token, log_probs });
             let found = self.stopping.check(&branch.tokens, |tokens| (self.decode)(tokens))?;
             branch.finished = branch.rule.finish(found);
@@ -198,19 +186,19 @@ impl Search {
         Ok(())
     }
 
-    fn search(&mut self, mut beams: BeamSearch, mut rows: Rows<'_>) -> Result<(), Error> {
-        let forced = self.processors.forces(beams.sequence(0).len());
+    fn search(&mut self, mut beams: BeamSearch, mut rows: Vec<&mut [f32]>) -> Result<(), Error> {
+        let forced = self.choice.processors.forces(beams.sequence(0).len());
         let mut stuck = None;
         for (branch, row) in self.branches.iter_mut().zip(&mut rows) {
             log_softmax(row);
-            self.processors.apply(&branch.tokens, row);
+            self.choice.processors.apply(&branch.tokens, row);
             if !forced && let Err(error) = branch.rule.restrict(row) {
                 // Another beam may still go on.
                 row.fill(f32::NEG_INFINITY);
                 stuck.get_or_insert(error);
                 continue;
             }
-            self.warpers.apply(row)?;
+            self.choice.warpers.apply(row)?;
         }
         if let Some(error) = stuck
             && rows.iter().all(|row| row.iter().all(|score| *score == f32::NEG_INFINITY))
@@ -292,16 +280,8 @@ impl Search {
         // The search has had the text of every beam that ended; one without is as long as it may become.
         let found = self.stopping.check(&sequence, |tokens| (self.decode)(tokens)).unwrap_or_default();
         let mut rule = self.rule.clone();
-        let written = (self.prompt.len()..).zip(tokens).filter(|(length, _)| !self.processors.forces(*length));
+        let written = (self.prompt.len()..).zip(tokens).filter(|(length, _)| !self.choice.processors.forces(*length));
         let followed = written.into_iter().all(|(_, token)| rule.accept(*token).is_ok());
         rule.finish(found).filter(|_| followed).unwrap_or(FinishReason::Length)
     }
-}
-
-fn log_probs(
-    model: Option<&[f32]>,
-    token: u32,
-    config: &GenerationConfig,
-) -> Option<(TokenLogProb, Vec<TokenLogProb>)> {
-    Some(token_log_probs(model?, token, config.logprobs?))
 }

@@ -13,7 +13,9 @@ use super::Gauges;
 use super::job::Job;
 use super::retained::{Known, Retained};
 use super::run::{Machine, Part, Rows, Scores};
+
 use super::score::{ScoreJob, score};
+use super::search::Search;
 use crate::scheduler::share;
 use crate::{Error, ScheduleError};
 
@@ -271,7 +273,7 @@ impl Worker {
 fn run(machine: &mut Machine, jobs: &mut [Job], budget: &mut usize) -> Vec<Known> {
     let (owners, mut parts) = parts(jobs, budget);
     let asked: Vec<(usize, usize, usize)> =
-        owners.into_iter().zip(&parts).map(|(owner, part)| (owner, part.tokens.len(), part.rows)).collect();
+        owners.into_iter().zip(&parts).map(|(owner, part)| (owner, part.tokens.len(), part.wanted.len())).collect();
     if asked.is_empty() {
         return Vec::new();
     }
@@ -315,9 +317,10 @@ fn parts<'a>(jobs: &'a mut [Job], budget: &mut usize) -> (Vec<usize>, Vec<Part<'
         if job.is_over() {
             continue;
         }
-        let source = job.search.source.as_ref().map(|source| &source.cached);
+        let Search { branches, source, choice, .. } = &mut job.search;
+        let source = source.as_ref().map(|source| &source.cached);
         let adapter = job.adapter.as_ref();
-        for branch in job.search.branches.iter_mut().filter(|branch| branch.is_active()) {
+        for branch in branches.iter_mut().filter(|branch| branch.is_active()) {
             let (mut tokens, rows) = (branch.pending(), branch.rows());
             let whole = tokens.len();
             if whole > rows {
@@ -325,8 +328,8 @@ fn parts<'a>(jobs: &'a mut [Job], budget: &mut usize) -> (Vec<usize>, Vec<Part<'
                 *budget -= tokens.len();
             }
             if !tokens.is_empty() {
-                let rows = if tokens.len() == whole { rows } else { 0 };
-                parts.push((owner, Part { cached: &mut branch.cached, source, adapter, tokens, rows }));
+                let wanted = if tokens.len() == whole { choice.wanted(branch) } else { Vec::new() };
+                parts.push((owner, Part { cached: &mut branch.cached, source, adapter, tokens, wanted }));
             }
         }
     }

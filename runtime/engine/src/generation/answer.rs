@@ -1,5 +1,6 @@
 //! Answering one record.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{Answer, Does, Generation, Step};
 use crate::ladder::number;
+use crate::plugins::PluginRunner;
 use crate::{Error, Fields};
 
 /// Why a record is not answered.
@@ -84,7 +86,7 @@ impl Explain for RecordError {
 }
 
 /// What the steps so far have put out, by step and output.
-type Outputs<'a> = HashMap<(&'a str, &'static str), Value>;
+type Outputs<'a> = HashMap<(&'a str, Cow<'a, str>), Value>;
 
 impl Generation {
     /// Runs the steps on a record.
@@ -102,13 +104,20 @@ impl Generation {
             let inputs = step
                 .inputs
                 .iter()
-                .map(|(field, holds, from)| Ok(((*field).to_owned(), value(from, *holds, record, &outputs)?)));
+                .map(|(field, holds, from)| Ok((field.clone(), value(from, *holds, record, &outputs)?)));
             let inputs = inputs.collect::<Result<Map<String, Value>, RecordError>>()?;
+            if let Does::Plugin(runner) = &step.does {
+                let fields = given(runner, record, &outputs)?;
+                let (given, time) = runner.process(fields).await.map_err(Error::from)?;
+                cost.time += time;
+                outputs.extend(given.into_iter().map(|(output, value)| ((&*step.name, Cow::Owned(output)), value)));
+                continue;
+            }
             step.run(record, &inputs, &mut outputs, &mut rungs, &mut cost).await?;
         }
         let fields = self.pipeline.output.iter().map(|Output { field, step, output }| {
-            let value = outputs.iter().find(|((by, name), _)| *by == step.as_str() && name == output);
-            (field.clone(), value.map_or(Value::Null, |(_, value)| value.clone()))
+            let value = output_of(step.as_str(), output, &outputs);
+            (field.clone(), value.cloned().unwrap_or_default())
         });
         Ok(Answer { outputs: fields.collect(), rungs, time: cost.time, truncated: cost.truncated })
     }
@@ -136,13 +145,13 @@ impl Step {
         let fields = Fields::new(inputs);
         if let Does::Generate(writer) = &self.does {
             let written = writer.write(&read(record, outputs)).await?;
-            outputs.insert((&self.name, "text"), Value::from(written.text));
-            outputs.insert((&self.name, "tokens"), written.tokens.map_or(Value::Null, Value::from));
-            outputs.insert((&self.name, "finish_reason"), Value::from(written.finish_reason));
+            outputs.insert((&self.name, "text".into()), Value::from(written.text));
+            outputs.insert((&self.name, "tokens".into()), written.tokens.map_or(Value::Null, Value::from));
+            outputs.insert((&self.name, "finish_reason".into()), Value::from(written.finish_reason));
             cost.time += written.time;
             return Ok(());
         }
-        let mut put = |output, value| outputs.insert((&*self.name, output), value);
+        let mut put = |output: &'static str, value| outputs.insert((&*self.name, output.into()), value);
         match &self.does {
             Does::Ladder(ladder) => {
                 let verdict = ladder.climb(fields.text("text")?).await?;
@@ -163,7 +172,7 @@ impl Step {
                 cost.time += found.time;
                 cost.truncated += usize::from(found.truncated);
             }
-            Does::Generate(_) => {}
+            Does::Generate(_) | Does::Plugin(_) => {}
             Does::Task(kind, task) => {
                 let found = task.run(fields).await?;
                 for ((output, _), value) in kind.outputs().iter().zip(kind.output_values(&found.result)) {
@@ -186,10 +195,38 @@ fn read(record: &Map<String, Value>, outputs: &Outputs<'_>) -> Map<String, Value
             *step = Value::Object(Map::new());
         }
         if let Some(outputs) = step.as_object_mut() {
-            outputs.insert((*output).to_owned(), value.clone());
+            outputs.insert(output.to_string(), value.clone());
         }
     }
     fields
+}
+
+/// What a plugin reads: whatever is there.
+fn given(
+    runner: &PluginRunner,
+    record: &Map<String, Value>,
+    outputs: &Outputs<'_>,
+) -> Result<Map<String, Value>, RecordError> {
+    let mut given = Map::new();
+    for (name, required, from) in &runner.inputs {
+        let found = match from {
+            Reference::Field(field) => record.get(field),
+            Reference::Output { step, output } => output_of(step.as_str(), output, outputs),
+        };
+        match (found, from) {
+            (Some(value), _) => drop(given.insert(name.clone(), value.clone())),
+            (None, Reference::Field(field)) if *required => {
+                return Err(RecordError::Missing { field: field.clone(), has: record.keys().cloned().collect() });
+            }
+            (None, _) => {}
+        }
+    }
+    Ok(given)
+}
+
+/// An output of a step that has run.
+fn output_of<'o>(step: &str, output: &str, outputs: &'o Outputs<'_>) -> Option<&'o Value> {
+    outputs.iter().find(|((by, name), _)| *by == step && name == output).map(|(_, value)| value)
 }
 
 /// What a step reads: a text that is not empty, or whatever a task takes for a list of texts.
@@ -203,10 +240,7 @@ fn value(
         Reference::Field(field) => record
             .get(field)
             .ok_or_else(|| RecordError::Missing { field: field.clone(), has: record.keys().cloned().collect() })?,
-        Reference::Output { step, output } => outputs
-            .iter()
-            .find(|((by, name), _)| *by == step.as_str() && name == output)
-            .map_or(&Value::Null, |(_, value)| value),
+        Reference::Output { step, output } => output_of(step.as_str(), output, outputs).unwrap_or(&Value::Null),
     };
     let named = || reference.to_string();
     match value {

@@ -9,12 +9,14 @@ use runtime_graph::Head;
 use runtime_hub::ModelSource;
 use runtime_models::{Error as ModelError, ModelFolder, read_text};
 use runtime_pipeline::{self as pipeline, AdapterChoice, Labels, Pipeline, RungKind, StepKind};
+use runtime_plugin_host::PluginFile;
 use runtime_tasks::{DeviceName, Dtype, InputType};
 
 use super::{Does, Generation, RungNote, Step, beside, endpoints, params};
 use crate::hosted::{Hosted, HostedChooser, HostedWriter, endpoint_of};
 use crate::label_chooser::LabelChooser;
 use crate::ladder::{Asks, Ladder, Rung};
+use crate::plugins::{self, PluginRunner};
 use crate::writer::Writer;
 use crate::{Adapters, Error, LanguageModel, LoadOptions, LoadedModel, Registry, Task, ZeroShot, ZeroShotOptions};
 
@@ -68,6 +70,7 @@ impl<'a> Builder<'a> {
         let does = match &step.kind {
             StepKind::Generate(step) => Does::Generate(self.writer(step)?),
             StepKind::Task(step) => Does::Task(step.task, Box::new(self.task(step)?)),
+            StepKind::Plugin(plugin) => Does::Plugin(Box::new(self.plugin(step.name.as_str(), plugin)?)),
             StepKind::ZeroShot(step) => Does::ZeroShot(self.classifier(&step.classifier, labels?.as_slice())?),
             StepKind::Ladder(ladder) => {
                 let rungs: Vec<Option<Rung>> =
@@ -77,7 +80,7 @@ impl<'a> Builder<'a> {
         };
         // Templates read the whole record.
         let read = step.kind.inputs().into_iter().filter(|input| input.holds != InputType::Any);
-        let inputs = read.map(|input| (input.key, input.holds, input.from.clone()));
+        let inputs = read.map(|input| (input.key.to_owned(), input.holds, input.from.clone()));
         Some(Step { name: step.name.to_string(), inputs: inputs.collect(), does })
     }
 
@@ -104,6 +107,17 @@ impl<'a> Builder<'a> {
             self.failed.insert((step.model.value.to_string(), head));
         }
         built
+    }
+
+    fn plugin(&mut self, name: &str, step: &pipeline::PluginStep) -> Option<PluginRunner> {
+        let declared = plugins::declared(self.pipeline, step)?;
+        let find = |name: &str| {
+            let mut models = self.pipeline.models.iter();
+            self.found(models.find(|model| model.name.as_str() == name).expect("grants name declared models"))
+        };
+        let runner = plugins::load(self.pipeline, name, step, self.base, self.registry)
+            .and_then(|plugin| plugins::runner(plugin, step, declared, self.registry, &find));
+        runner.map_err(|problems| self.problems.extend(problems)).ok()
     }
 
     fn rung(&mut self, step: &pipeline::Name, rung: &pipeline::Rung, labels: Option<&[String]>) -> Option<Rung> {
@@ -178,7 +192,7 @@ impl<'a> Builder<'a> {
 
     /// The folder of a model, downloaded where need be, and how it is loaded.
     fn found(&self, model: &pipeline::Model) -> Result<(ModelFolder, How), Error> {
-        let how = How::of(model, self.base);
+        let how = self.how(model)?;
         let source = ModelSource::parse(&model.source)?.resolved_from(self.base);
         Ok((self.registry.folder(&source)?, how))
     }
@@ -186,7 +200,13 @@ impl<'a> Builder<'a> {
     /// What was loaded; what a plugin or an adapter does wrong is told where it is named, if it is.
     fn placed<T>(&mut self, loaded: Result<T, Error>, model: &pipeline::Model) -> Option<T> {
         let named = match &loaded {
-            Err(Error::Plugin(_) | Error::OtherModel { .. }) => model.plugin.as_ref(),
+            Err(Error::Plugin(_) | Error::OtherModel { .. }) => {
+                let plugin = model.plugin.as_ref().map(|plugin| plugin.source.clone());
+                return match plugin {
+                    Some(source) => self.keep(loaded, &source),
+                    None => self.keep(loaded, &model.source),
+                };
+            }
             Err(Error::Model(ModelError::Adapter { .. } | ModelError::NoAdapter { .. })) => model.adapter.as_ref(),
             _ => None,
         };
@@ -225,8 +245,12 @@ impl<'a> Builder<'a> {
         }))
     }
 
+    fn how(&self, model: &pipeline::Model) -> Result<How, Error> {
+        How::of(model, self.base, self.registry)
+    }
+
     fn language_model(&self, model: &pipeline::Model, folder: &ModelFolder) -> Result<LanguageModel, Error> {
-        LanguageModel::load(self.registry, folder, How::of(model, self.base).options())
+        LanguageModel::load(self.registry, folder, self.how(model)?.options())
     }
 
     fn writer(&mut self, step: &pipeline::GenerateStep) -> Option<Writer> {
@@ -307,27 +331,31 @@ impl<'a> Builder<'a> {
 }
 
 /// How a model is loaded, as the pipeline has it.
-struct How {
-    plugin: Option<PathBuf>,
+pub(crate) struct How {
+    plugin: Option<(PathBuf, Option<String>)>,
     adapter: Option<PathBuf>,
     dtype: Dtype,
     device: Option<DeviceName>,
 }
 
 impl How {
-    fn of(model: &pipeline::Model, base: &Path) -> Self {
-        let beside = |path: &Option<pipeline::Spanned<PathBuf>>| path.as_ref().map(|path| beside(base, path));
-        Self {
-            plugin: beside(&model.plugin),
-            adapter: beside(&model.adapter),
+    fn of(model: &pipeline::Model, base: &Path, registry: &Registry) -> Result<Self, Error> {
+        let plugin = model.plugin.as_ref().map(|plugin| {
+            let sha256 = plugin.sha256.as_ref().map(|digits| digits.value.clone());
+            Ok::<_, Error>((registry.plugin_file(plugin, base)?, sha256))
+        });
+        Ok(Self {
+            plugin: plugin.transpose()?,
+            adapter: model.adapter.as_ref().map(|path| beside(base, path)),
             dtype: model.dtype,
             device: model.device.as_ref().map(|device| device.value),
-        }
+        })
     }
 
-    fn options(&self) -> LoadOptions<'_> {
+    pub(crate) fn options(&self) -> LoadOptions<'_> {
+        let plugin = self.plugin.as_ref();
         LoadOptions {
-            plugin: self.plugin.as_deref(),
+            plugin: plugin.map(|(path, sha256)| PluginFile { path, sha256: sha256.as_deref() }),
             dtype: self.dtype,
             adapter: self.adapter.as_deref(),
             device: self.device,

@@ -7,6 +7,7 @@ use runtime_hub::ModelSource;
 use runtime_pipeline::{Labels, Pipeline, Spanned};
 
 use super::{beside, endpoints, params};
+use crate::plugins;
 
 /// Files and model folders whose change makes the pipeline answer otherwise. What the hub's cache holds is left out:
 /// it is never changed, only added to.
@@ -63,10 +64,14 @@ fn named<'a>(pipeline: &'a Pipeline, base: &Path) -> Vec<Named<'a>> {
         if let Ok(ModelSource::Folder(path)) = source {
             named.push(Named { path, what: "model", place: Place::Source(&model.source) });
         }
-        named.extend(model.plugin.iter().map(|path| file("plugin", path)));
         named.extend(model.adapters.iter().map(|(_, path)| file("adapter", path)));
         named.extend(model.adapter.iter().map(|path| file("adapter", path)));
     }
+    named.extend(plugins::files(pipeline).map(|source| Named {
+        path: beside(base, Path::new(source.as_str())),
+        what: "plugin",
+        place: Place::Source(source),
+    }));
     named.extend(pipeline.steps.iter().filter_map(|step| match step.kind.labels() {
         Some(Labels::File(path)) => Some(file("label file", path)),
         Some(Labels::Inline(_)) | None => None,

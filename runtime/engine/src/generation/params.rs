@@ -29,7 +29,7 @@ fn of(step: &Step) -> Option<(&Spanned<Name>, &Params)> {
     match &step.kind {
         StepKind::Generate(step) => Some((&step.model, &step.params)),
         StepKind::Task(step) => Some((&step.model, &step.params)),
-        StepKind::Ladder(_) | StepKind::ZeroShot(_) => None,
+        StepKind::Ladder(_) | StepKind::ZeroShot(_) | StepKind::Plugin(_) => None,
     }
 }
 

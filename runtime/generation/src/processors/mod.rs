@@ -140,11 +140,17 @@ impl Processors {
         self.steps.iter().any(|step| matches!(step, Step::Force { length: at, .. } if *at == length))
     }
 
+    /// Whether any changes the scores of the token that follows a sequence of `tokens`, whatever the text is.
+    pub fn act_at(&self, tokens: usize) -> bool {
+        let length = tokens + self.padding;
+        self.steps.iter().any(|step| step.acts_at(length))
+    }
+
     /// Changes the scores of the token that follows `sequence`: prompt and new tokens, without padding. For beams the
     /// scores are log-probabilities.
     pub fn apply(&mut self, sequence: &[u32], scores: &mut [f32]) {
         let length = sequence.len() + self.padding;
-        for step in &mut self.steps {
+        for step in self.steps.iter_mut().filter(|step| step.acts_at(length)) {
             match step {
                 Step::SequenceBias(phrases) | Step::BadWords(phrases) => phrases.apply(sequence, scores),
                 Step::LogitBias(biases) => {
@@ -155,16 +161,32 @@ impl Processors {
                 Step::Penalties(penalties) => penalties.apply(sequence, scores),
                 Step::NoRepeatNgrams(size) => ban_repeated(*size, sequence, scores),
                 Step::EncoderNgrams(ngrams) => ngrams.ban(sequence, scores),
-                Step::NotBefore { length: least, tokens } if length < *least => length::ban(tokens, scores),
-                Step::Force { length: at, tokens } if length == *at => length::force(tokens, scores),
+                Step::Force { tokens, .. } => length::force(tokens, scores),
                 Step::Finite => length::make_finite(scores),
-                Step::Decay { start, factor, tokens } if length > *start => {
-                    length::decay(tokens, *factor, length - *start, scores);
+                Step::Decay { start, factor, tokens } => length::decay(tokens, *factor, length - *start, scores),
+                Step::NotBefore { tokens, .. } | Step::Suppress(tokens) | Step::SuppressAt { tokens, .. } => {
+                    length::ban(tokens, scores);
                 }
-                Step::Suppress(tokens) => length::ban(tokens, scores),
-                Step::SuppressAt { length: at, tokens } if length == *at => length::ban(tokens, scores),
-                Step::NotBefore { .. } | Step::Force { .. } | Step::Decay { .. } | Step::SuppressAt { .. } => {}
             }
+        }
+    }
+}
+
+impl Step {
+    /// Whether it acts behind sequences of a length.
+    fn acts_at(&self, length: usize) -> bool {
+        match self {
+            Self::NotBefore { length: least, .. } => length < *least,
+            Self::Force { length: at, .. } | Self::SuppressAt { length: at, .. } => length == *at,
+            Self::Decay { start, .. } => length > *start,
+            Self::SequenceBias(_)
+            | Self::LogitBias(_)
+            | Self::Penalties(_)
+            | Self::NoRepeatNgrams(_)
+            | Self::EncoderNgrams(_)
+            | Self::BadWords(_)
+            | Self::Finite
+            | Self::Suppress(_) => true,
         }
     }
 }

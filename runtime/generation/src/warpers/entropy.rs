@@ -7,7 +7,7 @@ use crate::numbers::narrow;
 use crate::top::{Entry, Top, descending};
 
 /// Tokens that top-h looks at, as in transformers.
-const TOP_H_TOKENS: usize = 100;
+pub(super) const TOP_H_TOKENS: usize = 100;
 
 /// Of the 100 likeliest, those whose cumulative entropy, the likeliest first, is at most `share` of that of all 100
 /// (`TopHLogitsWarper`, <https://arxiv.org/abs/2509.02510>).

@@ -1,9 +1,10 @@
 //! The tokens that are left, in columns, so that passes over them are fast.
 
-use super::Candidate;
-use crate::numbers::{narrow, token};
+use super::{Candidate, Scratch};
+use crate::Shortlist;
+use crate::numbers::{index, narrow, token};
 use crate::passes::{for_chunks_with, highest, weights};
-use crate::top::Top;
+use crate::top::{Entry, Top};
 
 /// Tokens by id, with their scores. The memory is kept from row to row.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,20 @@ impl Left {
         let floor = top.threshold(scores, kept).unwrap_or(f32::NEG_INFINITY);
         // Scores that differ may be equal once they are divided.
         self.fill_from(scores, temperature, floor - floor.abs() * 1e-6, floor / temperature);
+    }
+
+    /// Those of the listed scores that are at least `floor` once both are divided.
+    pub(super) fn fill_listed(&mut self, list: Shortlist<'_>, temperature: f32, floor: f32, scratch: &mut Scratch) {
+        let entries = &mut scratch.entries;
+        let floor = floor / temperature;
+        let divided = list.entries().map(|(token, score)| Entry { score: score / temperature, index: index(token) });
+        entries.clear();
+        entries.extend(divided.filter(|entry| entry.score >= floor && entry.score > f32::NEG_INFINITY));
+        entries.sort_unstable_by_key(|entry| entry.index);
+        self.ids.clear();
+        self.ids.extend(entries.iter().map(|entry| token(entry.index)));
+        self.scores.clear();
+        self.scores.extend(entries.iter().map(|entry| entry.score));
     }
 
     fn fill_from(&mut self, scores: &[f32], temperature: f32, bound: f32, floor: f32) {

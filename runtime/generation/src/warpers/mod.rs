@@ -12,7 +12,7 @@ mod nucleus;
 use crate::numbers::{index, narrow};
 use crate::passes::highest_number;
 use crate::top::{Entry, Top};
-use crate::{Error, GenerationConfig};
+use crate::{Error, GenerationConfig, Shortlist};
 use histogram::Histogram;
 use left::Left;
 
@@ -100,14 +100,61 @@ impl Warpers {
             left.fill(scores, self.temperature);
             &self.filters
         };
+        Self::list(filters, left, scratch, self.least, self.renormalize, &mut self.candidates)
+            .ok_or(Error::NothingLeft { vocabulary: scores.len() })
+    }
+
+    /// The same, to the last bit, of the greatest scores alone, where they are as many as [`Needs`] asks for.
+    ///
+    /// # Errors
+    /// Where there are none.
+    ///
+    /// [`Needs`]: crate::Needs
+    pub fn distribution_of(&mut self, shortlist: Shortlist<'_>) -> Result<&[Candidate], Error> {
+        let (left, scratch) = (&mut self.left, &mut self.scratch);
+        let filters = if let [Filter::TopK(kept), rest @ ..] = self.filters.as_slice() {
+            let last = shortlist.scores.get(kept - 1).or(shortlist.scores.last());
+            left.fill_listed(shortlist, self.temperature, last.copied().unwrap_or(f32::NEG_INFINITY), scratch);
+            rest
+        } else {
+            left.fill_listed(shortlist, self.temperature, f32::NEG_INFINITY, scratch);
+            &self.filters
+        };
+        Self::list(filters, left, scratch, self.least, self.renormalize, &mut self.candidates)
+            .ok_or(Error::NothingLeft { vocabulary: shortlist.tokens.len() })
+    }
+
+    /// What filters leave; `None` where there is nothing from the start.
+    fn list<'a>(
+        filters: &[Filter],
+        left: &mut Left,
+        scratch: &mut Scratch,
+        least: usize,
+        renormalize: bool,
+        candidates: &'a mut Vec<Candidate>,
+    ) -> Option<&'a [Candidate]> {
         if left.len() == 0 {
-            return Err(Error::NothingLeft { vocabulary: scores.len() });
+            return None;
         }
         for filter in filters {
-            filter.apply(left, self.least, scratch);
+            filter.apply(left, least, scratch);
         }
-        left.list(self.renormalize, &mut self.candidates);
-        Ok(&self.candidates)
+        left.list(renormalize, candidates);
+        Some(candidates)
+    }
+
+    /// How many of the greatest scores, and all that tie with the last of them, are all that is looked at; `None` where
+    /// there is no such number.
+    pub(crate) fn looks_at(&self) -> Option<usize> {
+        // Beyond these bounds scores that differ much may be equal once they are divided.
+        if !(1e-6..=1e6).contains(&self.temperature) {
+            return None;
+        }
+        match self.filters.first()? {
+            Filter::TopK(kept) => Some(*kept),
+            Filter::TopH(_) => Some(entropy::TOP_H_TOKENS),
+            _ => None,
+        }
     }
 
     /// Does the same in place, as a search with beams needs it: what is not kept becomes `-inf`. Of a row that leaves

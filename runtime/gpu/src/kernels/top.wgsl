@@ -1,56 +1,109 @@
-// The greatest numbers of each row in order, the first of equal ones, with their columns. A workgroup has a row.
-var<workgroup> values: array<f32, {{ threads }}>;
-var<workgroup> columns: array<u32, {{ threads }}>;
+// The greatest numbers of each part of a row in order, the first of equal ones, with their columns. A workgroup has a part.
+// The lists of a row's parts are the row of the next round, until there is one part. What is no number comes first. Numbers
+// are compared by their bits, since compilers may take it that there is no NaN and no infinity.
+var<workgroup> keys: array<u32, {{ entries }}>;
+var<workgroup> columns: array<u32, {{ entries }}>;
 
-// Whether a number comes before another. What is no number comes last.
-fn before(value: f32, column: u32, other: f32, other_column: u32) -> bool {
-    return value > other || (value == other && column < other_column);
+{% if first %}
+// Whole numbers in the order of the numbers with these bits; both zeros are one. None is 0, which is no entry.
+fn order(bits: u32) -> u32 {
+    let magnitude = bits & 0x7fffffffu;
+    if (magnitude > 0x7f800000u) {
+        return 0xffffffffu;
+    }
+    if (magnitude == 0u) {
+        return 0x80000000u;
+    }
+    return select(bits | 0x80000000u, ~bits, bits > 0x7fffffffu);
+}
+{% endif %}
+
+fn before(key: u32, column: u32, other: u32, other_column: u32) -> bool {
+    return key > other || (key == other && column < other_column);
 }
 
 @compute @workgroup_size({{ threads }})
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let row = group_number(id);
-    if (row >= parameters.groups) {
+    let group = group_number(id);
+    if (group >= parameters.groups) {
         return;
     }
-    let first = row * parameters.width;
-    var last = 0.0;
-    var last_column = 0u;
-    for (var k = 0u; k < parameters.count; k += 1u) {
-        var best = -3.4028234e38;
-        var best_column = 0xffffffffu;
-        for (var column = lane; column < parameters.width; column += {{ threads }}u) {
-            var value = x[first + column];
-            // Written so that it holds for what is no number too.
-            if (!(value >= -3.4028234e38)) {
-                value = -3.4028234e38;
-            }
-            if (k > 0u && !before(last, last_column, value, column)) {
-                continue;
-            }
-            if (best_column == 0xffffffffu || value > best) {
-                best = value;
-                best_column = column;
-            }
+    let row = group / parameters.parts;
+    let first = (group % parameters.parts) * {{ part }}u;
+    let end = min(first + {{ part }}u, parameters.width);
+    let start = row * parameters.width;
+{% if one %}
+    var key = 0u;
+    var column = 0xffffffffu;
+    for (var at = first + lane; at < end; at += {{ threads }}u) {
+{% if first %}
+        let other = order(x[start + at]);
+        let other_column = at;
+{% else %}
+        let other = from_keys[start + at];
+        let other_column = from_columns[start + at];
+{% endif %}
+        if (before(other, other_column, key, column)) {
+            key = other;
+            column = other_column;
         }
-        values[lane] = best;
-        columns[lane] = best_column;
-        for (var half = {{ threads // 2 }}u; half > 0u; half /= 2u) {
-            workgroupBarrier();
-            if (lane < half && before(values[lane + half], columns[lane + half], values[lane], columns[lane])) {
-                values[lane] = values[lane + half];
-                columns[lane] = columns[lane + half];
-            }
+    }
+    keys[lane] = key;
+    columns[lane] = column;
+    for (var half = {{ threads // 2 }}u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (lane < half && before(keys[lane + half], columns[lane + half], keys[lane], columns[lane])) {
+            keys[lane] = keys[lane + half];
+            columns[lane] = columns[lane + half];
         }
-        workgroupBarrier();
-        last = values[0];
-        last_column = columns[0];
-        workgroupBarrier();
-        if (lane == 0u) {
-            ids[row * parameters.count + k] = last_column;
-{% if scores %}
-            scores[row * parameters.count + k] = x[first + last_column];
+    }
+{% else %}
+    for (var i = lane; i < {{ part }}u; i += {{ threads }}u) {
+        let at = first + i;
+        var key = 0u;
+        var column = 0xffffffffu;
+        if (at < end) {
+{% if first %}
+            key = order(x[start + at]);
+            column = at;
+{% else %}
+            key = from_keys[start + at];
+            column = from_columns[start + at];
 {% endif %}
         }
+        keys[i] = key;
+        columns[i] = column;
+    }
+    // Bitonic sorting.
+    for (var size = 2u; size <= {{ part }}u; size *= 2u) {
+        for (var half = size / 2u; half > 0u; half /= 2u) {
+            workgroupBarrier();
+            for (var pair = lane; pair < {{ part // 2 }}u; pair += {{ threads }}u) {
+                let a = 2u * pair - (pair & (half - 1u));
+                let b = a + half;
+                let key = keys[a];
+                let column = columns[a];
+                if (before(keys[b], columns[b], key, column) == ((a & size) == 0u)) {
+                    keys[a] = keys[b];
+                    columns[a] = columns[b];
+                    keys[b] = key;
+                    columns[b] = column;
+                }
+            }
+        }
+    }
+{% endif %}
+    workgroupBarrier();
+    for (var i = lane; i < parameters.count; i += {{ threads }}u) {
+        let to = group * parameters.count + i;
+{% if last %}
+        ids[to] = columns[i];
+{% if scores %}
+        scores[to] = x[row * parameters.all + columns[i]];
+{% endif %}
+{% else %}
+        to_keys[to] = keys[i];
+        to_columns[to] = columns[i];
+{% endif %}
     }
 }

@@ -13,6 +13,7 @@ pub(super) struct Context {
     /// Whether a syntax error hides part of the file, so that nothing can be called absent.
     pub(super) partial: bool,
     models: Vec<DeclaredModel>,
+    plugins: Vec<Declared>,
     /// The steps read so far.
     steps: Vec<DeclaredStep>,
     /// The names of all steps, those not yet read included.
@@ -45,6 +46,7 @@ impl Context {
             warnings: Vec::new(),
             partial,
             models: Vec::new(),
+            plugins: Vec::new(),
             steps: Vec::new(),
             names_of_steps: Vec::new(),
         }
@@ -115,6 +117,23 @@ impl Context {
         self.report_if_whole(problem.hint(hint));
     }
 
+    pub(super) fn declare_plugin(&mut self, name: Spanned<Name>) {
+        self.plugins.push(Declared { name, used: false });
+    }
+
+    /// Marks the plugin `name` as used, or reports that there is none.
+    pub(super) fn use_plugin(&mut self, name: &Spanned<Name>) {
+        if let Some(plugin) = self.plugins.iter_mut().find(|plugin| *plugin.name == **name) {
+            plugin.used = true;
+            return;
+        }
+        let problem = name.mistake(format!("no plugin is named `{}`", name.value), "");
+        let declared = self.plugins.iter().map(|plugin| plugin.name.as_str());
+        let hint = did_you_mean(name.as_str(), declared, "the plugins are")
+            .unwrap_or_else(|| format!("declare it: a table `[plugins.{}]` with its `source`", name.value));
+        self.report_if_whole(problem.hint(hint));
+    }
+
     /// The type of an output of an earlier step, which `written` refers to. Marks the step as used, or reports that
     /// there is no such output.
     pub(super) fn use_output(&mut self, written: &Spanned<String>, step: &str, output: &str) -> Option<OutputType> {
@@ -160,6 +179,10 @@ impl Context {
         for model in self.models.iter().filter(|model| !model.declared.used) {
             let name = &model.declared.name;
             self.warnings.push(name.warning(format!("the model `{}` is not used", name.value)));
+        }
+        for plugin in self.plugins.iter().filter(|plugin| !plugin.used) {
+            let name = &plugin.name;
+            self.warnings.push(name.warning(format!("the plugin `{}` is not used", name.value)));
         }
         for step in self.steps.iter().filter(|step| !step.declared.used) {
             let name = &step.declared.name;

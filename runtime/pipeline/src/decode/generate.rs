@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::context::Context;
 use super::fields::Fields;
 use super::steps::{model, output_reference};
-use super::{task, values};
+use super::{plugin, task, values};
 use crate::name::Name;
 use crate::pipeline::{AdapterChoice, GenerateStep, Reference};
 use crate::prompt::{PromptError, PromptTemplate};
@@ -27,12 +27,17 @@ pub(super) fn generate(chat: bool, node: &Node, mut fields: Fields<'_>, cx: &mut
     }
     let system = if chat { fields.optional("system", cx, template) } else { None };
     let prompt = fields.required("prompt", cx, template);
+    let processors = fields.optional("logits_processors", cx, plugin::processors).unwrap_or_default();
     let names = TaskOptions::names(TaskKind::TextGeneration).into_iter();
     let params = task::params(names.filter(|name| !matches!(*name, FULL_TEXT | "return_tensors")), &mut fields, cx);
     let options = task::options(TaskKind::TextGeneration, node, &params, cx);
     fields.finish(cx);
     if model.as_ref().is_some_and(|model| cx.is_hosted(model)) {
         refuse_unasked(&params, cx);
+        for processor in &processors {
+            let message = "a model behind an endpoint does not show its scores to plugins";
+            cx.report(processor.plugin.mistake(message, ""));
+        }
     }
     let mut reads = Vec::new();
     let mut known = BTreeSet::new();
@@ -44,7 +49,17 @@ pub(super) fn generate(chat: bool, node: &Node, mut fields: Fields<'_>, cx: &mut
     let Some(TaskOptions::Generation(options)) = options else { return None };
     let system = system.map(|(_, template)| template);
     let adapter = adapter.map(|(written, template)| written.with(template));
-    Some(GenerateStep { chat, model: model?, adapter, system, prompt: prompt?.1, reads, options, params })
+    Some(GenerateStep {
+        chat,
+        model: model?,
+        adapter,
+        system,
+        prompt: prompt?.1,
+        reads,
+        logits_processors: processors,
+        options,
+        params,
+    })
 }
 
 /// Reports an adapter that the model has not, as far as it is known without a record.

@@ -9,6 +9,7 @@ mod endpoint;
 mod fields;
 mod generate;
 mod output;
+mod plugin;
 mod rungs;
 mod steps;
 mod task;
@@ -28,7 +29,8 @@ use context::Context;
 use fields::Fields;
 
 /// The keys of the file's top level, for overrides: a new path must begin with one of them.
-pub(crate) const TOP_LEVEL: [&str; 7] = ["name", "description", "input", "models", "steps", "output", "tests"];
+pub(crate) const TOP_LEVEL: [&str; 8] =
+    ["name", "description", "input", "models", "plugins", "steps", "output", "tests"];
 
 /// What becomes of `[[tests]]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,7 @@ fn read(root: &Node, tests: Tests, cx: &mut Context) -> Option<Pipeline> {
     let input = fields.optional("input", cx, input);
     let models = fields.optional("models", cx, models);
     let (models, endpoints) = models.unwrap_or_default();
+    let plugins = fields.optional("plugins", cx, plugin::plugins);
     let steps = fields.required("steps", cx, steps::steps);
     let read = steps.unwrap_or_default();
     let outputs = output::outputs(fields.get("output"), &read, cx);
@@ -73,6 +76,7 @@ fn read(root: &Node, tests: Tests, cx: &mut Context) -> Option<Pipeline> {
         input: input.unwrap_or_default(),
         models,
         endpoints,
+        plugins: plugins.unwrap_or_default(),
         steps: read,
         output: outputs.into_iter().filter_map(|target| target.output).collect(),
         tests: tests.unwrap_or_default(),
@@ -118,7 +122,7 @@ fn model(name: Option<Spanned<Name>>, node: &Node, cx: &mut Context) -> Option<M
         return None;
     };
     let source = fields.required("source", cx, values::text);
-    let plugin = fields.optional("plugin", cx, values::path);
+    let plugin = fields.optional("plugin", cx, plugin::of_model);
     let adapter = fields.optional("adapter", cx, values::path);
     let adapters = fields.optional("adapters", cx, adapters).unwrap_or_default();
     if let (Some(adapter), false) = (&adapter, adapters.is_empty()) {

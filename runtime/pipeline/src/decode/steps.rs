@@ -5,7 +5,7 @@ use runtime_tasks::{InputType, OutputType};
 
 use super::context::{Context, did_you_mean, hinted};
 use super::fields::Fields;
-use super::{generate, rungs, task, values};
+use super::{generate, plugin, rungs, task, values};
 use crate::labels::refuse_duplicates;
 use crate::name::Name;
 use crate::pipeline::{Classifier, Labels, Ladder, Reference, Step, StepKind, ZeroShot, outputs_of};
@@ -36,6 +36,7 @@ fn step(node: &Node, names: &mut Vec<Spanned<Name>>, cx: &mut Context) -> Option
         Some(kind @ (StepKind::GENERATE | StepKind::CHAT)) => {
             generate::generate(kind == StepKind::CHAT, node, fields, cx).map(StepKind::Generate)
         }
+        Some(StepKind::PLUGIN) => plugin::step(node, fields, cx).map(StepKind::Plugin),
         Some(name) => {
             let task = StepKind::task(name);
             task.and_then(|task| task::task(task, node, fields, cx)).map(StepKind::Task)

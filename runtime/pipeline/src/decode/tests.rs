@@ -142,7 +142,7 @@ fn texts_of<'a>(target: &Target, steps: &'a [Step]) -> Option<Vec<&'a str>> {
         StepKind::Ladder(ladder) => ladder.rungs.as_slice(),
         StepKind::ZeroShot(_) => &[],
         // Only the model knows its labels.
-        StepKind::Task(_) | StepKind::Generate(_) => return None,
+        StepKind::Task(_) | StepKind::Generate(_) | StepKind::Plugin(_) => return None,
     };
     if source.output == "rung" {
         return Some(rungs.iter().map(|rung| rung.name.as_str()).collect());

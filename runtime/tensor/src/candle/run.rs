@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use candle_core::{D, Tensor};
-use runtime_graph::{Activation, Binary};
+use runtime_graph::{Activation, Binary, Dim};
 use runtime_kernels::{BLOCK, Routing, Team};
 
 use super::blocks::put;
@@ -12,8 +12,9 @@ use super::pool::{look_up, neighbours, pool};
 use super::sight::{Over, Sight, Sighted};
 use super::tabled::Tabled;
 use super::{CandleBlocks, CandlePlan};
+use crate::cpu::shortlist;
 use crate::lower::{AdaptedRows, Follow, Home, Ids, Lookup, Normalise, Output, Program, Source, Step, count};
-use crate::{Batch, Error, Matrix, Outputs};
+use crate::{Batch, Error, Matrix, Outputs, Rows};
 
 /// A run on its way through the steps.
 pub(super) struct Run<'a> {
@@ -189,19 +190,24 @@ impl<'a> Run<'a> {
 
     /// Reads results back.
     pub(super) fn finish(self, outputs: &[Output]) -> Result<Outputs, Error> {
-        let result = |output: &Output| -> Result<Matrix, Error> {
+        let result = |output: &Output| -> Result<Rows, Error> {
             let home = match &output.from {
-                Source::Constant(matrix) => return Ok(matrix.clone()),
+                Source::Constant(matrix) => return Ok(Rows { whole: matrix.clone(), shortlists: Vec::new() }),
                 Source::Computed(home) => home,
             };
-            let data = match self.slots[home.slot] {
+            let data: Vec<f32> = match self.slots[home.slot] {
                 Some(_) => self.columns(*home)?.flatten_all()?.to_vec1()?,
                 None => Vec::new(),
             };
-            Ok(Matrix { rows: count(self.batch, home.rows), width: home.columns, data })
+            // Candle has no kernel for the greatest of long rows on CUDA: they are read back, and cut short here.
+            if home.rows == Dim::Rows && home.columns == home.width && !self.batch.wants_rows() {
+                return Ok(shortlist::read(&data, home.width, self.batch));
+            }
+            let whole = Matrix { rows: count(self.batch, home.rows), width: home.columns, data };
+            Ok(Rows { whole, shortlists: Vec::new() })
         };
         let results = outputs.iter().map(|output| Ok((output.name.clone(), result(output)?)));
-        Ok(Outputs::new(results.collect::<Result<_, Error>>()?))
+        Ok(Outputs::of_rows(results.collect::<Result<_, Error>>()?))
     }
 
     fn top_k(&self, rows: usize) -> usize {

@@ -7,15 +7,18 @@ mod adapter;
 mod arena;
 mod blocks;
 mod run;
+pub(crate) mod shortlist;
 
 use std::sync::Mutex;
 
-use runtime_graph::Graph;
+use runtime_graph::{Dim, Graph};
 use runtime_kernels::{self as kernels, BlockType, Kept, Packed, Place, Team};
 
 use crate::cache::Memory;
 use crate::lower::{Changes, Lowered, NotCausal, Output, Pack, Part, Program, Source, count, lower};
-use crate::{Batch, Cache, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, StoredTensor, Weights};
+use crate::{
+    Batch, Cache, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, Rows, StoredTensor, Weights,
+};
 use arena::Arena;
 
 pub(crate) use blocks::CpuBlocks;
@@ -108,7 +111,7 @@ impl CpuPlan {
     fn run_texts(&self, batch: &Batch, keeping: Option<&Keeping<'_>>) -> Result<Outputs, Error> {
         let read = |arena: &Arena| {
             let results = self.lowered.outputs.iter().map(|output| (output.name.clone(), read(output, batch, arena)));
-            Outputs::new(results.collect())
+            Outputs::of_rows(results.collect())
         };
         self.run_steps(&self.lowered.texts, batch, keeping, read)
     }
@@ -156,11 +159,14 @@ fn keeping<'a>(batch: &'a Batch, cache: &'a mut Cache) -> Result<Keeping<'a>, Er
     Ok(Keeping { kept, places: &blocks.places, source_places: &blocks.source_places })
 }
 
-fn read(output: &Output, batch: &Batch, arena: &Arena) -> Matrix {
-    match &output.from {
+fn read(output: &Output, batch: &Batch, arena: &Arena) -> Rows {
+    let whole = match &output.from {
         Source::Constant(matrix) => matrix.clone(),
         Source::Computed(home) => {
             let columns = arena.columns(*home, batch);
+            if home.rows == Dim::Rows && home.columns == home.width && !batch.wants_rows() {
+                return shortlist::read(columns.x, home.width, batch);
+            }
             let rows = count(batch, home.rows);
             let mut data = Vec::with_capacity(rows * home.columns);
             if home.columns == home.width {
@@ -171,5 +177,6 @@ fn read(output: &Output, batch: &Batch, arena: &Arena) -> Matrix {
             }
             Matrix { rows, width: home.columns, data }
         }
-    }
+    };
+    Rows { whole, shortlists: Vec::new() }
 }

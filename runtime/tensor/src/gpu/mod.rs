@@ -5,6 +5,7 @@
 
 mod adapter;
 mod blocks;
+mod results;
 mod run;
 
 use std::sync::{Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! One run: steps as calls of kernels.
 
 use runtime_gpu::{
-    Attention, Buffer, Columns, Convolution, Elementwise, Finish, Gpu, Norm, Read, Recorder, Relative, Rotary, Routing,
+    Attention, Buffer, Columns, Convolution, Elementwise, Finish, Gpu, Norm, Recorder, Relative, Rotary, Routing,
     Sequence, Sequences,
 };
 use runtime_graph::Binary;
@@ -10,10 +10,10 @@ use super::adapter::{Adapted, are_changed};
 use super::{GpuBlocks, GpuPlan};
 use crate::batch::Past;
 use crate::lower::{
-    AdaptedRows, Follow, Heads, Home, Ids, Layout, Lookup, Normalise, Output, Program, Source, Step, Tables, Terms,
-    activation, count, pooling,
+    AdaptedRows, Follow, Heads, Home, Ids, Layout, Lookup, Normalise, Program, Step, Tables, Terms, activation, count,
+    pooling,
 };
-use crate::{Batch, Error, Matrix, Outputs};
+use crate::{Batch, Error};
 
 /// What a run prepares, with the tables that are on the GPU already.
 pub(super) struct Tabled {
@@ -76,7 +76,7 @@ impl Tabled {
 /// A run that is being recorded.
 pub(super) struct Run<'a> {
     plan: &'a GpuPlan,
-    batch: &'a Batch,
+    pub(super) batch: &'a Batch,
     blocks: Option<&'a GpuBlocks>,
     tabled: &'a mut Tabled,
     pub(super) recorder: Recorder,
@@ -253,30 +253,6 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Submits what was recorded, and reads results back.
-    pub(super) fn finish(self, outputs: &[Output]) -> Result<Outputs, Error> {
-        let computed = |output: &Output| if let Source::Computed(home) = output.from { Some(home) } else { None };
-        let reads = outputs.iter().filter_map(computed);
-        let reads = reads.map(|home| Read::new(&self.slot(home), 0, self.count(home) * home.width));
-        let reads: Vec<Read> = reads.collect();
-        let batch = self.batch;
-        let read = self.recorder.finish(&reads)?;
-        let mut next = 0;
-        let mut result = |output: &Output| match &output.from {
-            Source::Constant(matrix) => matrix.clone(),
-            Source::Computed(home) => {
-                let mut data = read.f32(next);
-                next += 1;
-                if home.columns != home.width {
-                    let rows = data.chunks_exact(home.width.max(1));
-                    data = rows.flat_map(|row| row[home.first..home.first + home.columns].to_vec()).collect();
-                }
-                Matrix { rows: count(batch, home.rows), width: home.columns, data }
-            }
-        };
-        Ok(Outputs::new(outputs.iter().map(|output| (output.name.clone(), result(output))).collect()))
-    }
-
     fn product(
         &mut self,
         x: Home,
@@ -336,11 +312,11 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn count(&self, home: Home) -> usize {
+    pub(super) fn count(&self, home: Home) -> usize {
         count(self.batch, home.rows)
     }
 
-    fn slot(&self, home: Home) -> Buffer {
+    pub(super) fn slot(&self, home: Home) -> Buffer {
         self.slots[home.slot].clone()
     }
 

@@ -1,4 +1,4 @@
-//! `inference:runtime@0.1`: `wit/v0.1` over a [`Recording`](runtime_graph::Recording).
+//! The world `architecture` over a [`Recording`](runtime_graph::Recording).
 //!
 //! A handle's number in the host is the node's number in the graph, which the guest never sees, so there is no table.
 
@@ -8,7 +8,7 @@ use wasmtime::component::{Component, HasSelf, Linker, Resource};
 use wasmtime::{Result, Store};
 
 use crate::error::Cause;
-use crate::state::State;
+use crate::state::Building;
 use crate::{Description, text};
 
 #[expect(unreachable_pub, reason = "generated")]
@@ -19,7 +19,7 @@ mod bindings {
     wasmtime::component::bindgen!({
         path: "../../wit/v0.1",
         world: "architecture",
-        with: { "inference:runtime/graph.value": crate::v0_1::bindings::Node },
+        with: { "inference:runtime/graph.value": crate::v0_1::architecture::bindings::Node },
         imports: { default: trappable },
     });
 }
@@ -33,25 +33,20 @@ const NAME: usize = 1024;
 /// Outputs of a graph, at most.
 const OUTPUTS: usize = 64;
 
-/// Whether an interface, such as `graph@0.1.0`, is of this version. A later patch may add to it, not change it.
-pub(crate) fn has(interface: &str) -> bool {
-    interface.split_once('@').is_some_and(|(_, version)| version.starts_with("0.1."))
-}
-
 /// Gives `linker` all that the world imports.
-pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
+pub(crate) fn add_to_linker(linker: &mut Linker<Building>) -> Result<()> {
     Architecture::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }
 
 /// A component that fits the world, ready to be instantiated.
-pub(crate) struct Interface(ArchitecturePre<State>);
+pub(crate) struct Interface(ArchitecturePre<Building>);
 
 impl Interface {
-    pub(crate) fn new(linker: &Linker<State>, component: &Component) -> Result<Self> {
+    pub(crate) fn new(linker: &Linker<Building>, component: &Component) -> Result<Self> {
         Ok(Self(ArchitecturePre::new(linker.instantiate_pre(component)?)?))
     }
 
-    pub(crate) fn describe(&self, store: &mut Store<State>) -> Result<Description> {
+    pub(crate) fn describe(&self, store: &mut Store<Building>) -> Result<Description> {
         let description = self.0.instantiate(&mut *store)?.call_describe(store)?;
         let types::Description { name, version, model_types, base_prefix, heads } = description;
         let heads = heads.into_iter().map(native::Head::from).collect();
@@ -60,7 +55,7 @@ impl Interface {
 
     pub(crate) fn build(
         &self,
-        store: &mut Store<State>,
+        store: &mut Store<Building>,
         config: &str,
         head: native::Head,
     ) -> Result<Result<(), Refusal>> {
@@ -72,14 +67,14 @@ impl Interface {
 /// Its number is that of a node of the graph.
 type Value = Resource<Node>;
 
-impl State {
+impl Building {
     fn record<'v>(&mut self, op: Op, inputs: impl IntoIterator<Item = &'v Value>) -> Result<Value> {
         let inputs: Vec<ValueId> = inputs.into_iter().map(|value| ValueId::from_number(value.rep())).collect();
         Ok(Value::new_own(self.recording.record(op, &inputs, None)?.number()))
     }
 }
 
-impl graph::Host for State {
+impl graph::Host for Building {
     fn token_ids(&mut self) -> Result<Value> {
         self.record(Op::Input(Input::TokenIds), [])
     }
@@ -130,7 +125,7 @@ impl graph::Host for State {
     }
 }
 
-impl graph::HostValue for State {
+impl graph::HostValue for Building {
     fn shape(&mut self, this: Value) -> Result<Vec<graph::Dim>> {
         let shape = self.recording.shape(ValueId::from_number(this.rep()));
         Ok(shape.map_or_else(Vec::new, |shape| shape.dims().iter().map(|&dim| dim.into()).collect()))
@@ -263,7 +258,7 @@ impl graph::HostValue for State {
     }
 }
 
-impl weights::Host for State {
+impl weights::Host for Building {
     fn find(&mut self, name: String) -> Result<Option<weights::TensorInfo>> {
         check_name(&name)?;
         Ok(self.recording.find(&name).map(weights::TensorInfo::from))
@@ -275,7 +270,7 @@ impl weights::Host for State {
     }
 }
 
-impl types::Host for State {}
+impl types::Host for Building {}
 
 fn check_name(name: &str) -> Result<(), Cause> {
     if name.len() > NAME {

@@ -1,0 +1,90 @@
+//! `runtime plugin`: looking at plugins.
+
+use std::fmt::Write;
+
+use runtime_diagnostics::Exit;
+use runtime_engine::{Described, Inspection, Options, Registry, Slot, World};
+
+use crate::args::{PluginCommand, PluginInspect};
+use crate::failure::Failure;
+use crate::output::print;
+
+pub(crate) fn run(command: &PluginCommand) -> Result<Exit, Failure> {
+    match command {
+        PluginCommand::Inspect(options) => inspect(options),
+    }
+}
+
+fn inspect(options: &PluginInspect) -> Result<Exit, Failure> {
+    let inspection = Registry::new(Options::default()).inspect_plugin(&options.file)?;
+    print(&text(&inspection))?;
+    Ok(Exit::Ok)
+}
+
+/// The columns of names.
+const WIDTH: usize = 12;
+
+fn text(inspection: &Inspection) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| drop(writeln!(text, "{name:WIDTH$} {value}"));
+    let (name, version) = match &inspection.described {
+        Described::Architecture(described) => (&described.name, &described.version),
+        Described::Step(described) => (&described.name, &described.version),
+        Described::LogitsProcessor(described) => (&described.name, &described.version),
+    };
+    line("plugin", &format!("{name} {version}"));
+    line("world", &format!("{} of inference:runtime@0.1", inspection.world));
+    line("size", &format!("{} bytes", inspection.size));
+    line("sha256", &inspection.digest);
+    match &inspection.described {
+        Described::Architecture(described) => {
+            line("model types", &described.model_types.join(", "));
+            let heads: Vec<&str> = described.heads.iter().map(|head| head.name()).collect();
+            line("heads", &heads.join(", "));
+        }
+        Described::Step(described) => {
+            line("does", &described.summary);
+            slots(&mut line, "reads", &described.inputs);
+            slots(&mut line, "gives", &described.outputs);
+            slots(&mut line, "set up with", &described.parameters);
+            for (index, need) in described.models.iter().enumerate() {
+                let optional = if need.required { "" } else { ", if granted" };
+                line(if index == 0 { "asks" } else { "" }, &format!("{}: {}{optional}", need.name, need.task));
+            }
+            for (index, need) in described.tokenizers.iter().enumerate() {
+                let optional = if need.required { "" } else { ", if granted" };
+                line(if index == 0 { "tokenizers" } else { "" }, &format!("{}{optional}", need.name));
+            }
+        }
+        Described::LogitsProcessor(described) => {
+            line("does", &described.summary);
+            slots(&mut line, "set up with", &described.parameters);
+        }
+    }
+    line("imports", &listed(&inspection.imports));
+    line("exports", &listed(&inspection.exports));
+    let denied = match inspection.denied.len() {
+        0 => "nothing: it imports nothing of WASI".to_owned(),
+        count => format!("{count} interfaces of WASI, among them files, network, clock, environment"),
+    };
+    line("denied", &denied);
+    let may = match inspection.world {
+        World::Architecture => "record a graph while a model loads; it never sees weights' numbers, texts or results",
+        World::Step => "read and give fields of records, and call what the pipeline file grants",
+        World::LogitsProcessor => "change scores, and call the model's tokenizer",
+    };
+    line("may", may);
+    text
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+fn slots(line: &mut impl FnMut(&str, &str), name: &str, slots: &[Slot]) {
+    for (index, slot) in slots.iter().enumerate() {
+        let optional = if slot.required { "" } else { ", optional" };
+        let summary = if slot.summary.is_empty() { String::new() } else { format!(": {}", slot.summary) };
+        line(if index == 0 { name } else { "" }, &format!("{} ({}{optional}){summary}", slot.name, slot.kind));
+    }
+}

@@ -1,0 +1,38 @@
+//! What a pipeline grants a plugin of memory, time and the log.
+
+use std::time::Duration;
+
+use crate::error::Cause;
+use crate::{Error, Limits, text};
+
+/// What a plugin that sees records may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// Bytes of memory of each instance.
+    pub memory: usize,
+    /// The time that it may compute in each call; what it waits for models does not count.
+    pub time: Duration,
+    /// Whether what it says may be shown: it may hold the text of a record.
+    pub log_text: bool,
+}
+
+impl Granted {
+    pub(crate) fn limits(&self, limits: &Limits) -> Limits {
+        Limits { memory: self.memory, deadline: self.time, ..*limits }
+    }
+
+    /// What the plugin said, if that may be shown.
+    pub(crate) fn said(&self, text: &str) -> Option<String> {
+        self.log_text.then(|| text::printable(text))
+    }
+
+    /// The same error without what the plugin said, unless that may be shown.
+    pub(crate) fn withhold(&self, error: Error) -> Error {
+        match error {
+            Error::Trap { site, cause: Cause::Panic { .. } } if !self.log_text => {
+                Error::Trap { site, cause: Cause::Panic { message: None } }
+            }
+            other => other,
+        }
+    }
+}
