@@ -11,7 +11,7 @@ use runtime_architectures::BUILT_IN;
 use runtime_engine::{Options, Registry};
 use runtime_graph::{Graph, Head};
 use runtime_models::ModelFolder;
-use runtime_tensor::{Batch, Cached, Device, Matrix, Place, Plan, Precision, Share, compile, layers};
+use runtime_tensor::{Batch, Cached, Device, Matrix, Place, Plan, Precision, Share, compile, cuda_devices, layers};
 use runtime_tests::{guest, open_gpus, root};
 use serde_json::Value;
 
@@ -113,6 +113,7 @@ fn each_head_computes_what_transformers_computes() {
 #[test]
 fn each_head_computes_it_on_a_gpu_too() {
     open_gpus().iter().for_each(|gpu| check(&Device::Gpu(gpu.clone())));
+    (0..cuda_devices().len()).for_each(|number| check(&Device::cuda(number).expect("it opens")));
 }
 
 /// One of the models, with what is recorded of it.

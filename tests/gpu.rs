@@ -7,6 +7,11 @@ use serde_json::json;
 /// variants of kernels, of which software drivers are slow.
 const MODELS: &str = "bert-ner,bert-embed,llama-chat";
 
+/// Whether the program has the feature `candle` or `cuda`, and with the latter a GPU.
+fn has_cuda() -> bool {
+    Project::empty().run(["devices"]).exits(0).stdout.contains("cuda:0")
+}
+
 #[test]
 fn devices_are_listed() {
     let found = Project::empty().run(["devices"]).exits(0);
@@ -23,7 +28,10 @@ fn a_device_that_is_not_there_is_one_clear_error() {
         Project::empty().run(arguments)
     };
     let _told = generate("wgpu:99").exits(69).says(&["there is no device `wgpu:99`", "cpu"]);
-    let _told = generate("cuda").exits(69).says(&["CUDA is not built into this program", "--device wgpu"]);
+    if !has_cuda() {
+        let told = generate("cuda").exits(69).says(&["CUDA is not built into this program", "--features cuda"]);
+        let _told = told.says(&["--device wgpu"]);
+    }
     let _told = generate("gpu").exits(64).says(&["it can be auto, cpu, wgpu"]);
     let project = Project::empty();
     let pipeline = "name = \"p\"\n[models.m]\nsource = \"org/m\"\ndevice = \"gpu:0\"\n";
@@ -142,6 +150,17 @@ fn recorded_cases_hold_on_a_gpu() {
     let cases = root().join("tests/goldens").to_string_lossy().into_owned();
     let found = Project::empty().run(["verify", &cases, "--device", "wgpu", "--model", MODELS]).exits(0);
     assert!(found.stdout.ends_with("31 passed, 0 failed\n"), "{}", found.stdout);
+}
+
+#[test]
+fn recorded_cases_hold_through_cuda_where_it_is_built_in() {
+    if !has_cuda() {
+        return;
+    }
+    let cases = root().join("tests/goldens").to_string_lossy().into_owned();
+    let found = Project::empty().run(["verify", &cases, "--device", "cuda"]).exits(0);
+    assert!(found.stdout.ends_with(" passed, 0 failed\n"), "{}", found.stdout);
+    let _told = Project::empty().run(["verify", &cases, "--device", "cuda:99"]).says(&["there is no device", "cuda:0"]);
 }
 
 #[test]

@@ -18,10 +18,11 @@ type File = (String, String);
 const MOST_LINES: usize = 800;
 
 /// Libraries that one crate wraps for all others: word by word, as manifests and sources name them.
-const WRAPPED: [(&[&str], &str); 3] = [
+const WRAPPED: [(&[&str], &str); 4] = [
     (&["wasmtime"], "runtime/plugin-host/"),
     (&["hf-hub", "hf_hub"], "runtime/hub/"),
     (&["wgpu.workspace"], "runtime/gpu/"),
+    (&["candle-core", "candle_core", "candle_nn"], "runtime/tensor/"),
 ];
 
 /// Crates that compute on what they are given.

@@ -177,8 +177,9 @@ pub(crate) struct Verify {
 /// Where models run.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DeviceArg {
-    /// Where models run: `cpu`, `wgpu[:N]` (a GPU over Vulkan, Metal or DirectX 12; see `runtime devices`), `metal`, or
-    /// `auto` (a GPU where there is one). Several share the layers: `wgpu:0,cpu`, or `wgpu:0=0-15,cpu=16-29`
+    /// Where models run: `cpu`, `wgpu[:N]` (a GPU over Vulkan, Metal or DirectX 12; see `runtime devices`), `metal`,
+    /// `cuda[:N]` (where it is built in), or `auto` (a GPU where there is one). Several share the layers: `wgpu:0,cpu`, or
+    /// `wgpu:0=0-15,cpu=16-29`
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: Placement,
 }

@@ -6,7 +6,7 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::{Mutex, PoisonError};
 
 use runtime_tasks::{DeviceName, Placement};
-use runtime_tensor::{Device, Gpu, GpuAdapter, GpuKind, Place, Share, gpus};
+use runtime_tensor::{CudaDevice, Device, Gpu, GpuAdapter, GpuKind, Place, Share, cuda_devices, gpus};
 
 use crate::Error;
 
@@ -16,6 +16,8 @@ pub(crate) enum Opened {
     Cpu,
     /// The number of its adapter.
     Gpu(usize),
+    /// Its number for CUDA.
+    Cuda(usize),
 }
 
 /// Where a model is, by what its devices are.
@@ -59,11 +61,12 @@ impl fmt::Display for Opened {
         match self {
             Self::Cpu => f.write_str("cpu"),
             Self::Gpu(number) => write!(f, "wgpu:{number}"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
         }
     }
 }
 
-/// Those that are open, by the numbers of their adapters.
+/// Those that are open.
 #[derive(Debug, Default)]
 pub(crate) struct Devices(Mutex<Listed>);
 
@@ -73,7 +76,11 @@ struct Listed {
     adapters: Option<Vec<GpuAdapter>>,
     /// Whether it has been said why any device is the processor.
     told: bool,
+    /// By the numbers of their adapters.
     open: HashMap<usize, Gpu>,
+    /// Those of CUDA, listed when one is first asked for, with those that are open by number.
+    cuda: Option<Vec<CudaDevice>>,
+    open_cuda: HashMap<usize, Device>,
 }
 
 impl Devices {
@@ -119,10 +126,19 @@ impl Devices {
         if name == DeviceName::Cpu {
             return Ok((Device::Cpu, Opened::Cpu));
         }
-        if let DeviceName::Cuda(_) = name {
-            return Err(Error::NoCuda);
-        }
         let mut listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let DeviceName::Cuda(number) = name {
+            return listed.open_cuda(number.unwrap_or(0), name);
+        }
+        // What is built in for GPUs of NVIDIA alone goes first; a processor that stands in for one is no GPU.
+        let gpu = |device: &CudaDevice| device.capability.is_some();
+        if let Some(number) = listed.cuda().iter().position(gpu).filter(|_| name == DeviceName::Auto) {
+            match listed.open_cuda(number, name) {
+                Ok(opened) => return Ok(opened),
+                Err(error) if !std::mem::replace(&mut listed.told, true) => tell(&format!("{error}; another is used")),
+                Err(_) => {}
+            }
+        }
         let adapters = listed.adapters.get_or_insert_with(gpus).clone();
         let number = match name {
             DeviceName::Wgpu(number) => Some(number.unwrap_or(0)).filter(|number| *number < adapters.len()),
@@ -158,6 +174,24 @@ impl Devices {
 }
 
 impl Listed {
+    fn cuda(&mut self) -> &[CudaDevice] {
+        self.cuda.get_or_insert_with(cuda_devices)
+    }
+
+    fn open_cuda(&mut self, number: usize, name: DeviceName) -> Result<(Device, Opened), Error> {
+        if let Some(device) = self.open_cuda.get(&number) {
+            return Ok((device.clone(), Opened::Cuda(number)));
+        }
+        let known = self.cuda();
+        if number >= known.len() && !known.is_empty() {
+            let known = (0..).zip(known).map(|(number, device)| format!("cuda:{number} ({})", device.name)).collect();
+            return Err(Error::NoDevice { name, known });
+        }
+        let device = Device::cuda(number)?;
+        self.open_cuda.insert(number, device.clone());
+        Ok((device, Opened::Cuda(number)))
+    }
+
     fn open(&mut self, number: usize, adapter: &GpuAdapter) -> Result<Gpu, Error> {
         // One that was lost is opened anew.
         if let Some(gpu) = self.open.get(&number).filter(|gpu| gpu.alive().is_ok()) {

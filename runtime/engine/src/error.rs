@@ -105,9 +105,9 @@ pub enum Error {
         /// The other.
         second: DeviceName,
     },
-    /// A device that this build cannot use.
-    #[error("CUDA is not built into this program")]
-    NoCuda,
+    /// A device of CUDA that cannot be opened, or that this build cannot use.
+    #[error(transparent)]
+    Cuda(#[from] runtime_tensor::Error),
     /// Products of bytes, which GPUs do not do here.
     #[error("`int8` cannot be computed on a GPU")]
     Int8OnGpu,
@@ -285,7 +285,7 @@ impl Error {
     pub(crate) fn is_of_device(&self) -> bool {
         use runtime_tensor::Error as PlanError;
         match self {
-            Self::NoDevice { .. } | Self::SameDevice { .. } | Self::NoCuda | Self::Int8OnGpu | Self::Gpu(_) => true,
+            Self::NoDevice { .. } | Self::SameDevice { .. } | Self::Cuda(_) | Self::Int8OnGpu | Self::Gpu(_) => true,
             Self::Model(ModelError::Compile { source, .. }) => {
                 matches!(source, PlanError::Layers { .. } | PlanError::NoRoom { .. } | PlanError::UnknownMemory { .. })
             }
@@ -310,7 +310,7 @@ impl Explain for Error {
             Self::Constraint(error) => error.exit(),
             Self::Busy { .. } | Self::CacheTooSmall { .. } => Exit::Unavailable,
             Self::UnknownAdapter { .. } => Exit::Data,
-            Self::NoDevice { .. } | Self::NoCuda => Exit::Unavailable,
+            Self::NoDevice { .. } | Self::Cuda(_) => Exit::Unavailable,
             Self::Int8OnGpu | Self::SameDevice { .. } => Exit::Usage,
             Self::Gpu(error) => error.exit(),
             Self::PluginBeams => Exit::Usage,
@@ -349,7 +349,13 @@ impl Explain for Error {
             ),
             Self::NoDevice { known, .. } => Some(format!("there are cpu, {}", known.join(", "))),
             Self::Int8OnGpu => Some("`bf16` halves the weights there; `--device cpu` computes in int8".to_owned()),
-            Self::NoCuda => Some("`--device wgpu` uses a GPU of NVIDIA over Vulkan".to_owned()),
+            Self::Cuda(runtime_tensor::Error::NoCuda) => Some(
+                "`cargo build --release --features cuda` builds it in; `--device wgpu` uses a GPU of NVIDIA over Vulkan"
+                    .to_owned(),
+            ),
+            Self::Cuda(_) => Some(
+                "`nvidia-smi` shows whether the driver works; `--device wgpu` uses a GPU of NVIDIA over Vulkan".to_owned(),
+            ),
             Self::Gpu(error) => error.hint(),
             Self::UnknownAdapter { name, known } => Some(match nearest(name, known.iter().map(String::as_str)) {
                 Some(name) => format!("did you mean `{name}`?"),

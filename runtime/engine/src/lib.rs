@@ -38,7 +38,7 @@ pub use language_model::LanguageModel;
 pub use plugins::{LogitsProcessor, check_all as check_plugins};
 pub use registry::{LoadOptions, LoadedModel, Options, Registry};
 pub use runtime_plugin_host::{Described, Error as PluginError, Inspection, Kind as SlotKind, PluginFile, Slot, World};
-pub use runtime_tensor::{GpuAdapter, GpuKind, gpus, instruction_set};
+pub use runtime_tensor::{CudaDevice, GpuAdapter, GpuKind, cuda_devices, gpus, instruction_set};
 pub use scheduler::ScheduleError;
 pub use sentence::SentenceError;
 pub use stamp::Stamp;

@@ -93,6 +93,16 @@ impl Routing {
         &self.rows
     }
 
+    /// The places of each row's experts, `[rows, top_k]`.
+    pub fn places(&self) -> &[u32] {
+        &self.places
+    }
+
+    /// What each row's experts weigh in its sum, `[rows, top_k]`.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
     /// The experts that have rows, each with its places.
     pub fn experts(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());

@@ -9,6 +9,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(feature = "candle")]
+use crate::candle::CandleBlocks;
 use crate::cpu::CpuBlocks;
 use crate::gpu::GpuBlocks;
 
@@ -27,6 +29,8 @@ pub(crate) enum Memory {
     Gpu(GpuBlocks),
     /// Those of each part of a plan, as many in each: a block is one of the same number in all of them.
     Placed(Vec<Memory>),
+    #[cfg(feature = "candle")]
+    Candle(CandleBlocks),
 }
 
 impl Memory {
@@ -36,6 +40,8 @@ impl Memory {
             Self::Cpu(blocks) => blocks.memory.len(),
             Self::Gpu(blocks) => blocks.len(),
             Self::Placed(parts) => parts.first().map_or(0, Self::len),
+            #[cfg(feature = "candle")]
+            Self::Candle(blocks) => blocks.len(),
         }
     }
 
@@ -45,6 +51,8 @@ impl Memory {
             Self::Cpu(blocks) => blocks.add(),
             Self::Gpu(blocks) => blocks.add(),
             Self::Placed(parts) => parts.iter_mut().for_each(Self::add),
+            #[cfg(feature = "candle")]
+            Self::Candle(blocks) => blocks.add(),
         }
     }
 
@@ -54,6 +62,8 @@ impl Memory {
             Self::Cpu(blocks) => blocks.copy(from as usize, to as usize),
             Self::Gpu(blocks) => blocks.copy(from, to),
             Self::Placed(parts) => parts.iter_mut().for_each(|part| part.copy(from, to)),
+            #[cfg(feature = "candle")]
+            Self::Candle(blocks) => blocks.copy(from, to),
         }
     }
 
@@ -62,6 +72,8 @@ impl Memory {
             Self::Cpu(blocks) => blocks.block_bytes(),
             Self::Gpu(blocks) => blocks.block_bytes(),
             Self::Placed(parts) => parts.iter().map(Self::block_bytes).sum(),
+            #[cfg(feature = "candle")]
+            Self::Candle(blocks) => blocks.block_bytes(),
         }
     }
 }
@@ -188,5 +200,36 @@ impl Cache {
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cache").field("held", &self.held()).field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+/// Copies in groups within which none reads or writes what another writes.
+pub(crate) fn apart(copies: &[(u32, u32)]) -> Vec<&[(u32, u32)]> {
+    let (mut groups, mut first) = (Vec::new(), 0);
+    for (at, (from, to)) in copies.iter().enumerate() {
+        let clashes = |(a, b): &(u32, u32)| b == from || b == to || a == to;
+        if copies[first..at].iter().any(clashes) {
+            groups.push(&copies[first..at]);
+            first = at;
+        }
+    }
+    if first < copies.len() {
+        groups.push(&copies[first..]);
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_that_depend_on_each_other_stay_in_order() {
+        let none: [&[(u32, u32)]; 0] = [];
+        assert_eq!(apart(&[]), none);
+        assert_eq!(apart(&[(0, 1), (0, 2), (3, 4)]), [&[(0, 1), (0, 2), (3, 4)][..]]);
+        assert_eq!(apart(&[(0, 1), (1, 2)]), [&[(0, 1)][..], &[(1, 2)]]);
+        assert_eq!(apart(&[(0, 1), (2, 1), (3, 0)]), [&[(0, 1)][..], &[(2, 1), (3, 0)]]);
+        assert_eq!(apart(&[(0, 1), (2, 0)]), [&[(0, 1)][..], &[(2, 0)]]);
     }
 }

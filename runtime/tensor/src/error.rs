@@ -78,6 +78,15 @@ pub enum Error {
     /// A failure of the GPU.
     #[error(transparent)]
     Gpu(#[from] runtime_gpu::Error),
+    /// A device that this build cannot use.
+    #[error("CUDA is not built into this program")]
+    NoCuda,
+    /// A failure of CUDA, or of the tensors over it.
+    #[error("CUDA fails: {message}")]
+    Cuda {
+        /// What the driver says.
+        message: String,
+    },
     /// The model reads no sources.
     #[error("the model reads no sources")]
     NoSources,
@@ -199,5 +208,12 @@ fn layers(from: usize, to: usize, has: usize) -> String {
             format!("the model has the layers 0-{last}, and those behind {} are on no device", to.max(1) - 1)
         }
         _ => format!("the model has the layers 0-{last}, and a device is to have {from}-{}", to.max(1) - 1),
+    }
+}
+
+#[cfg(feature = "candle")]
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Cuda { message: error.to_string() }
     }
 }

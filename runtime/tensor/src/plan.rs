@@ -17,6 +17,9 @@ pub enum Device {
     Cpu,
     /// A GPU that is open.
     Gpu(Gpu),
+    /// A GPU of NVIDIA that is open, or the processor through the same code.
+    #[cfg(feature = "candle")]
+    Candle(crate::Candle),
 }
 
 /// What the kernels of the processor are compiled for here, such as `AVX2`.
@@ -180,5 +183,7 @@ pub(crate) fn compile_part(
     match device {
         Device::Cpu => Ok(Arc::new(cpu::CpuPlan::compile(graph, weights, precision)?)),
         Device::Gpu(gpu) => Ok(Arc::new(gpu::GpuPlan::compile(graph, weights, gpu, precision)?)),
+        #[cfg(feature = "candle")]
+        Device::Candle(device) => Ok(Arc::new(crate::candle::CandlePlan::compile(graph, weights, device, precision)?)),
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use runtime_graph::{Activation, AttentionOptions, Builder, Pooling};
 use runtime_tensor::{Batch, Device, Error, LowRank, LowRanks, Outputs, Plan, PlanAdapter, Precision, compile};
-use support::{Memory, Random, VOCABULARY, WIDTH, open_gpus, weights};
+use support::{Memory, Random, VOCABULARY, WIDTH, other_devices, weights};
 
 /// The products of the graph: those that are joined, cut up, fused with what follows, of pooled rows and of rows asked for.
 const PRODUCTS: [&str; 6] = ["q", "k", "v", "gated", "wide", "down"];
@@ -119,7 +119,7 @@ fn of_sequence(outputs: &Outputs, lengths: &[usize], sequence: usize) -> Vec<f32
 #[test]
 fn each_sequence_is_computed_with_its_own_adapter() {
     check(&Device::Cpu);
-    open_gpus().iter().for_each(|gpu| check(&Device::Gpu(gpu.clone())));
+    other_devices().iter().for_each(check);
 }
 
 /// The processor gives the same bits in any batch.

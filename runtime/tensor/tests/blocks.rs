@@ -110,6 +110,10 @@ impl Stored {
 
     /// A layer of a decoder, whose table of words is its output layer too.
     fn plan(&self) -> Arc<dyn Plan> {
+        self.plan_on(Device::Cpu)
+    }
+
+    fn plan_on(&self, device: Device) -> Arc<dyn Plan> {
         let tensors = self.tensors.iter().map(|(name, (shape, _, _))| ((*name).to_owned(), shape.clone(), DType::F16));
         let (graph, recording) = Builder::native("decoder", Catalog::new(tensors, ""));
         let table = graph.tensor("words.weight");
@@ -124,7 +128,7 @@ impl Stored {
         let states = x.rms_norm(&graph.tensor("last.weight"), 1e-5);
         graph.output("logits", &states.linear(&table, None));
         let graph = recording.finish().expect("a graph");
-        compile(&graph, self, Device::Cpu, Precision::F32).expect("a plan")
+        compile(&graph, self, device, Precision::F32).expect("a plan")
     }
 }
 

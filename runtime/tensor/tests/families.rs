@@ -7,7 +7,7 @@ mod support;
 
 use runtime_graph::{Activation, AttentionOptions, Builder, Positions, Rotary, Value, bias_row, disentangled_row};
 use runtime_tensor::{Device, Precision, compile};
-use support::{BATCHES, Memory, VOCABULARY, WIDTH, Wide, agree, batch, embedded, product, run, weights};
+use support::{BATCHES, Memory, VOCABULARY, WIDTH, Wide, agree, batch, embedded, other_devices, product, run, weights};
 
 const H: usize = WIDTH as usize;
 
@@ -277,7 +277,7 @@ fn weights_in_less_precision_give_nearly_the_same() {
         ("norm.bias", &[wide]),
     ]);
     let batch = batch(&[5, 1, 70, 33]);
-    let run = |precision| {
+    let run = |precision, device| {
         let (builder, recording) = Builder::native("test", weights.catalog());
         let mut x = builder.embedding("words").rows(&builder.token_ids());
         for _ in 0..3 {
@@ -286,16 +286,21 @@ fn weights_in_less_precision_give_nearly_the_same() {
         }
         builder.output("y", &x);
         let graph = recording.finish().expect("well formed");
-        let plan = compile(&graph, &weights, Device::Cpu, precision).expect("it compiles");
+        let plan = compile(&graph, &weights, device, precision).expect("it compiles");
         plan.run(&batch).expect("it runs").get("y").expect("it is there").data.clone()
     };
-    let exact = run(Precision::F32);
+    let exact = run(Precision::F32, Device::Cpu);
     let length = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-    for (precision, most) in [(Precision::Bf16, 0.01), (Precision::Int8, 0.03)] {
-        let rough = run(precision);
+    let check = |precision, device: Device, most| {
+        let what = format!("{precision:?} on {device:?}");
+        let rough = run(precision, device);
         let difference: Vec<f32> = rough.iter().zip(&exact).map(|(a, b)| a - b).collect();
         let off = length(&difference) / length(&exact);
-        assert!(off > 1e-6, "{precision:?} is not the same as single precision");
-        assert!(off < most, "{precision:?} is off by {off}");
+        assert!(off > 1e-6, "{what} is not the same as single precision");
+        assert!(off < most, "{what} is off by {off}");
+    };
+    for (precision, most) in [(Precision::Bf16, 0.01), (Precision::Int8, 0.03)] {
+        check(precision, Device::Cpu, most);
     }
+    other_devices().into_iter().for_each(|device| check(Precision::Bf16, device, 0.01));
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use runtime_graph::{Activation, AttentionOptions, Builder, CrossAttentionOptions, Graph, Rotary};
 use runtime_tensor::{BLOCK, Batch, Cached, Device, Error, Gpu, GpuError, Matrix, Plan, Precision, compile, gpus};
-use support::{Memory, Random, VOCABULARY, close, open_gpus};
+use support::{Memory, Random, VOCABULARY, close, other_devices};
 
 /// How far results may be apart after some layers.
 const WITHIN: f32 = 2e-4;
@@ -82,8 +82,8 @@ impl Kept {
 fn what_is_kept_is_as_on_the_processor() {
     let (weights, mut random) = (weights(), Random(3));
     let graph = decoder(&weights);
-    for gpu in open_gpus() {
-        let mut both = [Device::Cpu, Device::Gpu(gpu.clone())].map(|device| Kept::new(&graph, &weights, device));
+    for device in other_devices() {
+        let mut both = [Device::Cpu, device].map(|device| Kept::new(&graph, &weights, device));
         for round in 0..60 {
             // New ones, forks, shortened ones, dropped ones.
             let count = both[0].sequences.len();
@@ -139,13 +139,13 @@ fn sources_are_as_on_the_processor() {
     let options = CrossAttentionOptions { heads: 4, key_value_heads: 2, scale: None };
     builder.output("states", &(&x + &builder.linear("q").forward(&x).cross_attention(&key, &value, options)));
     let graph = recording.finish().expect("a graph");
-    for gpu in open_gpus() {
+    for device in other_devices() {
         let texts: Vec<(Vec<u32>, Vec<Vec<u32>>)> = [(5, 3), (1, 1), (70, 9), (33, 40)]
             .map(|(source, text)| {
                 (tokens(&mut random, source), vec![tokens(&mut random, text), tokens(&mut random, 1)])
             })
             .into();
-        let [cpu, gpu] = [Device::Cpu, Device::Gpu(gpu.clone())].map(|device| {
+        let [cpu, gpu] = [Device::Cpu, device].map(|device| {
             let mut kept = Kept::new(&graph, &weights, device);
             let (mut sources, mut batch) = (vec![Cached::new(); texts.len()], Batch::new());
             for (cached, (source, _)) in sources.iter_mut().zip(&texts) {
@@ -176,8 +176,8 @@ fn sources_are_as_on_the_processor() {
 fn more_blocks_than_at_first_keep_what_is_in_them() {
     let (weights, mut random) = (weights(), Random(6));
     let graph = decoder(&weights);
-    for gpu in open_gpus() {
-        let mut both = [Device::Cpu, Device::Gpu(gpu.clone())].map(|device| Kept::new(&graph, &weights, device));
+    for device in other_devices() {
+        let mut both = [Device::Cpu, device].map(|device| Kept::new(&graph, &weights, device));
         both.iter_mut().for_each(|kept| kept.sequences = vec![Cached::new(); 5]);
         for _ in 0..9 {
             let next: Vec<_> = (0..5).map(|sequence| (sequence, tokens(&mut random, 2 * BLOCK + 1))).collect();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use runtime_graph::Builder;
 use runtime_tensor::{Batch, Device, Greatest, Matrix, Plan, Precision, Rows, Shortlist, Wanted, compile};
-use support::{Memory, Random, VOCABULARY, WIDTH, open_gpus};
+use support::{Memory, Random, VOCABULARY, WIDTH, other_devices};
 
 /// Scores of a row.
 const SCORES: usize = 5003;
@@ -39,7 +39,7 @@ fn plan(device: Device, alike: usize, bias: Option<(usize, f32)>) -> Arc<dyn Pla
 }
 
 fn devices() -> Vec<Device> {
-    std::iter::once(Device::Cpu).chain(open_gpus().iter().cloned().map(Device::Gpu)).collect()
+    std::iter::once(Device::Cpu).chain(other_devices()).collect()
 }
 
 fn run(plan: &dyn Plan, wanted: &[Wanted]) -> Rows {

@@ -2,7 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table};
 use runtime_diagnostics::{Exit, printable};
-use runtime_engine::{GpuAdapter, GpuKind, Options, gpus, instruction_set};
+use runtime_engine::{GpuAdapter, GpuKind, Options, cuda_devices, gpus, instruction_set};
 
 use crate::args::DeviceArg;
 use crate::failure::Failure;
@@ -20,6 +20,15 @@ pub(crate) fn run() -> Result<Exit, Failure> {
     table.set_header(["device", "name", "kind", "memory", "kernels use"]);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     table.add_row(["cpu", "this processor", &format!("{threads} threads"), "", instruction_set()]);
+    for (number, device) in cuda_devices().into_iter().enumerate() {
+        table.add_row([
+            format!("cuda:{number}"),
+            printable(&device.name),
+            kind(if device.capability.is_some() { GpuKind::Discrete } else { GpuKind::Cpu }).to_owned(),
+            device.memory.map_or_else(String::new, memory),
+            device.capability.map_or_else(String::new, |(major, minor)| format!("compute capability {major}.{minor}")),
+        ]);
+    }
     let adapters = gpus();
     for (number, adapter) in adapters.iter().enumerate() {
         table.add_row([

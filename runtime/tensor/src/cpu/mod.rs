@@ -7,7 +7,7 @@ mod adapter;
 mod arena;
 mod blocks;
 mod run;
-mod shortlist;
+pub(crate) mod shortlist;
 
 use std::sync::Mutex;
 

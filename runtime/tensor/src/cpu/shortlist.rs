@@ -7,7 +7,7 @@ use crate::wanted::Found;
 use crate::{Batch, Greatest, Matrix, Rows, Shortlist, Wanted};
 
 /// What is wanted of each row of `x [rows, width]`.
-pub(super) fn read(x: &[f32], width: usize, batch: &Batch) -> Rows {
+pub(crate) fn read(x: &[f32], width: usize, batch: &Batch) -> Rows {
     let of = |(row, numbers): (usize, &[f32])| match batch.wanted(row) {
         Wanted::Row => None,
         Wanted::Greatest(wanted) => shortlist(numbers, wanted),

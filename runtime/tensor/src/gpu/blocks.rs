@@ -3,6 +3,8 @@
 use runtime_gpu::{Error, Gpu, Kept, Recorder};
 use runtime_kernels::Place;
 
+use crate::cache::apart;
+
 /// Blocks that there is room for at first.
 const FIRST: usize = 64;
 
@@ -101,22 +103,6 @@ impl GpuBlocks {
     }
 }
 
-/// Copies in groups within which none reads or writes what another writes.
-fn apart(copies: &[(u32, u32)]) -> Vec<&[(u32, u32)]> {
-    let (mut groups, mut first) = (Vec::new(), 0);
-    for (at, (from, to)) in copies.iter().enumerate() {
-        let clashes = |(a, b): &(u32, u32)| b == from || b == to || a == to;
-        if copies[first..at].iter().any(clashes) {
-            groups.push(&copies[first..at]);
-            first = at;
-        }
-    }
-    if first < copies.len() {
-        groups.push(&copies[first..]);
-    }
-    groups
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,15 +124,5 @@ mod tests {
             blocks.copied();
             assert_eq!(blocks.copies, []);
         }
-    }
-
-    #[test]
-    fn copies_that_depend_on_each_other_stay_in_order() {
-        let none: [&[(u32, u32)]; 0] = [];
-        assert_eq!(apart(&[]), none);
-        assert_eq!(apart(&[(0, 1), (0, 2), (3, 4)]), [&[(0, 1), (0, 2), (3, 4)][..]]);
-        assert_eq!(apart(&[(0, 1), (1, 2)]), [&[(0, 1)][..], &[(1, 2)]]);
-        assert_eq!(apart(&[(0, 1), (2, 1), (3, 0)]), [&[(0, 1)][..], &[(2, 1), (3, 0)]]);
-        assert_eq!(apart(&[(0, 1), (2, 0)]), [&[(0, 1)][..], &[(2, 0)]]);
     }
 }

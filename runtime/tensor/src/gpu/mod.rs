@@ -6,7 +6,6 @@
 mod adapter;
 mod blocks;
 mod results;
-mod room;
 mod run;
 
 use std::sync::{Mutex, PoisonError};
@@ -17,14 +16,14 @@ use runtime_kernels::BlockType;
 
 use crate::cache::Memory;
 use crate::lower::{Changes, Lowered, NotCausal, Output, Pack, Part, Products, Program, check_pasts, lower};
+use crate::room;
 use crate::stage::{Reading, Stage};
 use crate::{
-    Batch, Cache, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, Rows, StoredTensor, Weights,
+    Batch, Cache, Device, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, Rows, StoredTensor, Weights,
 };
 use run::{Run, Tabled};
 
 pub(crate) use blocks::GpuBlocks;
-pub(crate) use room::{check_room, weight_size};
 
 /// A compiled graph.
 pub(crate) struct GpuPlan {
@@ -91,7 +90,7 @@ impl Pack for Uploader {
 
 impl GpuPlan {
     pub(crate) fn compile(graph: &Graph, weights: &dyn Weights, gpu: Gpu, precision: Precision) -> Result<Self, Error> {
-        check_room(graph, weights, &gpu, precision)?;
+        room::check(graph, weights, &Device::Gpu(gpu.clone()), precision)?;
         let lowered = lower(graph, weights, precision, Uploader { gpu: gpu.clone() })?;
         let vectors = lowered.constants.vectors.iter().map(|vector| gpu.upload_f32(vector));
         let vectors = vectors.collect::<Result<_, _>>()?;
@@ -197,6 +196,6 @@ impl Stage for GpuPlan {
 fn blocks(memory: &mut Memory) -> Result<&mut GpuBlocks, Error> {
     match memory {
         Memory::Gpu(blocks) => Ok(blocks),
-        Memory::Cpu(_) | Memory::Placed(_) => Err(Error::OtherCache),
+        _ => Err(Error::OtherCache),
     }
 }

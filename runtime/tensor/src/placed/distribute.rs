@@ -7,7 +7,8 @@ use runtime_graph::{Graph, Op};
 
 use super::cut::cut;
 use super::{Share, layers};
-use crate::{Device, Error, Precision, Weights, gpu};
+use crate::room::{Room, weight_size};
+use crate::{Device, Error, Precision, Weights};
 
 /// The parts into which free memory is divided.
 const WHOLE: u64 = 1 << 20;
@@ -30,9 +31,12 @@ pub(super) fn distribute(
     if count == 0 {
         return Err(Error::Layers { from: 0, to: 0, has: 0 });
     }
-    let layers = Layers::of(graph, weights, count, precision)?;
+    let rooms = devices.iter().map(Room::of).collect::<Result<Vec<_>, Error>>()?;
+    // Where one device widens weights, they are taken to be so on all.
+    let widens = rooms.iter().flatten().any(|room| room.widens);
+    let layers = Layers::of(graph, weights, count, precision, widens)?;
     let needs = layers.needs();
-    let free = free(devices, needs)?;
+    let free = free(&rooms, needs)?;
     let gpus: Vec<u64> = free.iter().copied().filter(|free| *free < u64::MAX).collect();
     let holds_all = |ranges: &[Range<usize>]| ranges.last().is_some_and(|last| last.end == count);
     // The least share of the GPUs' memory that has room for all; what fits some share fits a greater one.
@@ -53,21 +57,15 @@ pub(super) fn distribute(
 
 /// What nothing holds of each device's memory, in bytes. The processor's is taken to be without end; where nothing is known
 /// of any, all have more than enough.
-fn free(devices: &[Device], needs: u64) -> Result<Vec<u64>, Error> {
-    let free = |device: &Device| match device {
-        Device::Cpu => Ok(u64::MAX),
-        Device::Gpu(gpu) => {
-            gpu.trim();
-            let adapter = gpu.adapter();
-            let unknown = || Error::UnknownMemory { adapter: adapter.name.clone() };
-            adapter.memory.map(|memory| memory.saturating_sub(gpu.held())).ok_or_else(unknown)
-        }
-    };
-    let unknown = |device: &Device| matches!(device, Device::Gpu(gpu) if gpu.adapter().memory.is_none());
-    match devices.iter().all(unknown) {
-        true => Ok(vec![needs.saturating_mul(2); devices.len()]),
-        false => devices.iter().map(free).collect(),
+fn free(rooms: &[Option<Room<'_>>], needs: u64) -> Result<Vec<u64>, Error> {
+    if rooms.iter().all(|room| room.as_ref().is_some_and(|room| room.free.is_none())) {
+        return Ok(vec![needs.saturating_mul(2); rooms.len()]);
     }
+    let free = |room: &Option<Room<'_>>| match room {
+        None => Ok(u64::MAX),
+        Some(room) => room.free.ok_or_else(|| Error::UnknownMemory { adapter: room.gpu.to_owned() }),
+    };
+    rooms.iter().map(free).collect()
 }
 
 /// The weights of each layer, by a number for each, with what they take of a GPU's memory; those before the first layer with
@@ -75,7 +73,13 @@ fn free(devices: &[Device], needs: u64) -> Result<Vec<u64>, Error> {
 struct Layers(Vec<Vec<(usize, u64)>>);
 
 impl Layers {
-    fn of(graph: &Graph, weights: &dyn Weights, count: usize, precision: Precision) -> Result<Self, Error> {
+    fn of(
+        graph: &Graph,
+        weights: &dyn Weights,
+        count: usize,
+        precision: Precision,
+        widens: bool,
+    ) -> Result<Self, Error> {
         let each: Vec<Range<usize>> = (0..count).map(|layer| layer..layer + 1).collect();
         let mut known = HashMap::new();
         let layer = |part: super::Part| {
@@ -84,7 +88,7 @@ impl Layers {
                 let Op::Weight { name } = &node.op else { continue };
                 let next = known.len();
                 let number = *known.entry(name.clone()).or_insert(next);
-                own.insert(number, gpu::weight_size(name, node, weights, precision)?.bytes);
+                own.insert(number, weight_size(name, node, weights, precision, widens)?.bytes);
             }
             Ok(own.into_iter().collect())
         };

@@ -17,7 +17,9 @@ use crate::cache::Memory;
 use crate::lower::{Products, check_alone, check_pasts, check_sources, check_whole_sources};
 use crate::plan::compile_part;
 use crate::stage::{Reading, Stage};
-use crate::{Batch, Cache, Device, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, Rows, Weights, gpu};
+use crate::{
+    Batch, Cache, Device, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, Rows, Weights, room,
+};
 use distribute::distribute;
 
 use cut::{Given, Part, Passing, Passings, cut};
@@ -75,9 +77,7 @@ fn compile(
     let parts = cut(graph, &used.iter().map(|share| share.layers.clone()).collect::<Vec<_>>());
     // All of them first: to upload takes long.
     for (part, share) in parts.iter().zip(&used) {
-        if let Device::Gpu(gpu) = &share.device {
-            gpu::check_room(&part.graph, weights, gpu, precision)?;
-        }
+        room::check(&part.graph, weights, &share.device, precision)?;
     }
     let stages = parts.into_iter().zip(used).map(|(part, share)| {
         let Part { graph, passings } = part;

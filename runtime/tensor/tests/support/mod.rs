@@ -109,14 +109,25 @@ pub(crate) fn run(weights: &Memory, batch: &Batch, describe: impl Fn(&Builder, &
         plan.run(batch).expect("it runs").get("y").expect("it has an output").clone()
     };
     let found = on(Device::Cpu);
-    for gpu in open_gpus() {
-        close("on a GPU", 1e-4, &on(Device::Gpu(gpu.clone())), &found);
+    for device in other_devices() {
+        close(&format!("on {device:?}"), 1e-4, &on(device), &found);
     }
     found
 }
 
+/// Every device that there is beside the processor's own kernels: GPUs, and candle's, where it is built in.
+pub(crate) fn other_devices() -> Vec<Device> {
+    let mut devices: Vec<Device> = open_gpus().iter().cloned().map(Device::Gpu).collect();
+    #[cfg(feature = "candle")]
+    devices.push(Device::Candle(runtime_tensor::Candle::processor()));
+    let is_gpu = |device: &runtime_tensor::CudaDevice| device.capability.is_some();
+    let cuda = (0..).zip(runtime_tensor::cuda_devices()).filter(|(_, device)| is_gpu(device));
+    devices.extend(cuda.map(|(number, _)| Device::cuda(number).expect("it opens")));
+    devices
+}
+
 /// Every GPU that there is, opened once. There must be one, if only in software, unless `RUNTIME_NO_GPU=1`.
-pub(crate) fn open_gpus() -> &'static [Gpu] {
+fn open_gpus() -> &'static [Gpu] {
     static OPEN: OnceLock<Vec<Gpu>> = OnceLock::new();
     OPEN.get_or_init(|| {
         let open: Vec<Gpu> = gpus().iter().map(|adapter| Gpu::open(adapter).expect("it opens")).collect();
