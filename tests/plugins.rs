@@ -85,10 +85,8 @@ fn names_are_redacted_where_a_model_is_granted() {
     let models = [("names", "bert-ner")];
     let project = pipeline("redact_pii", grants, &models, step, "clean = \"s.text\"");
     // What transformers finds, which is recorded in tests/goldens/cases/bert-ner/04-token-classification-first-0.json.
-    let clean = "[ORGANISATION] [PLACE] a[ORGANISATION] Acme [ORGANISATION] [PLACE] [PERSON] since [ORGANISATION]";
-    let found = answer(&project, &[text], &[]).exits(0).field("clean");
-    let plain = |text: &str| text.replace(" a[ORGANISATION] ", " [ORGANISATION] ");
-    assert_eq!(found.iter().filter_map(Value::as_str).map(plain).collect::<Vec<_>>(), [plain(clean)]);
+    let clean = "[ORGANISATION] [PLACE] [ORGANISATION] Acme [ORGANISATION] [PLACE] [PERSON] since [ORGANISATION]";
+    assert_eq!(answer(&project, &[text], &[]).exits(0).field("clean"), [clean]);
     let valid = project.run(["validate", "p.toml"]).exits(0);
     assert!(valid.stdout.contains("the plugin `own` may ask `names` as `ner`, use 64 MiB"), "{}", valid.stdout);
 
