@@ -242,6 +242,26 @@ fn a_word_that_is_ruled_out_is_not_written() {
 }
 
 #[test]
+fn a_mark_changes_a_text_by_its_key_and_bias() {
+    let text = |parameters: &str| {
+        let mark = match parameters {
+            "" => String::new(),
+            _ => format!("logits_processors = [{{ plugin = \"own\", parameters = {{ {parameters} }} }}]"),
+        };
+        let step = format!(
+            "kind = \"generate\"\nmodel = \"llm\"\nprompt = \"{{{{ text }}}}\"\nmax_new_tokens = 32\nseed = 1\n{mark}"
+        );
+        let project = pipeline("watermark", "", &[("llm", "llama-chat")], &step, "reply = \"s.text\"");
+        answer(&project, &[PROMPT], &[]).exits(0).field("reply")
+    };
+    let plain = text("");
+    assert_eq!(text("key = \"secret\", bias = 0"), plain, "a mark that favours nothing is none");
+    assert_eq!(text("key = \"secret\""), text("key = \"secret\", share = 0.25, bias = 2"), "what is not said");
+    let marked = ["secret", "another"].map(|key| text(&format!("key = {key:?}, bias = 4")));
+    assert!(marked[0] != plain && marked[1] != plain && marked[0] != marked[1], "{marked:?}");
+}
+
+#[test]
 fn what_a_plugin_is_can_be_looked_at() {
     let inspect = |name: &str| {
         Project::empty().run([std::ffi::OsStr::new("plugin"), "inspect".as_ref(), guest(name).as_ref()]).exits(0).stdout
@@ -260,8 +280,20 @@ fn what_a_plugin_is_can_be_looked_at() {
             ["plugin       best-of-n 0.1.0", "tokenizers   writer", "asks         writer: text-generation\n"],
         ),
         (
+            "watermark",
+            [
+                "plugin       watermark 0.1.0",
+                "logits-processor of inference:runtime@0.1",
+                "set up with  key (a text): a secret text",
+            ],
+        ),
+        (
             "word_filter",
-            ["plugin       word-filter 0.1.0", "logits-processor of inference:runtime@0.1", "words (any): "],
+            [
+                "plugin       word-filter 0.1.0",
+                "logits-processor of inference:runtime@0.1",
+                "words (any value): a list of words",
+            ],
         ),
     ] {
         let shown = inspect(name);
