@@ -85,10 +85,8 @@ fn names_are_redacted_where_a_model_is_granted() {
     let models = [("names", "bert-ner")];
     let project = pipeline("redact_pii", grants, &models, step, "clean = \"s.text\"");
     // What transformers finds, which is recorded in tests/goldens/cases/bert-ner/04-token-classification-first-0.json.
-    let clean = "[ORGANISATION] [PLACE] a[ORGANISATION] Acme [ORGANISATION] [PLACE] [PERSON] since [ORGANISATION]";
-    let found = answer(&project, &[text], &[]).exits(0).field("clean");
-    let plain = |text: &str| text.replace(" a[ORGANISATION] ", " [ORGANISATION] ");
-    assert_eq!(found.iter().filter_map(Value::as_str).map(plain).collect::<Vec<_>>(), [plain(clean)]);
+    let clean = "[ORGANISATION] [PLACE] [ORGANISATION] Acme [ORGANISATION] [PLACE] [PERSON] since [ORGANISATION]";
+    assert_eq!(answer(&project, &[text], &[]).exits(0).field("clean"), [clean]);
     let valid = project.run(["validate", "p.toml"]).exits(0);
     assert!(valid.stdout.contains("the plugin `own` may ask `names` as `ner`, use 64 MiB"), "{}", valid.stdout);
 
@@ -244,6 +242,26 @@ fn a_word_that_is_ruled_out_is_not_written() {
 }
 
 #[test]
+fn a_mark_changes_a_text_by_its_key_and_bias() {
+    let text = |parameters: &str| {
+        let mark = match parameters {
+            "" => String::new(),
+            _ => format!("logits_processors = [{{ plugin = \"own\", parameters = {{ {parameters} }} }}]"),
+        };
+        let step = format!(
+            "kind = \"generate\"\nmodel = \"llm\"\nprompt = \"{{{{ text }}}}\"\nmax_new_tokens = 32\nseed = 1\n{mark}"
+        );
+        let project = pipeline("watermark", "", &[("llm", "llama-chat")], &step, "reply = \"s.text\"");
+        answer(&project, &[PROMPT], &[]).exits(0).field("reply")
+    };
+    let plain = text("");
+    assert_eq!(text("key = \"secret\", bias = 0"), plain, "a mark that favours nothing is none");
+    assert_eq!(text("key = \"secret\""), text("key = \"secret\", share = 0.25, bias = 2"), "what is not said");
+    let marked = ["secret", "another"].map(|key| text(&format!("key = {key:?}, bias = 4")));
+    assert!(marked[0] != plain && marked[1] != plain && marked[0] != marked[1], "{marked:?}");
+}
+
+#[test]
 fn what_a_plugin_is_can_be_looked_at() {
     let inspect = |name: &str| {
         Project::empty().run([std::ffi::OsStr::new("plugin"), "inspect".as_ref(), guest(name).as_ref()]).exits(0).stdout
@@ -262,8 +280,20 @@ fn what_a_plugin_is_can_be_looked_at() {
             ["plugin       best-of-n 0.1.0", "tokenizers   writer", "asks         writer: text-generation\n"],
         ),
         (
+            "watermark",
+            [
+                "plugin       watermark 0.1.0",
+                "logits-processor of inference:runtime@0.1",
+                "set up with  key (a text): a secret text",
+            ],
+        ),
+        (
             "word_filter",
-            ["plugin       word-filter 0.1.0", "logits-processor of inference:runtime@0.1", "words (any): "],
+            [
+                "plugin       word-filter 0.1.0",
+                "logits-processor of inference:runtime@0.1",
+                "words (any value): a list of words",
+            ],
         ),
     ] {
         let shown = inspect(name);

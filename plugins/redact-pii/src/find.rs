@@ -26,7 +26,13 @@ pub(crate) fn by_rules(text: &str, kinds: &[Kind]) -> Vec<Find> {
         Kind::Ssn => numbers(ssn::accepts),
         Kind::Person | Kind::Place | Kind::Organisation => Vec::new(),
     };
-    kinds.iter().flat_map(|kind| find(*kind).into_iter().map(|range| Find { kind: *kind, range })).collect()
+    // A telephone number is whatever has its length: of finds that are equally long the other is the one.
+    let (phone, others): (Vec<Kind>, Vec<Kind>) = kinds.iter().partition(|kind| **kind == Kind::Phone);
+    others
+        .iter()
+        .chain(&phone)
+        .flat_map(|kind| find(*kind).into_iter().map(|range| Find { kind: *kind, range }))
+        .collect()
 }
 
 /// The finds in the order of the text. Those that overlap become one, of the kind of the longest, that covers them all:
@@ -67,5 +73,7 @@ mod tests {
             find(Kind::Place, 30..40),
         ]);
         assert_eq!(found, [find(Kind::Card, 0..14), find(Kind::Ip, 14..15), find(Kind::Place, 30..40)]);
+        let found = apart(by_rules("064-79-9534", &[Kind::Phone, Kind::Ssn]));
+        assert_eq!(found, [find(Kind::Ssn, 0..11)], "it has the form of both");
     }
 }

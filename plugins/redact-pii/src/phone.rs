@@ -47,7 +47,10 @@ const COUNTS: [&str; 17] = [
 fn said(window: &Window<'_>) -> Option<bool> {
     let before = window.before();
     let from = before.char_indices().rev().nth(NEAR - 1).map_or(0, |(at, _)| at);
-    let words = before[from..].rsplit(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    // The end of a word is another word: `said` is no `id`.
+    let cut = before[..from].ends_with(char::is_alphabetic);
+    let near = if cut { before[from..].trim_start_matches(char::is_alphabetic) } else { &before[from..] };
+    let words = near.rsplit(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
     words.map(str::to_lowercase).find_map(|word| {
         let is = |words: &[&str]| words.contains(&word.as_str());
         if is(&CALLS) { Some(true) } else { is(&COUNTS).then_some(false) }
@@ -166,6 +169,9 @@ mod tests {
             }
         }
         assert_eq!(found("my phone number is 555-1234"), ["555-1234"]);
+        for gap in 0..40 {
+            assert_eq!(found(&format!("said{}555-234-5678", " ".repeat(gap + 1))), ["555-234-5678"], "{gap}");
+        }
         assert_eq!(found("call 5551234567 or 5557654321"), ["5551234567", "5557654321"]);
         assert_eq!(found("call me on +49 170 1234567 2 times"), ["+49 170 1234567"]);
     }

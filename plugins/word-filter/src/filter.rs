@@ -78,16 +78,21 @@ impl Filter {
     /// The tokens of which it depends on bytes at the end of a text whether they complete a word.
     pub(crate) fn doubtful(&self, before: &str) -> &[u32] {
         let before = Before::of(before);
-        let doubt = before.unfinished && self.begun(&before).any(|(_, rest)| !rest.starts_with(|c: char| c.is_ascii()));
+        let is_bytes = |rest: &str| !rest.starts_with(|c: char| c.is_ascii());
+        // Bytes that come to nothing end a word, so that each word may begin behind them.
+        let doubt = before.unfinished
+            && (self.words.iter().any(|word| is_bytes(word)) || self.begun(&before).any(|(_, rest)| is_bytes(rest)));
         if doubt { &self.unfinished } else { &[] }
     }
 
     /// Whether `after`, which is `before` and a token, has a word that was not complete before.
     pub(crate) fn completes(&self, before: &str, after: &str) -> bool {
-        let (before, after) = (Before::of(before), folded(after));
+        let (mut before, after) = (Before::of(before), folded(after));
+        let added = after.get(before.text.len()..).unwrap_or_default();
+        let whole = added.trim_start_matches(UNFINISHED);
+        before.text.push_str(&added[..added.len() - whole.len()]);
         let complete = |(_, rest): (&str, &str)| {
-            let behind = after.get(before.text.len()..).and_then(|added| added.strip_prefix(rest));
-            behind.is_some_and(|behind| !self.whole || !behind.starts_with(is_inner))
+            whole.strip_prefix(rest).is_some_and(|behind| !self.whole || !behind.starts_with(is_inner))
         };
         self.begun(&before).any(complete)
     }

@@ -63,7 +63,7 @@ fn has(text: &str, words: &[&str], whole: bool, from: usize) -> bool {
     let is_at = |place: usize, word: &str| {
         let word: Vec<char> = word.chars().collect();
         let end = place + word.len();
-        let same = |a: char, b: char| a.to_lowercase().eq(b.to_lowercase());
+        let same = |a: char, b: char| a.to_lowercase().eq(b.to_lowercase()) || (a.is_whitespace() && b.is_whitespace());
         let alike = characters.get(place..end).is_some_and(|part| part.iter().zip(&word).all(|(a, b)| same(*a, *b)));
         let apart =
             |place: Option<usize>| place.and_then(|place| characters.get(place)).is_none_or(|c| !c.is_alphanumeric());
