@@ -147,7 +147,7 @@ macro_rules! export_step {
                 }
             }
 
-            $crate::wit::step::export_step!(Plugin with_types_in $crate::wit::step);
+    $crate::wit::step::export_step!(Plugin with_types_in $crate::wit::step);
         };
     };
 }

@@ -1,8 +1,11 @@
-//! Keys and values of tokens that have been computed, kept from run to run.
+//! Keys and values of tokens that have been computed, and states behind them, kept from run to run.
 //!
 //! They lie in blocks of [`BLOCK`] tokens. A [`Cached`] sequence holds its blocks; a copy of it is a fork that shares them,
 //! and a block that is shared is copied before it is written. A block that nobody holds is free again, so that none can be
 //! lost.
+//!
+//! Of an operator with a state, a block has the state behind the last of its tokens alone. To go on, a run needs the one in
+//! the last block; so a sequence can be forked anywhere, but shortened to whole blocks only.
 //!
 //! A block is of a text, or of the source that a text has: the keys and values of all attentions to it. Both kinds are as
 //! long as the longer of them, so that any free block serves for both.
@@ -81,6 +84,8 @@ impl Drop for Block {
 pub struct Cached {
     blocks: Vec<Arc<Block>>,
     tokens: usize,
+    /// Whether it ends before the last token that was computed of its last block.
+    rewound: bool,
 }
 
 /// There is no room for more tokens.
@@ -102,9 +107,11 @@ impl Cached {
         self.tokens
     }
 
-    /// Forgets all but the first `tokens`.
+    /// Forgets all but the first `tokens`. A plan that does not [rewind](crate::Plan::rewinds) goes on from whole blocks alone.
     pub fn truncate(&mut self, tokens: usize) {
+        let shorter = tokens < self.tokens;
         self.tokens = self.tokens.min(tokens);
+        self.rewound = (self.rewound || shorter) && !self.tokens.is_multiple_of(BLOCK);
         self.blocks.truncate(self.tokens.div_ceil(BLOCK));
     }
 
@@ -115,6 +122,10 @@ impl Cached {
     pub fn advance(&mut self, tokens: usize) {
         self.tokens += tokens;
         assert!(self.tokens <= self.blocks.len() * BLOCK, "a run has room for what it adds");
+    }
+
+    pub(crate) fn is_rewound(&self) -> bool {
+        self.rewound
     }
 
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {

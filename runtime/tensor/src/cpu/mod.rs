@@ -35,6 +35,8 @@ struct Keeping<'a> {
     kept: Kept<'a>,
     places: &'a [Place],
     source_places: &'a [Place],
+    /// Where blocks have the state of each operator.
+    states: &'a [usize],
 }
 
 /// Packs weights for the kernels of this processor.
@@ -126,7 +128,7 @@ impl Plan for CpuPlan {
     fn cache(&self, blocks: usize) -> Result<Cache, Error> {
         match &self.lowered.places {
             Ok(places) => {
-                let memory = CpuBlocks::new(places.clone(), self.lowered.source_places.clone());
+                let memory = CpuBlocks::new(places.clone(), self.lowered.source_places.clone(), &self.lowered.states);
                 Ok(Cache::new(Memory::Cpu(memory), blocks))
             }
             Err(NotCausal { operator, reason }) => Err(Error::NotCausal { operator, reason }),
@@ -141,7 +143,16 @@ impl Plan for CpuPlan {
     fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error> {
         Lowered::<Packed>::check_pasts(batch)?;
         self.lowered.check_sources(batch)?;
-        self.run_texts(batch, Some(&keeping(batch, cache)?))
+        self.lowered.check_states(batch)?;
+        let changed = if self.rewinds() { Vec::new() } else { blocks(cache)?.change(batch.pasts())? };
+        let outputs = self.run_texts(batch, Some(&keeping(batch, cache)?));
+        // What is refused is so before the first step.
+        blocks(cache)?.changed(&changed);
+        outputs
+    }
+
+    fn rewinds(&self) -> bool {
+        self.lowered.states.is_empty()
     }
 
     fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error> {
@@ -150,13 +161,20 @@ impl Plan for CpuPlan {
     }
 }
 
+fn blocks(cache: &mut Cache) -> Result<&mut CpuBlocks, Error> {
+    match &mut cache.memory {
+        Memory::Cpu(blocks) => Ok(blocks),
+        Memory::Gpu(_) => Err(Error::OtherCache),
+    }
+}
+
 fn keeping<'a>(batch: &'a Batch, cache: &'a mut Cache) -> Result<Keeping<'a>, Error> {
-    let Memory::Cpu(blocks) = &mut cache.memory else { return Err(Error::OtherCache) };
+    let blocks = blocks(cache)?;
     let all = |pasts: &'a [crate::batch::Past]| {
         pasts.iter().map(|past| kernels::Past { tokens: past.tokens, blocks: &past.blocks }).collect()
     };
     let kept = Kept::new(&mut blocks.memory, all(batch.pasts()), all(batch.sources()), batch.offsets());
-    Ok(Keeping { kept, places: &blocks.places, source_places: &blocks.source_places })
+    Ok(Keeping { kept, places: &blocks.places, source_places: &blocks.source_places, states: &blocks.states })
 }
 
 fn read(output: &Output, batch: &Batch, arena: &Arena) -> Rows {

@@ -138,7 +138,8 @@ impl Plan for GpuPlan {
         match &self.lowered.places {
             Ok(places) => {
                 let source_places = self.lowered.source_places.clone();
-                let memory = GpuBlocks::new(self.gpu.clone(), places.clone(), source_places, blocks);
+                let states = self.lowered.states.clone();
+                let memory = GpuBlocks::new(self.gpu.clone(), places.clone(), source_places, states, blocks);
                 let most = memory.most();
                 Ok(Cache::new(Memory::Gpu(memory), most))
             }
@@ -154,12 +155,17 @@ impl Plan for GpuPlan {
     fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error> {
         Lowered::<Weight>::check_pasts(batch)?;
         self.lowered.check_sources(batch)?;
+        self.lowered.check_states(batch)?;
         self.run_steps(&self.lowered.texts, batch, Some(blocks(cache)?), true)
     }
 
     fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error> {
         let (uploader, products) = (Uploader { gpu: self.gpu.clone() }, &self.lowered.products);
         Ok(PlanAdapter::new(products, Changes::new(&uploader, products, low_ranks)?))
+    }
+
+    fn rewinds(&self) -> bool {
+        self.lowered.states.is_empty()
     }
 
     fn is_usable(&self) -> bool {

@@ -10,6 +10,7 @@ mod layout;
 mod linear;
 mod pack;
 mod places;
+mod recurrent;
 mod step;
 mod tables;
 
@@ -46,6 +47,8 @@ pub(crate) struct Lowered<P> {
     pub(crate) places: Result<Vec<Place>, NotCausal>,
     /// Where a block of a source has those of each attention to it.
     pub(crate) source_places: Vec<Place>,
+    /// Numbers of the state of each operator that has one.
+    pub(crate) states: Vec<usize>,
 }
 
 /// Steps, and what they need memory for.
@@ -121,6 +124,8 @@ struct Lowering<'g, P: Pack> {
     places: Vec<Place>,
     /// Where a block of a source has what is kept of each attention to it.
     source_places: Vec<Place>,
+    /// Numbers of the state of each operator that has one.
+    states: Vec<usize>,
     /// Rows and columns of the values that steps write.
     buffers: Vec<(Dim, usize)>,
 }
@@ -155,6 +160,7 @@ impl<'g, P: Pack> Lowering<'g, P> {
             layout: Layout::default(),
             places: Vec::new(),
             source_places: Vec::new(),
+            states: Vec::new(),
             buffers: Vec::new(),
         })
     }
@@ -253,6 +259,8 @@ impl<'g, P: Pack> Lowering<'g, P> {
                 Step::Rotary { x, angles, frequencies: rotary.frequencies.len(), head_size: rotary.head_size as usize }
             }
             Op::Convolution { groups } => return self.convolution(index, groups as usize),
+            Op::CausalConvolution => self.causal_convolution(index)?,
+            Op::SelectiveScan => self.selective_scan(index)?,
             Op::Attention(_) => self.attention(index)?,
             Op::CrossAttention(_) => self.cross_attention(index),
             Op::Experts(options) => self.experts(index, options)?,
@@ -477,6 +485,7 @@ impl<'g, P: Pack> Lowering<'g, P> {
             texts: program(texts, &mut computed),
             sources: (!self.source_places.is_empty()).then(|| program(sources, &mut [])),
             source_places: self.source_places,
+            states: self.states,
             constants: self.constants,
             products: Products::new(self.products),
             outputs,
@@ -537,6 +546,14 @@ impl<P> Lowered<P> {
             Some(_) if with < sequences => Err(Error::NeedsSources { with, sequences }),
             None if !batch.sources().is_empty() => Err(Error::NoSources),
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses sequences that were shortened to where there is no state to go on from.
+    pub(crate) fn check_states(&self, batch: &Batch) -> Result<(), Error> {
+        match batch.pasts().iter().position(|past| past.rewound && !self.states.is_empty()) {
+            Some(sequence) => Err(Error::Rewound { sequence, tokens: batch.pasts()[sequence].tokens }),
+            None => Ok(()),
         }
     }
 
