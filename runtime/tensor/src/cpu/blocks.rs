@@ -72,3 +72,25 @@ impl CpuBlocks {
         self.memory[to].copy_from_slice(&numbers);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_goes_on_from_a_state_that_a_panic_has_left() {
+        let mut blocks = CpuBlocks::new(Vec::new(), Vec::new(), &[3, 4]);
+        assert_eq!((&blocks.states[..], blocks.block_bytes()), (&[0, 3][..], 28));
+        let past = |tokens, blocks: &[u32]| Past { tokens, blocks: blocks.to_vec(), rewound: false };
+        let begun = blocks.change(&[past(5, &[0]), past(BLOCK, &[1, 2]), past(0, &[3])]).expect("all states are there");
+        assert_eq!(begun, [0, 2, 3]);
+        // It panics. What was read of whole blocks, or not at all, can be read again.
+        blocks.change(&[past(BLOCK, &[1, 2]), past(0, &[3])]).expect("their states are there");
+        let torn = blocks.change(&[past(0, &[4]), past(5, &[0])]).expect_err("nobody knows its state");
+        assert!(matches!(torn, Error::TornState { sequence: 1 }), "{torn}");
+        // The block is set free and taken by another sequence.
+        let begun = blocks.change(&[past(0, &[0])]).expect("it begins with zeros");
+        blocks.changed(&begun);
+        blocks.change(&[past(7, &[0])]).expect("its state is there");
+    }
+}
