@@ -5,12 +5,13 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use runtime_architectures::BUILT_IN;
 use runtime_engine::{Options, Registry};
-use runtime_graph::Head;
+use runtime_graph::{Graph, Head};
 use runtime_models::ModelFolder;
-use runtime_tensor::{Batch, Cached, Device, Matrix, Plan, Precision, compile};
+use runtime_tensor::{Batch, Cached, Device, Matrix, Place, Plan, Precision, Share, compile, layers};
 use runtime_tests::{guest, open_gpus, root};
 use serde_json::Value;
 
@@ -114,6 +115,81 @@ fn each_head_computes_it_on_a_gpu_too() {
     open_gpus().iter().for_each(|gpu| check(&Device::Gpu(gpu.clone())));
 }
 
+/// One of the models, with what is recorded of it.
+struct Case {
+    path: PathBuf,
+    folder: ModelFolder,
+    head: Head,
+    graph: Graph,
+    recorded: Vec<Recorded>,
+}
+
+impl Case {
+    fn all() -> impl Iterator<Item = Self> {
+        folders().into_iter().map(|path| {
+            let folder = ModelFolder::new(&path);
+            let head = folder.config().expect("a configuration").head.expect("a class of transformers");
+            let graph = registry().graph(&folder, None, head).expect("a built-in architecture describes it");
+            let recorded = recorded(&folder);
+            Self { path, folder, head, graph, recorded }
+        })
+    }
+
+    fn plan(&self, place: impl Into<Place>) -> Arc<dyn Plan> {
+        let weights = self.folder.checkpoint().expect("weights");
+        compile(&self.graph, &weights, place, Precision::F32).expect("it compiles")
+    }
+
+    /// A plan with the layers up to `at` on one device, and those behind on the other.
+    fn cut(&self, at: usize, devices: [Device; 2]) -> Arc<dyn Plan> {
+        let [first, second] = devices;
+        let (first, second) =
+            (Share { device: first, layers: 0..at }, Share { device: second, layers: at..layers(&self.graph) });
+        self.plan(Place::Shares(vec![first, second]))
+    }
+
+    fn run(&self, plan: &dyn Plan) -> Matrix {
+        run(plan, self.head, &self.recorded.iter().collect::<Vec<_>>())
+    }
+}
+
+#[test]
+fn layers_on_several_devices_compute_the_same_bits() {
+    for case in Case::all() {
+        let (expected, count) = (bits(&case.run(&*case.plan(Device::Cpu))), layers(&case.graph));
+        assert!(count >= 2, "{} has {count} layers", case.path.display());
+        for at in 1..count {
+            let found = case.run(&*case.cut(at, [Device::Cpu, Device::Cpu]));
+            assert!(bits(&found) == expected, "{}, cut at {at} of {count}", case.path.display());
+        }
+        let each = (0..count).map(|layer| Share { device: Device::Cpu, layers: layer..layer + 1 }).collect();
+        assert!(bits(&case.run(&*case.plan(Place::Shares(each)))) == expected, "{}, in layers", case.path.display());
+    }
+}
+
+#[test]
+fn layers_on_the_processor_and_a_gpu_compute_nearly_the_same() {
+    for gpu in open_gpus() {
+        // In the middle of a family's first model: the others have the same layers.
+        let mut known = HashSet::new();
+        for case in Case::all() {
+            if !known.insert((case.graph.name.clone(), case.head == Head::Seq2SeqLm)) {
+                continue;
+            }
+            let (expected, half) = (case.run(&*case.plan(Device::Cpu)), layers(&case.graph) / 2);
+            for devices in [[Device::Cpu, Device::Gpu(gpu.clone())], [Device::Gpu(gpu.clone()), Device::Cpu]] {
+                let found = case.run(&*case.cut(half, devices));
+                assert_eq!((found.rows, found.width), (expected.rows, expected.width), "{}", case.path.display());
+                for (found, expected) in found.data.iter().zip(&expected.data) {
+                    let (found, expected) = (f64::from(*found), f64::from(*expected));
+                    let off = (found - expected).abs() / (ABSOLUTE + RELATIVE * expected.abs());
+                    assert!(off <= 1.0, "{}: {found}, not {expected}", case.path.display());
+                }
+            }
+        }
+    }
+}
+
 fn check(device: &Device) {
     let mut wrong = Vec::new();
     for path in folders() {
@@ -177,7 +253,7 @@ fn the_plugin_form_records_the_same_graph() {
         };
         let head = config.head.expect("a class of transformers");
         let built_in = registry().graph(&folder, None, head).expect("the built-in form describes it");
-        let plugged = registry().graph(&folder, Some(&plugin), head).expect("the plugin form describes it");
+        let plugged = registry().graph(&folder, Some((&plugin).into()), head).expect("the plugin form describes it");
         assert_eq!(built_in, plugged, "{}", path.display());
     }
 }

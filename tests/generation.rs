@@ -255,6 +255,7 @@ fn request(model: &LanguageModel, text: &str, params: &Value, decode: Decode) ->
         limit: model.context(),
         keep: false,
         decode,
+        plugins: Vec::new(),
         matcher: None,
         adapter: None,
     }

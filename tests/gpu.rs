@@ -52,6 +52,73 @@ fn a_device_is_told_where_a_pipeline_names_it() {
 }
 
 #[test]
+fn devices_that_cannot_share_a_model_are_refused() {
+    let model = golden_model("llama-chat").to_string_lossy().into_owned();
+    let generate = |device: &str| {
+        let arguments = ["generate", "--model", &model, "hi", "--max-new-tokens", "2", "--device", device];
+        Project::empty().run(arguments)
+    };
+    for (device, says) in [
+        ("cpu,gpu", "`gpu` is no device: it can be auto"),
+        ("wgpu:0,cpu,wgpu", "`wgpu` is named twice"),
+        ("wgpu,auto", "`auto` finds devices by itself"),
+        ("cpu,wgpu", "it is named last"),
+        ("wgpu=0-1,cpu", "`cpu` is given no layers"),
+        ("wgpu=0-1,cpu=3-4", "the layers of `cpu` begin with 3 instead of 2"),
+        ("wgpu=0-1,cpu=1-4", "the layers of `cpu` begin with 1 instead of 2"),
+        ("wgpu=0-,cpu=1-4", "`0-` are no layers"),
+    ] {
+        let _told = generate(device).exits(64).says(&[says]);
+    }
+    let _told = generate("cpu=0-7").exits(78).says(&["the model has the layers 0-1, and a device is to have 0-7"]);
+    let _told =
+        generate("cpu=0-0").exits(78).says(&["the model has the layers 0-1, and those behind 0 are on no device"]);
+
+    let project = Project::empty();
+    let pipeline = |device: &str| {
+        format!(
+            "name = \"p\"\n[models.m]\nsource = {model:?}\ndevice = \"{device}\"\n[[steps]]\nname = \"s\"\n\
+             kind = \"generate\"\nmodel = \"m\"\nprompt = \"x\"\n[output]\nsaid = \"s.text\"\n"
+        )
+    };
+    project.write("p.toml", pipeline("wgpu:3=0-1,cpu=3-4"));
+    let told = project.run(["validate", "p.toml"]).exits(78);
+    let _told = told.says(&["`device` cannot be `wgpu:3=0-1,cpu=3-4`", "begin with 3 instead of 2", "p.toml:4:10"]);
+    project.write("p.toml", pipeline("wgpu:3=0-1,cpu=2-4"));
+    let _valid = project.run(["validate", "p.toml"]).exits(0);
+    project.write("p.toml", pipeline("cpu=0-4"));
+    let told = project.run_on(b"{}", ["run", "p.toml", "--input", "-"]).exits(78);
+    let _told = told.says(&["the model has the layers 0-1", "p.toml:4:10"]);
+}
+
+#[test]
+fn several_devices_share_a_model() {
+    if without_gpu() {
+        return;
+    }
+    let model = golden_model("llama-chat").to_string_lossy().into_owned();
+    let generate = |device: &str| {
+        let prompt = "The capital of France is";
+        let arguments = ["generate", "--model", &model, prompt, "--max-new-tokens", "8", "--device", device];
+        Project::empty().run(arguments).exits(0)
+    };
+    let expected = generate("cpu").stdout;
+    for (device, says) in [
+        ("wgpu=0-0,cpu=1-1", "layers 0-0 on wgpu:0, 1-1 on cpu"),
+        ("cpu=0,wgpu:0=1", "layers 0-0 on cpu, 1-1 on wgpu:0"),
+        ("wgpu,cpu", "layers 0-1 on wgpu:0, none on cpu"),
+    ] {
+        let found = generate(device);
+        assert_eq!(found.stdout, expected, "{device}");
+        let _told = found.says(&[says]);
+    }
+    let cases = root().join("tests/goldens").to_string_lossy().into_owned();
+    let verify = ["verify", &cases, "--device", "wgpu=0-0,cpu=1-1", "--model", "bert-ner"];
+    let found = Project::empty().run(verify).exits(0);
+    assert!(found.stdout.ends_with(" passed, 0 failed\n"), "{}", found.stdout);
+}
+
+#[test]
 fn any_device_is_the_processor_where_there_is_no_gpu() {
     let model = golden_model("llama-chat").to_string_lossy().into_owned();
     let generate = |device: &str| {

@@ -36,7 +36,7 @@ fn both_forms_record_one_graph_and_compute_the_same_bits() {
     for folder in FOLDERS.map(|folder| ModelFolder::new(root().join(folder))) {
         for (head, output) in [(Head::Base, "hidden_states"), (Head::SequenceClassification, "logits")] {
             let built_in = registry.graph(&folder, None, head).expect("the built-in form describes it");
-            let plugged = registry.graph(&folder, Some(&plugin), head).expect("the plugin form describes it");
+            let plugged = registry.graph(&folder, Some((&plugin).into()), head).expect("the plugin form describes it");
             assert_eq!(built_in, plugged);
             let bits = |graph: &Graph| {
                 let outputs = plan(&folder, graph).run(&batch()).expect("it runs");

@@ -164,7 +164,7 @@ fn a_plugin_that_never_describes_itself_is_ended() {
 }
 
 /// Guests with a test of their own: above, and `costly_graph` in `parity.rs`, since it is refused after it was built.
-const NOT_BUILT: &[&str] = &["costly_graph", "loops_in_describe", "steering_description"];
+const NOT_BUILT: &[&str] = &["costly_graph", "logits_probe", "loops_in_describe", "steering_description", "step_probe"];
 
 #[test]
 fn no_guest_is_without_test_and_no_test_without_guest() {

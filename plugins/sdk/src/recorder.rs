@@ -81,6 +81,7 @@ impl HostGraph {
             }
             Op::Pool(pooling) => input(0).pool(pooling.into()),
             Op::SelectRows => input(0).select_rows(),
+            Op::Received { .. } => unreachable!("no builder makes parts of a graph"),
         }
     }
 }

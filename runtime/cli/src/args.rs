@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use runtime_graph::Head;
 use runtime_pipeline::Override;
-use runtime_tasks::DeviceName;
+use runtime_tasks::Placement;
 
 pub(crate) use adapter::AdapterArgs;
 pub(crate) use chat::Chat;
@@ -178,9 +178,9 @@ pub(crate) struct Verify {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DeviceArg {
     /// Where models run: `cpu`, `wgpu[:N]` (a GPU over Vulkan, Metal or DirectX 12; see `runtime devices`), `metal`, or
-    /// `auto` (a GPU where there is one)
+    /// `auto` (a GPU where there is one). Several share the layers: `wgpu:0,cpu`, or `wgpu:0=0-15,cpu=16-29`
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
-    pub(crate) device: DeviceName,
+    pub(crate) device: Placement,
 }
 
 #[derive(Debug, Subcommand)]

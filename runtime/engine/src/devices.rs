@@ -1,10 +1,12 @@
 //! The devices that models run on, each opened once.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::ops::{Range, RangeInclusive};
 use std::sync::{Mutex, PoisonError};
 
-use runtime_tasks::DeviceName;
-use runtime_tensor::{Device, Gpu, GpuAdapter, GpuKind, gpus};
+use runtime_tasks::{DeviceName, Placement};
+use runtime_tensor::{Device, Gpu, GpuAdapter, GpuKind, Place, Share, gpus};
 
 use crate::Error;
 
@@ -14,6 +16,51 @@ pub(crate) enum Opened {
     Cpu,
     /// The number of its adapter.
     Gpu(usize),
+}
+
+/// Where a model is, by what its devices are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Placed {
+    devices: Vec<Opened>,
+    /// The layers of each, where they are said.
+    layers: Vec<Range<usize>>,
+}
+
+impl Placed {
+    /// All on the processor.
+    pub(crate) fn on_cpu() -> Self {
+        Self { devices: vec![Opened::Cpu], layers: Vec::new() }
+    }
+
+    /// Whether a GPU has a part.
+    pub(crate) fn has_gpu(&self) -> bool {
+        self.devices.iter().any(|device| *device != Opened::Cpu)
+    }
+
+    /// Which layers each device has, in words.
+    pub(crate) fn tell(&self, shares: &[Share]) -> String {
+        let share = |(device, share): (&Opened, &Share)| match share.layers.clone() {
+            layers if layers.is_empty() => format!("none on {device}"),
+            layers => format!("{}-{} on {device}", layers.start, layers.end - 1),
+        };
+        let all: Vec<String> = self.devices.iter().zip(shares).map(share).collect();
+        format!("layers {}", all.join(", "))
+    }
+
+    /// The same with the processor behind it.
+    pub(crate) fn and_cpu(&self) -> Self {
+        let devices = self.devices.iter().copied().chain([Opened::Cpu]).collect();
+        Self { devices, layers: Vec::new() }
+    }
+}
+
+impl fmt::Display for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Gpu(number) => write!(f, "wgpu:{number}"),
+        }
+    }
 }
 
 /// Those that are open, by the numbers of their adapters.
@@ -30,11 +77,45 @@ struct Listed {
 }
 
 impl Devices {
+    /// The devices of a placement, each of which is another; `tell` as for [`Self::open`].
+    ///
+    /// # Errors
+    /// Where there is one that is not there or cannot be opened, or two are the same.
+    pub(crate) fn place(&self, placement: &Placement, tell: fn(&str)) -> Result<(Place, Placed), Error> {
+        let names: Vec<DeviceName> = match placement {
+            Placement::On(name) => {
+                let (device, opened) = self.open(*name, tell)?;
+                return Ok((Place::On(device), Placed { devices: vec![opened], layers: Vec::new() }));
+            }
+            Placement::InTurn(names) => names.clone(),
+            Placement::Shares(shares) => shares.iter().map(|(name, _)| *name).collect(),
+        };
+        let (mut devices, mut places): (Vec<Device>, Vec<Opened>) = (Vec::new(), Vec::new());
+        for name in &names {
+            let (device, opened) = self.open(*name, tell)?;
+            if let Some(same) = places.iter().position(|place| *place == opened) {
+                return Err(Error::SameDevice { first: names[same], second: *name });
+            }
+            devices.push(device);
+            places.push(opened);
+        }
+        match placement {
+            Placement::Shares(shares) => {
+                let layers = |layers: &RangeInclusive<u32>| *layers.start() as usize..*layers.end() as usize + 1;
+                let layers: Vec<Range<usize>> = shares.iter().map(|(_, range)| layers(range)).collect();
+                let shares = devices.into_iter().zip(&layers);
+                let shares = shares.map(|(device, layers)| Share { device, layers: layers.clone() }).collect();
+                Ok((Place::Shares(shares), Placed { devices: places, layers }))
+            }
+            _ => Ok((Place::InTurn(devices), Placed { devices: places, layers: Vec::new() })),
+        }
+    }
+
     /// The device of a name; `tell` is given what one who asked for any device should know of the choice.
     ///
     /// # Errors
     /// Where there is none, or it cannot be opened.
-    pub(crate) fn open(&self, name: DeviceName, tell: fn(&str)) -> Result<(Device, Opened), Error> {
+    fn open(&self, name: DeviceName, tell: fn(&str)) -> Result<(Device, Opened), Error> {
         if name == DeviceName::Cpu {
             return Ok((Device::Cpu, Opened::Cpu));
         }

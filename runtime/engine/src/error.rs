@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use runtime_diagnostics::{Exit, Explain, nearest};
+use runtime_models::Error as ModelError;
 use runtime_tasks::{DeviceName, TaskKind};
 
 use crate::scheduler::ScheduleError;
@@ -50,6 +51,9 @@ pub enum Error {
     /// A plugin cannot be used.
     #[error(transparent)]
     Plugin(#[from] runtime_plugin_host::Error),
+    /// Plugins change the scores of texts, not of beams.
+    #[error("plugins that change scores do not go with a search with beams")]
+    PluginBeams,
     /// A plugin is for other models.
     #[error("the plugin `{}` is for {}, and the model is a `{model_type}`", .plugin.display(), .serves.join(", "))]
     OtherModel {
@@ -92,6 +96,14 @@ pub enum Error {
         name: DeviceName,
         /// The GPUs that there are.
         known: Vec<String>,
+    },
+    /// Two names of one device.
+    #[error("`{first}` and `{second}` are the same device")]
+    SameDevice {
+        /// The one.
+        first: DeviceName,
+        /// The other.
+        second: DeviceName,
     },
     /// A device that this build cannot use.
     #[error("CUDA is not built into this program")]
@@ -268,6 +280,20 @@ fn other_tasks(can: &[TaskKind]) -> String {
     format!("it can do {}", can.iter().map(|task| task.name()).collect::<Vec<_>>().join(", "))
 }
 
+impl Error {
+    /// Whether it is about the devices that a model was to run on.
+    pub(crate) fn is_of_device(&self) -> bool {
+        use runtime_tensor::Error as PlanError;
+        match self {
+            Self::NoDevice { .. } | Self::SameDevice { .. } | Self::NoCuda | Self::Int8OnGpu | Self::Gpu(_) => true,
+            Self::Model(ModelError::Compile { source, .. }) => {
+                matches!(source, PlanError::Layers { .. } | PlanError::NoRoom { .. } | PlanError::UnknownMemory { .. })
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
@@ -285,8 +311,9 @@ impl Explain for Error {
             Self::Busy { .. } | Self::CacheTooSmall { .. } => Exit::Unavailable,
             Self::UnknownAdapter { .. } => Exit::Data,
             Self::NoDevice { .. } | Self::NoCuda => Exit::Unavailable,
-            Self::Int8OnGpu => Exit::Usage,
+            Self::Int8OnGpu | Self::SameDevice { .. } => Exit::Usage,
             Self::Gpu(error) => error.exit(),
+            Self::PluginBeams => Exit::Usage,
             Self::EmptyPrompt | Self::PromptTooLong { .. } | Self::Prompt { .. } => Exit::Data,
             Self::Param(error) => error.exit(),
             Self::Template(error) => error.exit(),

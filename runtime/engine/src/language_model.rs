@@ -15,7 +15,7 @@ use crate::chat_template::chat_template;
 use crate::generate::{Decode, GenerateRequest, GenerationStream, Scored};
 use crate::task::head;
 use crate::task::text_generation::with_length;
-use crate::{Error, LoadOptions, LoadedModel, Registry};
+use crate::{Error, LoadOptions, LoadedModel, LogitsProcessor, Registry};
 
 /// A model that generates.
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub struct LanguageModel {
     folder: ModelFolder,
     /// What every request is computed with.
     adapter: Option<Arc<PlanAdapter>>,
+    /// What changes the scores of every request.
+    processors: Vec<LogitsProcessor>,
 }
 
 impl LanguageModel {
@@ -59,6 +61,7 @@ impl LanguageModel {
             folder: ModelFolder::new(folder.path()),
             loaded,
             adapter: None,
+            processors: Vec::new(),
         })
     }
 
@@ -68,6 +71,14 @@ impl LanguageModel {
     /// Where the adapter is for another model, or does more than can be done beside a model's weights.
     pub fn with_adapter(&self, path: &Path) -> Result<Self, Error> {
         Ok(Self { adapter: Some(self.loaded.adapter(&self.folder, path)?), ..self.clone() })
+    }
+
+    /// The same model, whose scores a plugin changes too, behind those that do already.
+    #[must_use]
+    pub fn with_processor(&self, processor: LogitsProcessor) -> Self {
+        let mut model = self.clone();
+        model.processors.push(processor);
+        model
     }
 
     /// What the files of a folder say of how to generate; no weights are loaded.
@@ -222,6 +233,9 @@ impl LanguageModel {
     }
 
     fn request(&self, tokens: Vec<u32>, config: GenerationConfig) -> Result<GenerateRequest, Error> {
+        if config.num_beams > 1 && !self.processors.is_empty() {
+            return Err(Error::PluginBeams);
+        }
         let (source, prompt) = match self.is_encoder_decoder() {
             true => (Some(tokens), vec![config.start_token().ok_or(Error::NoStartToken)?]),
             false => (None, tokens),
@@ -246,6 +260,7 @@ impl LanguageModel {
             limit: None,
             keep: false,
             decode,
+            plugins: self.processors.clone(),
             matcher,
         })
     }

@@ -35,7 +35,7 @@ pub use generate::{
 };
 pub use generation::{Answer, Generation, RecordError, RungNote, check_files, dependencies, type_name};
 pub use language_model::LanguageModel;
-pub use plugins::check_all as check_plugins;
+pub use plugins::{LogitsProcessor, check_all as check_plugins};
 pub use registry::{LoadOptions, LoadedModel, Options, Registry};
 pub use runtime_plugin_host::{Described, Error as PluginError, Inspection, Kind as SlotKind, PluginFile, Slot, World};
 pub use runtime_tensor::{GpuAdapter, GpuKind, gpus, instruction_set};

@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use runtime_constraint::Vocabulary;
 use runtime_graph::{Graph, Head};
-use runtime_hub::{Hub, ModelSource, Settings};
+use runtime_hub::{Hub, ModelSource, PluginSource as HubPlugin, Settings};
 use runtime_models::{Adapter, Error as ModelError, Model, ModelFolder};
 use runtime_pipeline::PluginSource;
 use runtime_plugin_host::{
     Error as PluginError, Inspection, Limits, LogitsPlugin, Plugin, PluginFile, PluginHost, StepPlugin,
 };
 use runtime_provider::Endpoint;
-use runtime_tasks::{DeviceName, Dtype};
-use runtime_tensor::{Device, PlanAdapter, Precision};
+use runtime_tasks::{DeviceName, Dtype, Placement};
+use runtime_tensor::{Device, Error as PlanError, Place, PlanAdapter, Precision};
 
-use crate::devices::{Devices, Opened};
+use crate::devices::{Devices, Placed};
 use crate::generate::Generator;
 use crate::hosted::Hosted;
 use crate::memo::Memo;
@@ -28,7 +28,7 @@ use crate::{Architecture, Error, Stamp};
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where models run that are not told otherwise.
-    pub device: DeviceName,
+    pub device: Placement,
     /// What is called with what a user should know of the choice of a device.
     pub tell: fn(&str),
     /// Bytes of results that each model remembers; 0 for none.
@@ -44,7 +44,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            device: DeviceName::default(),
+            device: Placement::default(),
             tell: |_| (),
             memo: 0,
             kv_cache: 2 << 30,
@@ -78,7 +78,7 @@ pub struct LoadOptions<'a> {
     /// The folder of a LoRA adapter that its weights are changed by.
     pub adapter: Option<&'a Path>,
     /// Where it runs, if not where the others do.
-    pub device: Option<DeviceName>,
+    pub device: Option<&'a Placement>,
 }
 
 impl<'a> From<Option<&'a Path>> for LoadOptions<'a> {
@@ -94,7 +94,7 @@ struct Key {
     plugin: Option<String>,
     head: Head,
     dtype: Dtype,
-    device: Opened,
+    device: Placed,
 }
 
 /// A model with its queue.
@@ -214,12 +214,15 @@ impl Registry {
         head: Head,
     ) -> Result<Arc<LoadedModel>, Error> {
         let LoadOptions { plugin, dtype, adapter, device } = how.into();
-        let device = device.unwrap_or(self.options.device);
-        let (opened, place) = match self.devices.open(device, self.options.tell)? {
+        let device = device.unwrap_or(&self.options.device);
+        let is_auto = *device == Placement::On(DeviceName::Auto);
+        let (place, placed) = match self.devices.place(device, self.options.tell)? {
             // Products of bytes are the processor's.
-            (Device::Gpu(_), _) if dtype == Dtype::Int8 && device == DeviceName::Auto => (Device::Cpu, Opened::Cpu),
-            (Device::Gpu(_), _) if dtype == Dtype::Int8 => return Err(Error::Int8OnGpu),
-            opened => opened,
+            (_, placed) if dtype == Dtype::Int8 && placed.has_gpu() && is_auto => {
+                (Place::On(Device::Cpu), Placed::on_cpu())
+            }
+            (_, placed) if dtype == Dtype::Int8 && placed.has_gpu() => return Err(Error::Int8OnGpu),
+            places => places,
         };
         let adapter = adapter.map(ModelFolder::new);
         let config = folder.config()?;
@@ -231,7 +234,7 @@ impl Registry {
             plugin: architecture.digest(),
             head,
             dtype,
-            device: place,
+            device: placed.clone(),
         };
         // Held while loading, so that two users of a model do not load it twice.
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
@@ -245,17 +248,31 @@ impl Registry {
             Dtype::Int8 => Precision::Int8,
         };
         let adapter = adapter.as_ref().map(Adapter::open).transpose()?;
-        let load = |device| Model::load(folder, &config, &architecture, head, adapter.as_ref(), device, precision);
-        let model = match opened {
-            Device::Cpu => load(Device::Cpu)?,
-            gpu => match load(gpu) {
-                Err(ModelError::Compile { source, .. }) if device == DeviceName::Auto => {
-                    (self.options.tell)(&format!("{source}; the processor computes"));
-                    load(Device::Cpu)?
+        let load = |place| Model::load(folder, &config, &architecture, head, adapter.as_ref(), place, precision);
+        let model = match place {
+            Place::On(Device::Gpu(gpu)) if is_auto => match load(Place::On(Device::Gpu(gpu.clone()))) {
+                Err(ModelError::Compile { source, .. }) => {
+                    // What the GPU has no room for goes to the processor, and all of it where that cannot be.
+                    let both = Place::InTurn(vec![Device::Gpu(gpu), Device::Cpu]);
+                    let both = if let PlanError::TooSmall { .. } = source { load(both).ok() } else { None };
+                    match both {
+                        Some(model) => {
+                            self.tell_shares(folder, &placed.and_cpu(), &model);
+                            model
+                        }
+                        None => {
+                            (self.options.tell)(&format!("{source}; the processor computes"));
+                            load(Place::On(Device::Cpu))?
+                        }
+                    }
                 }
                 loaded => loaded?,
             },
+            place => load(place)?,
         };
+        if !is_auto {
+            self.tell_shares(folder, &placed, &model);
+        }
         self.loads.fetch_add(1, Ordering::Relaxed);
         let memo = Memo::new(self.options.memo);
         let scheduler = Scheduler::start(Arc::clone(&model.plan), model.head, TOKEN_BUDGET, memo);
@@ -288,6 +305,14 @@ impl Registry {
         Ok(hosted)
     }
 
+    /// Says which layers of a model lie where, if several devices have them.
+    fn tell_shares(&self, folder: &ModelFolder, placed: &Placed, model: &Model) {
+        let shares = model.plan.shares();
+        if !shares.is_empty() {
+            (self.options.tell)(&format!("`{}`: {}", folder.path().display(), placed.tell(&shares)));
+        }
+    }
+
     /// The architecture in a file, loaded once while the file stays as it is.
     fn plugin(&self, file: PluginFile<'_>) -> Result<Plugin, Error> {
         self.loaded_plugins.get(file, Plugin::digest, |file| Ok(self.plugins()?.load(file)?))
@@ -314,14 +339,21 @@ impl Registry {
     /// The file of a plugin that a pipeline in the folder `base` names.
     ///
     /// # Errors
-    /// Where it cannot be had.
+    /// Where it is of the hub, and cannot be downloaded.
     pub(crate) fn plugin_file(&self, plugin: &PluginSource, base: &Path) -> Result<PathBuf, Error> {
-        Ok(base.join(plugin.source.as_str()).components().collect())
+        match HubPlugin::parse(&plugin.source)?.resolved_from(base) {
+            HubPlugin::File(path) => Ok(path),
+            HubPlugin::Hub { repo, file } => Ok(self.hub()?.fetch_file(&repo, &file, self.options.progress)?),
+        }
     }
 
     /// Whether that file is here already.
     pub(crate) fn has_plugin(&self, plugin: &PluginSource, base: &Path) -> bool {
-        self.plugin_file(plugin, base).is_ok_and(|path| path.is_file())
+        match HubPlugin::parse(&plugin.source).map(|source| source.resolved_from(base)) {
+            Ok(HubPlugin::File(path)) => path.is_file(),
+            Ok(HubPlugin::Hub { repo, file }) => self.hub().is_ok_and(|hub| hub.cached_file(&repo, &file).is_ok()),
+            Err(_) => false,
+        }
     }
 
     /// What is called with what a user should know.

@@ -106,6 +106,7 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
         Op::Experts(options) => experts(options, &shapes, broken)?,
         Op::Sinusoids { rows, frequencies } => sinusoids(*rows, frequencies)?,
         Op::Pool(_) => per_token(shapes[0], Dim::Sequences).map_err(broken)?,
+        Op::Received { .. } => return Err(broken("it is of a graph that was cut, and cannot be recorded")),
         Op::SelectRows => per_token(shapes[0], Dim::Rows).map_err(broken)?,
     };
     Ok((shape, Element::Real))

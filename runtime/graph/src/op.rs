@@ -320,6 +320,11 @@ pub enum Op {
     Pool(Pooling),
     /// `x [n, h]` -> `[r, h]`, the rows that the caller asks for.
     SelectRows,
+    /// In a part of a graph that was cut, what a part before it has computed; no operands. It cannot be recorded.
+    Received {
+        /// Its number among those that are fed in together.
+        number: u32,
+    },
 }
 
 impl Op {
@@ -347,13 +352,14 @@ impl Op {
             Self::Sinusoids { .. } => "sinusoids",
             Self::Pool(_) => "pool",
             Self::SelectRows => "select-rows",
+            Self::Received { .. } => "received",
         }
     }
 
     /// The names of the operands, in order; a trailing `bias` or `d` may be absent, and the last three are for each expert.
     pub fn operands(&self) -> &'static [&'static str] {
         match self {
-            Self::Input(_) | Self::Weight { .. } | Self::Sinusoids { .. } => &[],
+            Self::Input(_) | Self::Weight { .. } | Self::Sinusoids { .. } | Self::Received { .. } => &[],
             Self::Rows => &["table", "ids"],
             Self::Linear | Self::LayerNorm { .. } | Self::Convolution { .. } | Self::CausalConvolution => {
                 &["x", "weight", "bias"]

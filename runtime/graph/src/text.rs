@@ -63,6 +63,7 @@ impl fmt::Display for Node {
                 }
             }
             Op::Sinusoids { rows, frequencies } => write!(f, " rows={rows} frequencies={frequencies:?}")?,
+            Op::Received { number } => write!(f, " {number}")?,
             Op::Input(_)
             | Op::Rows
             | Op::Linear

@@ -15,8 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The hub and its cache.
 #[derive(Clone, Debug)]
 pub struct Hub {
-    settings: Settings,
-    patience: Duration,
+    pub(crate) settings: Settings,
+    pub(crate) patience: Duration,
 }
 
 impl Hub {

@@ -13,11 +13,13 @@ mod cache;
 mod error;
 mod hub;
 mod plan;
+mod plugin;
 mod remote;
 mod settings;
 mod source;
 
 pub use error::Error;
 pub use hub::Hub;
+pub use plugin::PluginSource;
 pub use settings::Settings;
 pub use source::{ModelSource, Repo, SourceError};

@@ -155,6 +155,12 @@ pub enum SourceError {
         /// What was written before `@`.
         id: String,
     },
+    /// A file's name that leads out of its repository, or that the hub does not allow.
+    #[error("`{file}` cannot be the name of a file of a repository")]
+    File {
+        /// What was written after `:`.
+        file: String,
+    },
     /// A revision with something that git or the hub does not allow.
     #[error("`{revision}` cannot be a revision of a hub model")]
     Revision {
@@ -169,6 +175,9 @@ impl Explain for SourceError {
     }
 
     fn hint(&self) -> Option<String> {
+        if let Self::File { .. } = self {
+            return Some("write `org/name:FILE`, of letters, digits, `-`, `_`, `.` and `/`".to_owned());
+        }
         let hint = "a folder begins with `./`, `../`, `/` or `~/`, a file ends in `.gguf`; a model of the hub is `org/name` or \
                     `org/name@revision`, of letters, digits, `-`, `_` and `.`";
         Some(hint.to_owned())

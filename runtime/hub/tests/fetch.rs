@@ -274,3 +274,22 @@ fn all_files_are_of_one_commit() {
     let error = Client::new(&server, None).fetch("main").unwrap_err();
     assert!(matches!(&error, Error::OtherCommit { file, .. } if file == "config.json"), "{error}");
 }
+
+#[test]
+fn a_plugin_is_one_file_of_a_repository() {
+    let files = model_with(&[("plugins/own.wasm", b"\0asm"), ("model.safetensors", b"w")]);
+    let server = Server::start(&files, None, Fault::None);
+    let client = Client::new(&server, None);
+    let repo = Repo::new("org/name", Repo::DEFAULT_REVISION).unwrap();
+    assert!(matches!(client.hub.cached_file(&repo, "plugins/own.wasm"), Err(Error::Missing { .. })));
+    let path = client.hub.fetch_file(&repo, "plugins/own.wasm", false).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"\0asm");
+    assert!(!files_below(&client.folder()).iter().any(|file| file.ends_with("model.safetensors")));
+    let asked = server.requests().len();
+    assert_eq!(client.hub.fetch_file(&repo, "plugins/own.wasm", false).unwrap(), path);
+    assert_eq!(server.requests().len(), asked);
+    let error = client.hub.fetch_file(&repo, "absent.wasm", false).unwrap_err();
+    assert!(matches!(error, Error::Lacks { .. }), "{error}");
+    // The model of the same repository is still downloaded whole.
+    assert!(client.fetch(Repo::DEFAULT_REVISION).unwrap().join("model.safetensors").exists());
+}

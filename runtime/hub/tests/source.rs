@@ -73,3 +73,17 @@ fn relative_folders_are_joined_to_a_base() {
         assert_eq!(std::mem::discriminant(&again), std::mem::discriminant(&source), "{text} from {base}");
     }
 }
+
+#[test]
+fn plugins_are_paths_or_files_of_the_hub() {
+    use runtime_hub::PluginSource;
+    for path in ["bert.wasm", "./a:b.wasm", "/plugins/bert.wasm", "C:bert.wasm", "plugins/bert.wasm"] {
+        assert_eq!(PluginSource::parse(path), Ok(PluginSource::File(path.into())), "{path}");
+    }
+    let hub = PluginSource::parse("acme/mamba@v2:wasm/architecture.wasm");
+    let Ok(PluginSource::Hub { repo, file }) = &hub else { panic!("{hub:?}") };
+    assert_eq!((&*repo.id, &*repo.revision, &**file), ("acme/mamba", "v2", "wasm/architecture.wasm"));
+    for wrong in ["acme/mamba:../../etc/passwd", "acme/mamba:", "acme/mamba:/a", "acme/ma mba:a.wasm", "a/b/c:d.wasm"] {
+        assert!(PluginSource::parse(wrong).is_err(), "{wrong}");
+    }
+}

@@ -401,6 +401,14 @@ impl Explain for Error {
             Self::Vocabulary { .. } => Some("config.json and tokenizer.json are of different models".to_owned()),
             Self::Gguf { source, .. } => source.hint(),
             Self::SeveralGgufs { .. } => Some("name one of them instead of the folder".to_owned()),
+            Self::Compile { source: runtime_tensor::Error::NoRoom { .. }, .. } => Some(
+                "the processor can take the layers that are left: name `cpu` as the last device; `--dtype bf16` halves weights \
+                 stored in f32"
+                    .to_owned(),
+            ),
+            Self::Compile { source: runtime_tensor::Error::UnknownMemory { .. }, .. } => Some(
+                "for example `wgpu:0=0-15,cpu=16-29`; `runtime model graph` shows the layers of a model".to_owned(),
+            ),
             Self::NoPadding => Some("`pad_token` in tokenizer_config.json names it".to_owned()),
             Self::Cut { .. } => Some("the download was cut off, or the file is still being written".to_owned()),
             Self::LfsPointer { .. } => Some("`git lfs pull` in its repository fetches it".to_owned()),

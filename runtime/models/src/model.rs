@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runtime_architectures::BUILT_IN;
 use runtime_graph::{Architecture, Builder, Catalog, Dim, Graph, Head, Input, Node, Op};
-use runtime_tensor::{Device, Plan, PlanAdapter, Precision, Weights, compile};
+use runtime_tensor::{Place, Plan, PlanAdapter, Precision, Weights, compile};
 
 use crate::{Adapted, Adapter, Error, Labels, ModelConfig, ModelFolder, Tokenizer};
 
@@ -111,7 +111,7 @@ impl Model {
         describe.graph(folder, config, head, catalog)
     }
 
-    /// Loads the folder's model with a head and an adapter, for a device, its weights in a precision. `config` is the
+    /// Loads the folder's model with a head and an adapter, for a device or several, its weights in a precision. `config` is the
     /// folder's, as the architecture was chosen by.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ impl Model {
         describe: &dyn Describe,
         head: Head,
         adapter: Option<&Adapter>,
-        device: Device,
+        place: impl Into<Place>,
         precision: Precision,
     ) -> Result<Self, Error> {
         let checkpoint = folder.checkpoint()?;
@@ -134,7 +134,8 @@ impl Model {
         };
         let graph = Self::describe(folder, config, catalog, describe, head)?;
         // Parsing the tokenizer takes about as long as converting the weights.
-        let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, weights, device, precision));
+        let place = place.into();
+        let (tokenizer, plan) = rayon::join(|| folder.tokenizer(), || compile(&graph, weights, place, precision));
         let tokenizer = tokenizer?;
         let plan = plan.map_err(|source| Error::Compile { folder: folder.path().to_owned(), source })?;
         check_vocabulary(folder, config, &graph, &tokenizer)?;

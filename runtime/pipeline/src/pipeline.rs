@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use runtime_diagnostics::{Problem, Source, Span};
-use runtime_tasks::{DeviceName, Dtype, Generation, InputType, OutputType, TaskKind, TaskOptions};
+use runtime_tasks::{Dtype, Generation, InputType, OutputType, Placement, TaskKind, TaskOptions};
 use serde_json::{Map, Value};
 
 use crate::name::Name;
@@ -90,7 +90,7 @@ pub struct Model {
     /// What its weights are computed in.
     pub dtype: Dtype,
     /// Where it runs, if not where the command line says.
-    pub device: Option<Spanned<DeviceName>>,
+    pub device: Option<Spanned<Placement>>,
 }
 
 /// `[models.NAME]` with a `provider`: a model behind an endpoint. What is `None` is up to the client.

@@ -26,7 +26,8 @@ const CARRIERS: &[&str] = &[
 ];
 
 /// What the toolchain adds to every component, by the beginning of its name.
-const RUNTIME: &[&str] = &["__", "_start", "_initialize", "abort", "cabi_", "dlmalloc", "indirect-", "rust_", "wasm-"];
+const RUNTIME: &[&str] =
+    &["__", "_start", "_initialize", "abort", "cabi_", "dlmalloc", "indirect-", "inference:", "rust_", "wasm-"];
 
 /// Where `error` happened, during a call of the export `called`; without an error, after it.
 pub(crate) fn site(plugin: &str, version: Option<&str>, called: &str, error: Option<&wasmtime::Error>) -> Site {

@@ -169,6 +169,18 @@ pub enum Error {
         /// Why, where that may be shown.
         reason: Option<String>,
     },
+    /// A processor made a score of what is none.
+    #[error("the plugin `{plugin}` {version} made the score of token {token} {score}")]
+    Score {
+        /// The plugin's name.
+        plugin: String,
+        /// The plugin's version.
+        version: String,
+        /// The token.
+        token: usize,
+        /// Not a number, or infinite.
+        score: f32,
+    },
     /// What a step gives is not what it describes.
     #[error("the outputs of the plugin `{plugin}` {version} are not those that it describes: {reason}")]
     Outputs {
@@ -262,6 +274,7 @@ impl Explain for Error {
             | Self::Description { .. }
             | Self::OtherDigest { .. }
             | Self::Outputs { .. }
+            | Self::Score { .. }
             | Self::Trap { .. } => Exit::Unavailable,
             Self::OtherWorld { .. }
             | Self::NoHead { .. }
@@ -299,7 +312,8 @@ impl Site {
     fn calls(&self) -> Option<String> {
         const SHOWN: usize = 8;
         let mut calls: Vec<&str> = self.backtrace.iter().map(String::as_str).collect();
-        let first = calls.iter().position(|name| *name == self.function).unwrap_or(0);
+        // Of a function that was inlined away, those around it say nothing.
+        let first = calls.iter().position(|name| *name == self.function)?;
         calls.drain(..first);
         calls.dedup();
         let shown: Vec<String> = calls.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();

@@ -1,6 +1,5 @@
 //! Plugins that change the scores of the next token.
 
-use std::mem;
 use std::sync::Arc;
 
 use wasmtime::component::Linker;
@@ -127,15 +126,25 @@ impl Processor {
     /// Changes the scores of the token behind `tokens`, those chosen since the last call.
     ///
     /// # Errors
-    /// Where it is ended; it is then of no more use.
-    pub fn process(&mut self, tokens: &[u32], scores: &mut Vec<f32>) -> Result<(), Error> {
+    /// Where it is ended, or makes a score that is none; it is then of no more use.
+    pub fn process(&mut self, tokens: &[u32], scores: &mut [f32]) -> Result<(), Error> {
         let (instance, sandbox, sequence) = (&self.instance, &self.plugin.0.sandbox, self.sequence);
-        self.store.data_mut().own = mem::take(scores);
+        let row = &mut self.store.data_mut().own;
+        row.clear();
+        row.extend_from_slice(scores);
         let processed = run(sandbox, &self.limits, &self.plugin.call("process"), &mut self.store, |store| {
             instance.process(store, sequence, tokens)
         });
-        *scores = mem::take(&mut self.store.data_mut().own);
-        processed.map_err(|error| self.granted.withhold(error))
+        processed.map_err(|error| self.granted.withhold(error))?;
+        let row = &self.store.data().own;
+        let is_none = |score: &f32| score.is_nan() || *score == f32::INFINITY;
+        if let Some(token) = row.iter().position(is_none) {
+            let LogitsDescription { name, version, .. } = self.plugin.description();
+            let (plugin, version, score) = (name.clone(), version.clone(), row[token]);
+            return Err(Error::Score { plugin, version, token, score });
+        }
+        scores.copy_from_slice(row);
+        Ok(())
     }
 }
 

@@ -111,9 +111,9 @@ impl Step {
         let running = begin(&self.plugin.0.sandbox, &mut self.store);
         let processed = self.instance.process(&mut self.store, record).await;
         drop(running);
+        self.store.data_mut().host = None;
         let processed = processed
             .map_err(|error| self.granted.withhold(call.failed(&error, self.store.data_mut(), &self.limits)))?;
-        self.store.data_mut().host = None;
         self.is_usable = true;
         let wrong = |reason| Error::Outputs { plugin: name.clone(), version: version.clone(), reason };
         match processed {

@@ -70,8 +70,8 @@ impl StepDescription {
         if self.outputs.is_empty() {
             return Err("it has no output".to_owned());
         }
-        check_needs("model", self.models.iter().map(|need| need.name.as_str()).collect())?;
-        check_needs("tokenizer", self.tokenizers.iter().map(|need| need.name.as_str()).collect())
+        check_needs("model", &self.models.iter().map(|need| need.name.as_str()).collect::<Vec<_>>())?;
+        check_needs("tokenizer", &self.tokenizers.iter().map(|need| need.name.as_str()).collect::<Vec<_>>())
     }
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn check_plugin(name: &str, version: &str, summary: &str) -> Result<(
     check_summary("plugin", summary)
 }
 
-fn check_needs(what: &str, names: Vec<&str>) -> Result<(), String> {
+fn check_needs(what: &str, names: &[&str]) -> Result<(), String> {
     if names.len() > NEEDS {
         return Err(format!("it calls {} {what}s; there can be {NEEDS}", names.len()));
     }

@@ -10,6 +10,7 @@ mod kind;
 mod options;
 mod outputs;
 mod params;
+mod placement;
 
 pub use device::{DeviceName, UnknownDevice};
 pub use dtype::Dtype;
@@ -21,3 +22,4 @@ pub use options::{
 };
 pub use outputs::{OutputType, TaskOutput};
 pub use params::{ParamError, Params, split_labels};
+pub use placement::{Placement, WrongPlacement};

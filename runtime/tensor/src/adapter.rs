@@ -32,7 +32,7 @@ pub struct PlanAdapter {
     number: u64,
     /// Those of the plan, which tell it from others.
     products: Products,
-    /// [`Changes`] for the device of the plan.
+    /// [`Changes`] for the device of the plan, or those of its parts.
     changes: Arc<dyn Any + Send + Sync>,
 }
 
@@ -41,9 +41,17 @@ impl PlanAdapter {
     where
         Changes<P>: Send + Sync + 'static,
     {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { number, products: Arc::clone(products), changes: Arc::new(changes) }
+        Self { number: next(), products: Arc::clone(products), changes: Arc::new(changes) }
+    }
+
+    /// One of those that the parts of a plan have made, for the plan with these products.
+    pub(crate) fn of_parts(products: &Products, parts: Vec<Self>) -> Self {
+        Self { number: next(), products: Arc::clone(products), changes: Arc::new(parts) }
+    }
+
+    /// What it is in a part of its plan.
+    pub(crate) fn part(&self, number: usize) -> Option<&Self> {
+        self.changes.downcast_ref::<Vec<Self>>()?.get(number)
     }
 
     /// Whether it was made for a plan with these products.
@@ -75,3 +83,8 @@ impl PartialEq for PlanAdapter {
 }
 
 impl Eq for PlanAdapter {}
+
+fn next() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

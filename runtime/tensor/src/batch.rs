@@ -97,6 +97,16 @@ impl Batch {
         self.adapters.push(Some(adapter.clone()));
     }
 
+    /// The same with other adapters.
+    pub(crate) fn with_adapters(&self, adapters: Vec<Option<PlanAdapter>>) -> Self {
+        Self { adapters, ..self.clone() }
+    }
+
+    /// The same with all of each row wanted.
+    pub(crate) fn with_whole_rows(&self) -> Self {
+        Self { wanted: Vec::new(), ..self.clone() }
+    }
+
     pub(crate) fn adapters(&self) -> &[Option<PlanAdapter>] {
         &self.adapters
     }

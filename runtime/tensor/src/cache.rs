@@ -10,10 +10,14 @@
 //! A block is of a text, or of the source that a text has: the keys and values of all attentions to it. Both kinds are as
 //! long as the longer of them, so that any free block serves for both.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::batch::Past;
 use crate::cpu::CpuBlocks;
 use crate::gpu::GpuBlocks;
+use crate::lower::check_states;
+use crate::{Batch, Error};
 
 pub use runtime_kernels::BLOCK;
 
@@ -22,12 +26,16 @@ pub struct Cache {
     pub(crate) memory: Memory,
     limit: usize,
     free: Free,
+    /// Blocks with states that a run was changing when it failed.
+    torn: HashSet<u32>,
 }
 
 /// Where blocks are. They are numbered from 0 in the order in which they are first needed.
 pub(crate) enum Memory {
     Cpu(CpuBlocks),
     Gpu(GpuBlocks),
+    /// Those of each part of a plan, as many in each: a block is one of the same number in all of them.
+    Placed(Vec<Memory>),
 }
 
 impl Memory {
@@ -36,6 +44,7 @@ impl Memory {
         match self {
             Self::Cpu(blocks) => blocks.memory.len(),
             Self::Gpu(blocks) => blocks.len(),
+            Self::Placed(parts) => parts.first().map_or(0, Self::len),
         }
     }
 
@@ -44,6 +53,7 @@ impl Memory {
         match self {
             Self::Cpu(blocks) => blocks.add(),
             Self::Gpu(blocks) => blocks.add(),
+            Self::Placed(parts) => parts.iter_mut().for_each(Self::add),
         }
     }
 
@@ -52,6 +62,7 @@ impl Memory {
         match self {
             Self::Cpu(blocks) => blocks.copy(from as usize, to as usize),
             Self::Gpu(blocks) => blocks.copy(from, to),
+            Self::Placed(parts) => parts.iter_mut().for_each(|part| part.copy(from, to)),
         }
     }
 
@@ -59,6 +70,7 @@ impl Memory {
         match self {
             Self::Cpu(blocks) => blocks.block_bytes(),
             Self::Gpu(blocks) => blocks.block_bytes(),
+            Self::Placed(parts) => parts.iter().map(Self::block_bytes).sum(),
         }
     }
 }
@@ -135,7 +147,13 @@ impl Cached {
 
 impl Cache {
     pub(crate) fn new(memory: Memory, limit: usize) -> Self {
-        Self { memory, limit, free: Free::default() }
+        Self { memory, limit, free: Free::default(), torn: HashSet::new() }
+    }
+
+    /// One cache of those of the parts of a plan.
+    pub(crate) fn of_parts(parts: Vec<Self>) -> Self {
+        let limit = parts.iter().map(|part| part.limit).min().unwrap_or(0);
+        Self::new(Memory::Placed(parts.into_iter().map(|part| part.memory).collect()), limit)
     }
 
     /// Bytes of a block.
@@ -170,6 +188,34 @@ impl Cache {
         Ok(())
     }
 
+    /// Begins a run of a plan with or without states. Where there are such, notes the blocks that it writes until [`Self::end`]
+    /// is said: if it fails between the two, some of the states that it began with may be replaced, and nobody may go on from
+    /// them. Keys and values would be written once more.
+    ///
+    /// # Errors
+    /// Where that has happened to a sequence, or where it was shortened to where there is no state.
+    pub(crate) fn begin(&mut self, batch: &Batch, states: bool) -> Result<Vec<u32>, Error> {
+        if !states {
+            return Ok(Vec::new());
+        }
+        check_states(batch)?;
+        let written = |past: &Past| past.blocks[past.tokens / BLOCK..].to_vec();
+        // A run that begins behind a whole block reads that one, and replaces none.
+        let replaced = |past: &Past| written(past).first().copied().filter(|_| !past.tokens.is_multiple_of(BLOCK));
+        let is_torn = |past: &Past| replaced(past).is_some_and(|block| self.torn.contains(&block));
+        if let Some(sequence) = batch.pasts().iter().position(is_torn) {
+            return Err(Error::TornState { sequence });
+        }
+        let changed: Vec<u32> = batch.pasts().iter().flat_map(written).collect();
+        self.torn.extend(&changed);
+        Ok(changed)
+    }
+
+    /// Says that a run has written all of its states, or none.
+    pub(crate) fn end(&mut self, changed: &[u32]) {
+        changed.iter().for_each(|block| _ = self.torn.remove(block));
+    }
+
     fn block(&mut self) -> Result<Block, CacheFull> {
         let known = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let number = match known {
@@ -187,5 +233,42 @@ impl Cache {
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cache").field("held", &self.held()).field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_goes_on_from_a_state_that_a_failure_has_left() {
+        let blocks = CpuBlocks::new(Vec::new(), Vec::new(), &[3, 4]);
+        let mut cache = Cache::new(Memory::Cpu(blocks), 9);
+        assert_eq!(cache.block_bytes(), 28);
+        let mut kept = |tokens| {
+            let mut cached = Cached::new();
+            cache.reserve(&mut cached, tokens + 1).expect("there is room");
+            cached.advance(tokens);
+            cached
+        };
+        let (within, behind, new) = (kept(5), kept(BLOCK), kept(0));
+        let batch = |sequences: &[&Cached]| {
+            let mut batch = Batch::new();
+            sequences.iter().for_each(|cached| batch.push_after(cached, &[1]));
+            batch
+        };
+        cache.begin(&batch(&[&within, &behind, &new]), true).expect("all states are there");
+        // It panics. What was read of whole blocks, or not at all, can be read again.
+        cache.begin(&batch(&[&behind, &new]), true).expect("their states are there");
+        let torn = cache.begin(&batch(&[&new, &within]), true).expect_err("nobody knows its state");
+        assert!(matches!(torn, Error::TornState { sequence: 1 }), "{torn}");
+        // Its block is set free and taken by another sequence.
+        drop(within);
+        let mut other = Cached::new();
+        cache.reserve(&mut other, 7).expect("there is room");
+        let begun = cache.begin(&batch(&[&other]), true).expect("it begins with zeros");
+        cache.end(&begun);
+        other.advance(6);
+        cache.begin(&batch(&[&other]), true).expect("its state is there");
     }
 }

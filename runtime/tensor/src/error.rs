@@ -70,6 +70,30 @@ pub enum Error {
         /// A type in which they would fit.
         fits: Option<&'static str>,
     },
+    /// GPUs with too little memory for the layers of a model.
+    #[error("the weights take {needs} bytes, and the GPUs have {free} free, of which a quarter is for what runs need")]
+    NoRoom {
+        /// Bytes of the weights.
+        needs: u64,
+        /// Bytes that nothing else holds.
+        free: u64,
+    },
+    /// A GPU that does not tell how many layers it has room for.
+    #[error("it is not known how much memory the GPU `{adapter}` has, so that its layers have to be said")]
+    UnknownMemory {
+        /// The GPU.
+        adapter: String,
+    },
+    /// Layers that are not those of the model, each once in their order.
+    #[error("{}", layers(*.from, *.to, *.has))]
+    Layers {
+        /// The first that a device is given.
+        from: usize,
+        /// The one behind the last.
+        to: usize,
+        /// Layers of the model.
+        has: usize,
+    },
     /// A failure of the GPU.
     #[error(transparent)]
     Gpu(#[from] runtime_gpu::Error),
@@ -183,5 +207,16 @@ fn fitting(name: Option<&str>) -> String {
     match name {
         Some(name) => format!("; in {name} they would fit"),
         None => "; in no type would they fit".to_owned(),
+    }
+}
+
+fn layers(from: usize, to: usize, has: usize) -> String {
+    let last = has.wrapping_sub(1);
+    match has {
+        0 => "the model has no layers that several devices could share".to_owned(),
+        _ if to < has => {
+            format!("the model has the layers 0-{last}, and those behind {} are on no device", to.max(1) - 1)
+        }
+        _ => format!("the model has the layers 0-{last}, and a device is to have {from}-{}", to.max(1) - 1),
     }
 }

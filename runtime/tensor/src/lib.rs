@@ -13,7 +13,9 @@ mod cpu;
 mod error;
 mod gpu;
 mod lower;
+mod placed;
 mod plan;
+mod stage;
 mod wanted;
 mod weights;
 
@@ -23,7 +25,8 @@ pub use cache::{BLOCK, Cache, CacheFull, Cached};
 pub use error::Error;
 pub use runtime_kernels::{BlockType, Precision};
 
-pub use plan::{Device, Matrix, Outputs, Plan, Rows, compile, instruction_set};
+pub use placed::{Share, layers};
+pub use plan::{Device, Matrix, Outputs, Place, Plan, Rows, compile, instruction_set};
 pub use runtime_gpu::{Adapter as GpuAdapter, Error as GpuError, Gpu, Kind as GpuKind, adapters as gpus};
 
 pub use wanted::{Greatest, Shortlist, Wanted};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use runtime_gpu::Gpu;
 use runtime_graph::Graph;
 
+use crate::placed::{self, Share};
+use crate::stage::Stage;
 use crate::{Batch, Cache, Error, LowRanks, PlanAdapter, Precision, Shortlist, Weights, cost, cpu, gpu};
 
 /// Where a plan runs.
@@ -129,20 +131,59 @@ pub trait Plan: Send + Sync {
     fn is_usable(&self) -> bool {
         true
     }
+
+    /// Which layers lie where, if it is a plan for several devices.
+    fn shares(&self) -> Vec<Share> {
+        Vec::new()
+    }
 }
 
-/// Compiles `graph` for `device`, reading each of its weights once. `precision` is that of the weights of products; tables
-/// stay as they are stored, and products of pooled rows or with fewer than 64 inputs or outputs in single precision.
+/// Where a graph is computed.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// All of it on one device.
+    On(Device),
+    /// Its layers on several devices in turn: GPUs are filled evenly, each to the same share of its free memory, and what is
+    /// then left is for the processor, if it is the last device.
+    InTurn(Vec<Device>),
+    /// Its layers where it is said.
+    Shares(Vec<Share>),
+}
+
+impl From<Device> for Place {
+    fn from(device: Device) -> Self {
+        Self::On(device)
+    }
+}
+
+/// Compiles `graph` for a [`Device`] or a [`Place`], reading each of its weights once for each device. `precision` is that of
+/// the weights of products; tables stay as they are stored, and products of pooled rows or with fewer than 64 inputs or
+/// outputs in single precision.
 ///
 /// # Errors
-/// Where a weight cannot be read, or running the graph would cost far more than its weights suggest.
+/// Where a weight cannot be read, running the graph would cost far more than its weights suggest, or its layers do not go
+/// where they are to.
 pub fn compile(
+    graph: &Graph,
+    weights: &dyn Weights,
+    place: impl Into<Place>,
+    precision: Precision,
+) -> Result<Arc<dyn Plan>, Error> {
+    cost::check(graph)?;
+    match place.into() {
+        Place::On(device) => Ok(compile_part(graph, weights, device, precision)?),
+        Place::InTurn(devices) => placed::compile_in_turn(graph, weights, &devices, precision),
+        Place::Shares(shares) => placed::compile_shares(graph, weights, shares, precision),
+    }
+}
+
+/// Compiles a graph, or a part of one, for a device.
+pub(crate) fn compile_part(
     graph: &Graph,
     weights: &dyn Weights,
     device: Device,
     precision: Precision,
-) -> Result<Arc<dyn Plan>, Error> {
-    cost::check(graph)?;
+) -> Result<Arc<dyn Stage>, Error> {
     match device {
         Device::Cpu => Ok(Arc::new(cpu::CpuPlan::compile(graph, weights, precision)?)),
         Device::Gpu(gpu) => Ok(Arc::new(gpu::GpuPlan::compile(graph, weights, gpu, precision)?)),

@@ -6,8 +6,10 @@ mod support;
 
 use std::sync::Arc;
 
-use runtime_graph::{Activation, AttentionOptions, Builder, Graph};
-use runtime_tensor::{BLOCK, Batch, Cache, Cached, Device, Error, Matrix, Outputs, Plan, Precision, compile};
+use runtime_graph::{Activation, AttentionOptions, Builder, Graph, Value};
+use runtime_tensor::{
+    BLOCK, Batch, Cache, Cached, Device, Error, Matrix, Outputs, Place, Plan, Precision, Share, compile,
+};
 use support::{Memory, Random, VOCABULARY, close, open_gpus};
 
 const HIDDEN: u32 = 12;
@@ -38,16 +40,7 @@ fn graph(weights: &Memory, attention: bool) -> Graph {
     let (graph, recording) = Builder::native("recurrent", weights.catalog());
     let mut x = graph.tensor("words.weight").rows(&graph.token_ids());
     for layer in 0..2 {
-        let [inner, gate] = graph.linear_no_bias("in").forward(&x).split();
-        let inner = inner.causal_convolution(&graph.tensor("near.weight"), Some(&graph.tensor("near.bias")));
-        let inner = inner.activation(Activation::Silu);
-        let selected = graph.linear_no_bias("select").forward(&inner);
-        let delta = graph.linear("step").forward(&selected.columns(0, RANK)).activation(Activation::Softplus);
-        let (b, c) = (selected.columns(RANK, STATES), selected.columns(RANK + STATES, STATES));
-        let decay = graph.tensor("decay").activation(Activation::Exp).scale(-1.0);
-        let skip = (layer == 0).then(|| graph.tensor("skip"));
-        let y = inner.selective_scan(&delta, &decay, &b, &c, skip.as_ref());
-        x = &x + &graph.linear_no_bias("out").forward(&(&y * &gate.activation(Activation::Silu)));
+        x = graph.layer(layer, |graph| mixer(graph, layer, &x));
         if attention && layer == 0 {
             x = &x + &x.attention(&x, &x, AttentionOptions::causal(2, 2));
         }
@@ -57,8 +50,26 @@ fn graph(weights: &Memory, attention: bool) -> Graph {
     recording.finish().expect("a graph")
 }
 
-fn plan(weights: &Memory, attention: bool, device: Device) -> Arc<dyn Plan> {
+fn mixer(graph: &Builder, layer: u32, x: &Value) -> Value {
+    let [inner, gate] = graph.linear_no_bias("in").forward(x).split();
+    let inner = inner.causal_convolution(&graph.tensor("near.weight"), Some(&graph.tensor("near.bias")));
+    let inner = inner.activation(Activation::Silu);
+    let selected = graph.linear_no_bias("select").forward(&inner);
+    let delta = graph.linear("step").forward(&selected.columns(0, RANK)).activation(Activation::Softplus);
+    let (b, c) = (selected.columns(RANK, STATES), selected.columns(RANK + STATES, STATES));
+    let decay = graph.tensor("decay").activation(Activation::Exp).scale(-1.0);
+    let skip = (layer == 0).then(|| graph.tensor("skip"));
+    let y = inner.selective_scan(&delta, &decay, &b, &c, skip.as_ref());
+    x + &graph.linear_no_bias("out").forward(&(&y * &gate.activation(Activation::Silu)))
+}
+
+fn plan(weights: &Memory, attention: bool, device: impl Into<Place>) -> Arc<dyn Plan> {
     compile(&graph(weights, attention), weights, device, Precision::F32).expect("a plan")
+}
+
+/// Each layer on a device of its own, both of which are the processor.
+fn two_parts() -> Place {
+    Place::Shares([0..1, 1..2].map(|layers| Share { device: Device::Cpu, layers }).into())
 }
 
 fn tokens(random: &mut Random, count: usize) -> Vec<u32> {
@@ -105,7 +116,9 @@ fn step(plan: &dyn Plan, cache: &mut Cache, next: &mut [(&mut Cached, &[u32])]) 
 fn a_sequence_is_the_same_however_it_is_cut_into_runs() {
     let (weights, mut random) = (weights(), Random(3));
     for round in 0..12 {
-        let plan = plan(&weights, round % 2 == 0, Device::Cpu);
+        let attention = round % 2 == 0;
+        let single = plan(&weights, attention, Device::Cpu);
+        let plan = if round % 3 == 0 { plan(&weights, attention, two_parts()) } else { Arc::clone(&single) };
         assert!(!plan.rewinds());
         let mut cache = plan.cache(100).expect("a causal graph");
         let lengths = [1, 31, 32, 33, 150].map(|length| length + random.below(4) as usize);
@@ -127,7 +140,7 @@ fn a_sequence_is_the_same_however_it_is_cut_into_runs() {
             }
         }
         for (text, found) in texts.iter().zip(found) {
-            assert_eq!(found, whole(&*plan, text), "{} tokens", text.len());
+            assert_eq!(found, whole(&*single, text), "{} tokens", text.len());
         }
         drop(kept);
         assert_eq!(cache.held(), 0);
@@ -197,6 +210,33 @@ fn a_run_that_is_refused_changes_nothing() {
     assert!(matches!(refused, Err(Error::Index { .. })));
     let found = step(&*plan, &mut cache, &mut [(&mut cached, &text[40..])]).remove(0);
     let all = whole(&*plan, &text);
+    assert_eq!(found, all[all.len() - found.len()..]);
+}
+
+#[test]
+fn a_part_that_fails_leaves_states_that_nobody_goes_on_from() {
+    let (weights, mut random) = (weights(), Random(8));
+    let (builder, recording) = Builder::native("positions", weights.catalog());
+    let words = builder.tensor("words.weight");
+    let mut x = words.rows(&builder.token_ids());
+    for layer in 0..2 {
+        x = builder.layer(layer, |graph| mixer(graph, layer, &x));
+    }
+    // There are fewer positions than the first part reads.
+    let x = builder.layer(1, |graph| &x + &words.rows(&graph.positions(0)));
+    builder.output("states", &x);
+    let graph = recording.finish().expect("a graph");
+    let plan = compile(&graph, &weights, two_parts(), Precision::F32).expect("a plan");
+    let mut cache = plan.cache(9).expect("a causal graph");
+    let text = tokens(&mut random, VOCABULARY as usize + 1);
+    let (mut cached, mut other) = (Cached::new(), Cached::new());
+    step(&*plan, &mut cache, &mut [(&mut cached, &text[..20]), (&mut other, &text[..20])]);
+    let refused = try_step(&*plan, &mut cache, &mut [(&mut cached, &text[20..])]);
+    assert!(matches!(refused, Err(Error::Index { .. })));
+    let torn = try_step(&*plan, &mut cache, &mut [(&mut cached, &text[20..21])]).expect_err("its state is lost");
+    assert!(matches!(torn, Error::TornState { sequence: 0 }), "{torn}");
+    let found = step(&*plan, &mut cache, &mut [(&mut other, &text[20..22])]).remove(0);
+    let all = whole(&*plan, &text[..22]);
     assert_eq!(found, all[all.len() - found.len()..]);
 }
 

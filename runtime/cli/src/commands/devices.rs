@@ -11,7 +11,7 @@ use crate::output::print;
 
 /// How a command loads models that run on a device.
 pub(crate) fn options(device: &DeviceArg) -> Options {
-    Options { device: device.device, tell: aside, progress: true, ..Options::default() }
+    Options { device: device.device.clone(), tell: aside, progress: true, ..Options::default() }
 }
 
 pub(crate) fn run() -> Result<Exit, Failure> {

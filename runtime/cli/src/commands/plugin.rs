@@ -1,7 +1,5 @@
 //! `runtime plugin`: looking at plugins.
 
-use std::fmt::Write;
-
 use runtime_diagnostics::Exit;
 use runtime_engine::{Described, Inspection, Options, Registry, Slot, World};
 
@@ -26,7 +24,7 @@ const WIDTH: usize = 12;
 
 fn text(inspection: &Inspection) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, value: &str| drop(writeln!(text, "{name:WIDTH$} {value}"));
+    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:WIDTH$} {value}\n"));
     let (name, version) = match &inspection.described {
         Described::Architecture(described) => (&described.name, &described.version),
         Described::Step(described) => (&described.name, &described.version),

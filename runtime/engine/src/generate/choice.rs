@@ -22,8 +22,10 @@ pub(super) struct Choice {
 pub(super) type Chosen = (u32, Option<(TokenLogProb, Vec<TokenLogProb>)>);
 
 impl Choice {
-    pub(super) fn new(config: &GenerationConfig, processors: Processors) -> Self {
-        let (warpers, needs) = (Warpers::new(config), Needs::new(config));
+    /// With plugins, which look at all scores.
+    pub(super) fn new(config: &GenerationConfig, processors: Processors, plugins: bool) -> Self {
+        let needs = if plugins { Needs::Row } else { Needs::new(config) };
+        let warpers = Warpers::new(config);
         Self { processors, warpers, needs, logprobs: config.logprobs }
     }
 
@@ -53,6 +55,8 @@ impl Choice {
                 let model = self.logprobs.map(|_| row.to_vec());
                 self.processors.apply(&branch.tokens, row);
                 if !forced {
+                    let tokens = &branch.tokens;
+                    branch.plugins.iter_mut().try_for_each(|plugin| plugin.process(tokens, row))?;
                     branch.rule.restrict(row)?;
                 }
                 let token = self.of_row(branch.sampler.as_mut(), row)?;

@@ -8,7 +8,7 @@ use runtime_constraint::Matcher;
 use runtime_generation::{FinishReason, GenerationConfig, TokenLogProb};
 use runtime_tensor::PlanAdapter;
 
-use crate::Error;
+use crate::{Error, LogitsProcessor};
 
 /// Gives the text of tokens as it stands, special tokens included.
 pub type Decode = Arc<dyn Fn(&[u32]) -> Result<String, Error> + Send + Sync>;
@@ -35,6 +35,8 @@ pub struct GenerateRequest {
     pub keep: bool,
     /// By which stop strings are found.
     pub decode: Decode,
+    /// Plugins that change scores, in their order.
+    pub plugins: Vec<LogitsProcessor>,
     /// What the new tokens' text must be, from its start.
     pub matcher: Option<Matcher>,
 }

@@ -10,7 +10,8 @@ use super::choice::Choice;
 use super::request::{Decode, GenerateRequest, GeneratedSequence, NewToken};
 use super::rule::Rule;
 use super::run::{Row, Rows};
-use crate::Error;
+use crate::plugins::Acting;
+use crate::{Error, LogitsProcessor};
 
 /// A sequence that the model goes on with.
 pub(super) struct Branch {
@@ -23,6 +24,8 @@ pub(super) struct Branch {
     finished: Option<FinishReason>,
     pub(super) sampler: Option<Sampler>,
     pub(super) rule: Rule,
+    /// What changes its scores.
+    pub(super) plugins: Vec<Acting>,
 }
 
 /// What the encoder of an encoder-decoder reads.
@@ -51,6 +54,7 @@ pub(super) struct Search {
     decode: Decode,
     /// At the start of the text.
     rule: Rule,
+    plugins: Vec<LogitsProcessor>,
     pub(super) guessed: usize,
 }
 
@@ -76,7 +80,9 @@ impl Search {
     /// # Errors
     /// Where the parameters name tokens that there are not.
     pub(super) fn new(request: GenerateRequest, lengths: Lengths, vocabulary: usize) -> Result<Self, Error> {
-        let GenerateRequest { source, prompt: tokens, config, padding, encoder_input, decode, matcher, .. } = request;
+        let GenerateRequest {
+            source, prompt: tokens, config, padding, encoder_input, decode, plugins, matcher, ..
+        } = request;
         // To the processors of an encoder's input, a decoder's is its prompt.
         let encoder_input = encoder_input.as_deref().or(source.as_deref()).or(Some(&tokens));
         let prompt = Prompt { length: tokens.len(), padding, encoder_input, lengths };
@@ -88,9 +94,10 @@ impl Search {
             0 | 1 => None,
             _ => Some(BeamSearch::new(BeamOptions::new(&config, max_new_tokens)?, &tokens, sampler.clone())),
         };
+        let acting = started(&plugins, &tokens)?;
         Ok(Self {
             prompt: tokens.clone(),
-            choice: Choice::new(&config, processors),
+            choice: Choice::new(&config, processors, !plugins.is_empty()),
             stopping: Stopping::new(&config, lengths, padding),
             lookup: PromptLookup::new(&config, lengths.max_length - padding).filter(|_| beams.is_none()),
             beams,
@@ -104,7 +111,9 @@ impl Search {
                 finished: None,
                 sampler,
                 rule: rule.clone(),
+                plugins: acting,
             }],
+            plugins,
             rule,
             config,
         })
@@ -128,7 +137,7 @@ impl Search {
         }
         let sequences = self.config.num_return_sequences;
         if self.branches.len() < sequences {
-            self.fork(sequences);
+            self.fork(sequences)?;
             // All begin with the same scores, each of which is changed on its own: one copy at a time.
             let first = scores.swap_remove(0);
             for index in 0..sequences {
@@ -149,7 +158,7 @@ impl Search {
     }
 
     /// The prompt has been read: from here on there are several, each with draws of its own.
-    fn fork(&mut self, sequences: usize) {
+    fn fork(&mut self, sequences: usize) -> Result<(), Error> {
         for sequence in 1..sequences as u64 {
             let first = &self.branches[0];
             self.branches.push(Branch {
@@ -159,8 +168,10 @@ impl Search {
                 finished: None,
                 sampler: self.config.do_sample.then(|| Sampler::new(self.config.seed, sequence)),
                 rule: first.rule.clone(),
+                plugins: started(&self.plugins, &self.prompt)?,
             });
         }
+        Ok(())
     }
 
     /// Chooses the next token of a branch; behind guesses that hold, those that follow.
@@ -224,7 +235,15 @@ impl Search {
                 rule.accept(from.token)?;
             }
             let tokens = beams.sequence(beam).to_vec();
-            Ok(Branch { tokens, cached: before.cached.clone(), guesses: Vec::new(), finished, sampler: None, rule })
+            Ok(Branch {
+                tokens,
+                cached: before.cached.clone(),
+                guesses: Vec::new(),
+                finished,
+                sampler: None,
+                rule,
+                plugins: Vec::new(),
+            })
         };
         self.branches = continuations.iter().enumerate().map(follow).collect::<Result<_, Error>>()?;
         self.beams = Some(beams);
@@ -284,4 +303,9 @@ impl Search {
         let followed = written.into_iter().all(|(_, token)| rule.accept(*token).is_ok());
         rule.finish(found).filter(|_| followed).unwrap_or(FinishReason::Length)
     }
+}
+
+/// Plugins at the start of a text.
+fn started(plugins: &[LogitsProcessor], prompt: &[u32]) -> Result<Vec<Acting>, Error> {
+    Ok(plugins.iter().map(|plugin| plugin.start(prompt)).collect::<Result<_, _>>()?)
 }

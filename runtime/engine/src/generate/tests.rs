@@ -59,6 +59,7 @@ fn request(prompt: Vec<u32>, config: GenerationConfig) -> GenerateRequest {
         limit: None,
         keep: false,
         decode: Arc::new(|_| Ok(String::new())),
+        plugins: Vec::new(),
         matcher: None,
         adapter: None,
     }

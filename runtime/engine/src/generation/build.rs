@@ -10,7 +10,7 @@ use runtime_hub::ModelSource;
 use runtime_models::{Error as ModelError, ModelFolder, read_text};
 use runtime_pipeline::{self as pipeline, AdapterChoice, Labels, Pipeline, RungKind, StepKind};
 use runtime_plugin_host::PluginFile;
-use runtime_tasks::{DeviceName, Dtype, InputType};
+use runtime_tasks::{Dtype, InputType, Placement};
 
 use super::{Does, Generation, RungNote, Step, beside, endpoints, params};
 use crate::hosted::{Hosted, HostedChooser, HostedWriter, endpoint_of};
@@ -18,7 +18,10 @@ use crate::label_chooser::LabelChooser;
 use crate::ladder::{Asks, Ladder, Rung};
 use crate::plugins::{self, PluginRunner};
 use crate::writer::Writer;
-use crate::{Adapters, Error, LanguageModel, LoadOptions, LoadedModel, Registry, Task, ZeroShot, ZeroShotOptions};
+use crate::{
+    Adapters, Error, LanguageModel, LoadOptions, LoadedModel, LogitsProcessor, Registry, Task, ZeroShot,
+    ZeroShotOptions,
+};
 
 impl Generation {
     /// Builds a pipeline: reads label files and loads what is not loaded yet. `base` is the folder that relative paths
@@ -210,10 +213,7 @@ impl<'a> Builder<'a> {
             Err(Error::Model(ModelError::Adapter { .. } | ModelError::NoAdapter { .. })) => model.adapter.as_ref(),
             _ => None,
         };
-        let of_device = matches!(
-            &loaded,
-            Err(Error::NoDevice { .. } | Error::NoCuda | Error::Int8OnGpu | Error::Gpu(_)) if model.device.is_some()
-        );
+        let of_device = matches!(&loaded, Err(error) if model.device.is_some() && error.is_of_device());
         match (named, &model.device) {
             (Some(named), _) => self.keep(loaded, named),
             (None, Some(device)) if of_device => self.keep(loaded, device),
@@ -262,7 +262,10 @@ impl<'a> Builder<'a> {
         }
         let model = self.declared(&step.model)?;
         let language_model = self.found(model).and_then(|(folder, _)| self.language_model(model, &folder));
-        let language_model = self.placed(language_model, model)?;
+        let mut language_model = self.placed(language_model, model)?;
+        for processor in &step.logits_processors {
+            language_model = self.processed(&language_model, processor)?;
+        }
         let choice = step.adapter_choice();
         let adapters = self.adapters(language_model, model, |name| match &choice {
             AdapterChoice::None => false,
@@ -275,6 +278,22 @@ impl<'a> Builder<'a> {
             return None;
         }
         self.placed(written, model)
+    }
+
+    /// A model whose scores a plugin changes.
+    fn processed(&mut self, model: &LanguageModel, step: &pipeline::LogitsProcessor) -> Option<LanguageModel> {
+        let declared = self.pipeline.plugins.iter().find(|plugin| *plugin.name == *step.plugin)?;
+        let plugin = self.registry.plugin_file(&declared.file, self.base).and_then(|path| {
+            let sha256 = declared.file.sha256.as_ref().map(|digits| digits.as_str());
+            self.registry.logits_plugin(PluginFile { path: &path, sha256 })
+        });
+        let plugin = self.keep(plugin, &declared.file.source)?;
+        let (granted, tell) = (plugins::granted(&declared.grants), self.registry.tell());
+        let name = declared.name.as_str();
+        let processor = LogitsProcessor::new(plugin, name, step.parameters.clone(), granted, model.loaded(), tell);
+        // What the plugin itself says of its parameters is told before the first record.
+        let started = processor.and_then(|processor| processor.start(&[]).map(|_| processor));
+        Some(model.with_processor(self.keep(started.map_err(Error::from), &step.plugin)?))
     }
 
     /// A model with those of its adapters that are asked for.
@@ -335,7 +354,7 @@ pub(crate) struct How {
     plugin: Option<(PathBuf, Option<String>)>,
     adapter: Option<PathBuf>,
     dtype: Dtype,
-    device: Option<DeviceName>,
+    device: Option<Placement>,
 }
 
 impl How {
@@ -348,7 +367,7 @@ impl How {
             plugin: plugin.transpose()?,
             adapter: model.adapter.as_ref().map(|path| beside(base, path)),
             dtype: model.dtype,
-            device: model.device.as_ref().map(|device| device.value),
+            device: model.device.as_ref().map(|device| device.value.clone()),
         })
     }
 
@@ -358,7 +377,7 @@ impl How {
             plugin: plugin.map(|(path, sha256)| PluginFile { path, sha256: sha256.as_deref() }),
             dtype: self.dtype,
             adapter: self.adapter.as_deref(),
-            device: self.device,
+            device: self.device.as_ref(),
         }
     }
 }

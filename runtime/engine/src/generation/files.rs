@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use runtime_diagnostics::{Exit, Problem, Problems};
-use runtime_hub::ModelSource;
+use runtime_hub::{ModelSource, PluginSource};
 use runtime_pipeline::{Labels, Pipeline, Spanned};
 
 use super::{beside, endpoints, params};
@@ -25,6 +25,10 @@ pub fn check_files(pipeline: &Pipeline, base: &Path) -> Problems {
             let error = ModelSource::parse(&model.source).err()?;
             Some(Problem::of(&error).at(&model.source.source, model.source.span.clone(), ""))
         })
+        .chain(plugins::files(pipeline).filter_map(|source| {
+            let error = PluginSource::parse(source).err()?;
+            Some(Problem::of(&error).at(&source.source, source.span.clone(), ""))
+        }))
         .chain(pipeline.endpoints.iter().filter_map(endpoints::check))
         .chain(pipeline.steps.iter().filter_map(|step| params::check(pipeline, step)))
         .collect();
@@ -67,10 +71,11 @@ fn named<'a>(pipeline: &'a Pipeline, base: &Path) -> Vec<Named<'a>> {
         named.extend(model.adapters.iter().map(|(_, path)| file("adapter", path)));
         named.extend(model.adapter.iter().map(|path| file("adapter", path)));
     }
-    named.extend(plugins::files(pipeline).map(|source| Named {
-        path: beside(base, Path::new(source.as_str())),
-        what: "plugin",
-        place: Place::Source(source),
+    named.extend(plugins::files(pipeline).filter_map(|source| {
+        match PluginSource::parse(source).map(|source| source.resolved_from(base)) {
+            Ok(PluginSource::File(path)) => Some(Named { path, what: "plugin", place: Place::Source(source) }),
+            _ => None,
+        }
     }));
     named.extend(pipeline.steps.iter().filter_map(|step| match step.kind.labels() {
         Some(Labels::File(path)) => Some(file("label file", path)),

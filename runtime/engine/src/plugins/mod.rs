@@ -3,9 +3,12 @@
 mod build;
 mod record;
 mod runner;
+mod scores;
 mod texts;
 mod writing;
 
 pub use build::check_all;
-pub(crate) use build::{declared, files, load, runner};
+pub(crate) use build::{declared, files, granted, load, runner};
 pub(crate) use runner::PluginRunner;
+pub(crate) use scores::Acting;
+pub use scores::LogitsProcessor;

@@ -154,7 +154,7 @@ impl StepHost for RecordHost {
         parameters: Fields,
     ) -> Answer<'a, Box<dyn CompletionStream>> {
         Box::pin(async move {
-            let pieces = Pieces::start(self.writer(model)?, prompt, parameters, &self.budget)?;
+            let pieces = Pieces::start(self.writer(model)?, prompt, &parameters, &self.budget)?;
             Ok(Box::new(pieces) as Box<dyn CompletionStream>)
         })
     }

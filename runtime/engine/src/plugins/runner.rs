@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
 use runtime_pipeline::Reference;
 use runtime_plugin_host::{Error, Fields, Granted, Step, StepPlugin};
 
@@ -42,11 +41,7 @@ impl PluginRunner {
     }
 
     /// The outputs for a record, and the time that the call took beside models.
-    pub(crate) fn process(&self, record: Fields) -> BoxFuture<'_, Result<(Fields, Duration), Error>> {
-        Box::pin(self.processed(record))
-    }
-
-    async fn processed(&self, record: Fields) -> Result<(Fields, Duration), Error> {
+    pub(crate) async fn process(&self, record: Fields) -> Result<(Fields, Duration), Error> {
         let started = Instant::now();
         let known = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut step = match known {

@@ -157,10 +157,10 @@ impl Pieces {
     pub(super) fn start(
         model: &LanguageModel,
         prompt: Prompt,
-        parameters: Fields,
+        parameters: &Fields,
         budget: &Budget,
     ) -> Result<Self, Failure> {
-        let asked = ask(model, prompt, &parameters, budget)?;
+        let asked = ask(model, prompt, parameters, budget)?;
         if asked.config.num_beams > 1 || asked.config.num_return_sequences > 1 {
             return Err(Failure::Wrong("a stream is of one completion, without beams".to_owned()));
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use runtime_diagnostics::{Explain, Problem};
-use runtime_tasks::{DeviceName, Dtype, UnknownDevice};
+use runtime_tasks::{Dtype, Placement, WrongPlacement};
 
 use super::context::{Context, did_you_mean, hinted};
 use crate::name::Name;
@@ -57,10 +57,10 @@ pub(super) fn dtype(key: &str, node: &Node, cx: &mut Context) -> Option<Dtype> {
     known
 }
 
-/// The name of a device.
-pub(super) fn device(key: &str, node: &Node, cx: &mut Context) -> Option<Spanned<DeviceName>> {
+/// The name of a device, or of several.
+pub(super) fn device(key: &str, node: &Node, cx: &mut Context) -> Option<Spanned<Placement>> {
     let name = text(key, node, cx)?;
-    let report = |error: UnknownDevice| {
+    let report = |error: WrongPlacement| {
         let problem = name.mistake(format!("`{key}` cannot be `{}`", name.value), "");
         cx.report(problem.hint(error.to_string()));
     };

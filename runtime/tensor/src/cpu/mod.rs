@@ -15,7 +15,10 @@ use runtime_graph::{Dim, Graph};
 use runtime_kernels::{self as kernels, BlockType, Kept, Packed, Place, Team};
 
 use crate::cache::Memory;
-use crate::lower::{Changes, Lowered, NotCausal, Output, Pack, Part, Program, Source, count, lower};
+use crate::lower::{
+    Changes, Lowered, NotCausal, Output, Pack, Part, Products, Program, Source, Step, check_pasts, count, lower,
+};
+use crate::stage::{Reading, Stage};
 use crate::{
     Batch, Cache, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, Rows, StoredTensor, Weights,
 };
@@ -89,6 +92,7 @@ impl CpuPlan {
         &self,
         program: &Program,
         batch: &Batch,
+        received: &[&Matrix],
         keeping: Option<&Keeping<'_>>,
         read: impl FnOnce(&Arena) -> T,
     ) -> Result<T, Error> {
@@ -97,6 +101,10 @@ impl CpuPlan {
         let mut arena = known.unwrap_or_else(|| Arena::new(&program.layout));
         arena.fit(&program.layout, batch);
         self.lowered.check(program, batch, &arena.tables)?;
+        for step in &program.steps {
+            let Step::Receive { number, to } = step else { break };
+            arena.slots[to.slot][..received[*number].data.len()].copy_from_slice(&received[*number].data);
+        }
         Team::of_pool(|team| {
             for step in &program.steps {
                 step.run(team, &self.lowered.constants, batch, keeping, &mut arena);
@@ -115,7 +123,7 @@ impl CpuPlan {
             let results = self.lowered.outputs.iter().map(|output| (output.name.clone(), read(output, batch, arena)));
             Outputs::of_rows(results.collect())
         };
-        self.run_steps(&self.lowered.texts, batch, keeping, read)
+        self.run_steps(&self.lowered.texts, batch, &[], keeping, read)
     }
 }
 
@@ -137,17 +145,16 @@ impl Plan for CpuPlan {
 
     fn read_sources(&self, batch: &Batch, cache: &mut Cache) -> Result<(), Error> {
         let sources = self.lowered.sources_of(batch)?;
-        self.run_steps(sources, batch, Some(&keeping(batch, cache)?), |_| ())
+        self.run_steps(sources, batch, &[], Some(&keeping(batch, &mut cache.memory)?), |_| ())
     }
 
     fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error> {
-        Lowered::<Packed>::check_pasts(batch)?;
+        check_pasts(batch)?;
         self.lowered.check_sources(batch)?;
-        self.lowered.check_states(batch)?;
-        let changed = if self.rewinds() { Vec::new() } else { blocks(cache)?.change(batch.pasts())? };
-        let outputs = self.run_texts(batch, Some(&keeping(batch, cache)?));
+        let changed = cache.begin(batch, !self.rewinds())?;
+        let outputs = keeping(batch, &mut cache.memory).and_then(|keeping| self.run_texts(batch, Some(&keeping)));
         // What is refused is so before the first step.
-        blocks(cache)?.changed(&changed);
+        cache.end(&changed);
         outputs
     }
 
@@ -161,15 +168,27 @@ impl Plan for CpuPlan {
     }
 }
 
-fn blocks(cache: &mut Cache) -> Result<&mut CpuBlocks, Error> {
-    match &mut cache.memory {
-        Memory::Cpu(blocks) => Ok(blocks),
-        Memory::Gpu(_) => Err(Error::OtherCache),
+impl Stage for CpuPlan {
+    fn run_part(
+        &self,
+        reading: Reading,
+        batch: &Batch,
+        received: &[&Matrix],
+        memory: Option<&mut Memory>,
+    ) -> Result<Vec<Rows>, Error> {
+        let keeping = memory.map(|memory| keeping(batch, memory)).transpose()?;
+        let (program, outputs) = self.lowered.part(reading)?;
+        let all = |arena: &Arena| outputs.iter().map(|output| read(output, batch, arena)).collect();
+        self.run_steps(program, batch, received, keeping.as_ref(), all)
+    }
+
+    fn products(&self) -> &Products {
+        &self.lowered.products
     }
 }
 
-fn keeping<'a>(batch: &'a Batch, cache: &'a mut Cache) -> Result<Keeping<'a>, Error> {
-    let blocks = blocks(cache)?;
+fn keeping<'a>(batch: &'a Batch, memory: &'a mut Memory) -> Result<Keeping<'a>, Error> {
+    let Memory::Cpu(blocks) = memory else { return Err(Error::OtherCache) };
     let all = |pasts: &'a [crate::batch::Past]| {
         pasts.iter().map(|past| kernels::Past { tokens: past.tokens, blocks: &past.blocks }).collect()
     };

@@ -42,6 +42,8 @@ impl Step {
         to: &mut [f32],
     ) {
         match self {
+            // It is there before the first step.
+            Self::Receive { .. } => {}
             Self::LookUp { parts, norm, to: home } => {
                 for (index, part) in parts.iter().enumerate() {
                     let (table, ids) = (&constants.tables[part.table].table, arena.tables.ids(batch, part.ids));

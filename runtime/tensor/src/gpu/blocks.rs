@@ -88,7 +88,8 @@ impl GpuBlocks {
 
     /// Makes room for all blocks, and copies those that are to be; again, until [`Self::copied`] is said.
     pub(super) fn prepare(&mut self, recorder: &mut Recorder) -> Result<(), Error> {
-        if self.len > self.room {
+        // Also for a first run without tokens.
+        if self.len > self.room || self.room == 0 {
             self.grow()?;
         }
         for copies in apart(&self.copies) {

@@ -16,11 +16,15 @@ use runtime_graph::{DType, Graph};
 use runtime_kernels::BlockType;
 
 use crate::cache::Memory;
-use crate::lower::{Changes, Lowered, NotCausal, Pack, Part, Program, lower};
-use crate::{Batch, Cache, Error, LowRanks, Outputs, Plan, PlanAdapter, Precision, StoredTensor, Weights};
+use crate::lower::{Changes, Lowered, NotCausal, Output, Pack, Part, Products, Program, check_pasts, lower};
+use crate::stage::{Reading, Stage};
+use crate::{
+    Batch, Cache, Error, LowRanks, Matrix, Outputs, Plan, PlanAdapter, Precision, Rows, StoredTensor, Weights,
+};
 use run::{Run, Tabled};
 
 pub(crate) use blocks::GpuBlocks;
+pub(crate) use room::{check_room, weight_size};
 
 /// A compiled graph.
 pub(crate) struct GpuPlan {
@@ -87,9 +91,7 @@ impl Pack for Uploader {
 
 impl GpuPlan {
     pub(crate) fn compile(graph: &Graph, weights: &dyn Weights, gpu: Gpu, precision: Precision) -> Result<Self, Error> {
-        // What nobody holds any more is no reason to refuse.
-        gpu.trim();
-        room::check(graph, weights, &gpu, precision)?;
+        check_room(graph, weights, &gpu, precision)?;
         let lowered = lower(graph, weights, precision, Uploader { gpu: gpu.clone() })?;
         let vectors = lowered.constants.vectors.iter().map(|vector| gpu.upload_f32(vector));
         let vectors = vectors.collect::<Result<_, _>>()?;
@@ -101,9 +103,10 @@ impl GpuPlan {
         &self,
         program: &Program,
         batch: &Batch,
+        received: &[&Matrix],
         blocks: Option<&mut GpuBlocks>,
-        results: bool,
-    ) -> Result<Outputs, Error> {
+        outputs: &[Output],
+    ) -> Result<Vec<Rows>, Error> {
         let tabled = &self.tabled[usize::from(!std::ptr::eq(program, &self.lowered.texts))];
         let known = tabled.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut tables = known.unwrap_or_else(|| Tabled::new(&program.layout));
@@ -115,10 +118,10 @@ impl GpuPlan {
             blocks.prepare(&mut recorder)?;
         }
         let mut run = Run::new(self, program, batch, blocks.as_deref(), &mut tables, recorder)?;
+        run.receive(&program.steps, received)?;
         for step in &program.steps {
             run.step(step)?;
         }
-        let outputs = if results { &self.lowered.outputs[..] } else { &[] };
         let results = run.finish(outputs)?;
         if let Some(blocks) = blocks {
             blocks.copied();
@@ -126,12 +129,19 @@ impl GpuPlan {
         tabled.lock().unwrap_or_else(PoisonError::into_inner).push(tables);
         Ok(results)
     }
+
+    fn run_texts(&self, batch: &Batch, blocks: Option<&mut GpuBlocks>) -> Result<Outputs, Error> {
+        let outputs = &self.lowered.outputs;
+        let results = self.run_steps(&self.lowered.texts, batch, &[], blocks, outputs)?;
+        let names = outputs.iter().map(|output| output.name.clone());
+        Ok(Outputs::of_rows(names.zip(results).collect()))
+    }
 }
 
 impl Plan for GpuPlan {
     fn run(&self, batch: &Batch) -> Result<Outputs, Error> {
         self.lowered.check_alone(batch)?;
-        self.run_steps(&self.lowered.texts, batch, None, true)
+        self.run_texts(batch, None)
     }
 
     fn cache(&self, blocks: usize) -> Result<Cache, Error> {
@@ -149,14 +159,17 @@ impl Plan for GpuPlan {
 
     fn read_sources(&self, batch: &Batch, cache: &mut Cache) -> Result<(), Error> {
         let sources = self.lowered.sources_of(batch)?;
-        self.run_steps(sources, batch, Some(blocks(cache)?), false).map(drop)
+        self.run_steps(sources, batch, &[], Some(blocks(&mut cache.memory)?), &[]).map(drop)
     }
 
     fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error> {
-        Lowered::<Weight>::check_pasts(batch)?;
+        check_pasts(batch)?;
         self.lowered.check_sources(batch)?;
-        self.lowered.check_states(batch)?;
-        self.run_steps(&self.lowered.texts, batch, Some(blocks(cache)?), true)
+        let changed = cache.begin(batch, !self.rewinds())?;
+        let outputs = blocks(&mut cache.memory).and_then(|blocks| self.run_texts(batch, Some(blocks)));
+        // A recording that fails is not submitted; behind that, nothing fails but a GPU that is lost.
+        cache.end(&changed);
+        outputs
     }
 
     fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error> {
@@ -173,9 +186,26 @@ impl Plan for GpuPlan {
     }
 }
 
-fn blocks(cache: &mut Cache) -> Result<&mut GpuBlocks, Error> {
-    match &mut cache.memory {
+impl Stage for GpuPlan {
+    fn run_part(
+        &self,
+        reading: Reading,
+        batch: &Batch,
+        received: &[&Matrix],
+        memory: Option<&mut Memory>,
+    ) -> Result<Vec<Rows>, Error> {
+        let (program, outputs) = self.lowered.part(reading)?;
+        self.run_steps(program, batch, received, memory.map(blocks).transpose()?, outputs)
+    }
+
+    fn products(&self) -> &Products {
+        &self.lowered.products
+    }
+}
+
+fn blocks(memory: &mut Memory) -> Result<&mut GpuBlocks, Error> {
+    match memory {
         Memory::Gpu(blocks) => Ok(blocks),
-        Memory::Cpu(_) => Err(Error::OtherCache),
+        Memory::Cpu(_) | Memory::Placed(_) => Err(Error::OtherCache),
     }
 }

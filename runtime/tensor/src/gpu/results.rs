@@ -6,7 +6,7 @@ use runtime_graph::Dim;
 use super::run::Run;
 use crate::lower::{Home, Output, Source, count};
 use crate::wanted::Found;
-use crate::{Batch, Error, Greatest, Matrix, Outputs, Rows, Shortlist, Wanted};
+use crate::{Batch, Error, Greatest, Matrix, Rows, Shortlist, Wanted};
 
 /// A result, and by which reads it is known.
 enum Asked<'a> {
@@ -31,7 +31,7 @@ struct Listed {
 
 impl Run<'_> {
     /// Submits all, and reads back what is wanted.
-    pub(super) fn finish(mut self, outputs: &[Output]) -> Result<Outputs, Error> {
+    pub(super) fn finish(mut self, outputs: &[Output]) -> Result<Vec<Rows>, Error> {
         let mut reads = Vec::new();
         let asked: Vec<Asked<'_>> =
             outputs.iter().map(|output| self.ask(output, &mut reads)).collect::<Result<_, _>>()?;
@@ -42,9 +42,7 @@ impl Run<'_> {
             Asked::Whole(home, number) => Ok(whole(home, count(batch, home.rows), read.f32(number))),
             Asked::Listed(listed) => listed.rows(&gpu, &read),
         };
-        let names = outputs.iter().map(|output| output.name.clone());
-        let results = names.zip(asked).map(|(name, asked)| Ok((name, result(asked)?)));
-        Ok(Outputs::of_rows(results.collect::<Result<_, Error>>()?))
+        asked.into_iter().map(result).collect()
     }
 
     fn ask<'a>(&mut self, output: &'a Output, reads: &mut Vec<Read>) -> Result<Asked<'a>, Error> {

@@ -13,7 +13,7 @@ use crate::lower::{
     AdaptedRows, Follow, Heads, Home, Ids, Layout, Lookup, Normalise, Program, Step, Tables, Terms, activation, count,
     pooling,
 };
-use crate::{Batch, Error};
+use crate::{Batch, Error, Matrix};
 
 /// What a run prepares, with the tables that are on the GPU already.
 pub(super) struct Tabled {
@@ -124,9 +124,24 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Uploads what other plans have computed, into the slots that the first steps have for it. Since nothing before wrote to
+    /// these, it may be done before all that is recorded.
+    pub(super) fn receive(&mut self, steps: &[Step], received: &[&Matrix]) -> Result<(), Error> {
+        for step in steps {
+            let Step::Receive { number, to } = step else { break };
+            let bytes: Vec<u8> = received[*number].data.iter().flat_map(|x| x.to_le_bytes()).collect();
+            if !bytes.is_empty() {
+                self.plan.gpu.write(&self.slot(*to), 0, &bytes)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Records a step; the batch has been checked.
     pub(super) fn step(&mut self, step: &Step) -> Result<(), Error> {
         match step {
+            // It is there before the first step.
+            Step::Receive { .. } => {}
             Step::LookUp { parts, norm, to } => {
                 let (rows, buffer) = (self.count(*to), self.slot(*to));
                 for (index, part) in parts.iter().enumerate() {

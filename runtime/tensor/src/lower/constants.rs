@@ -43,7 +43,7 @@ pub(super) struct Values<'g> {
 }
 
 /// Whether a node's result is a constant.
-pub(super) fn is_fixed(node: &Node) -> bool {
+pub(crate) fn is_fixed(node: &Node) -> bool {
     node.element == Element::Real && node.shape.dims().iter().all(|dim| matches!(dim, Dim::Fixed(_)))
 }
 

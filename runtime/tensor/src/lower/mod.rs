@@ -4,6 +4,7 @@
 //! step, a part of the step of another node, or a view of another value. Last, values are given places in memory.
 
 mod changes;
+mod checks;
 mod constants;
 mod experts;
 mod layout;
@@ -20,13 +21,15 @@ use std::ops::Range;
 use runtime_graph::{CrossAttentionOptions, Dim, Graph, Node, Op, Relative, ValueId};
 use runtime_kernels::Place;
 
-use crate::{Batch, Error, Matrix, PlanAdapter, Precision, Weights};
+use crate::{Error, Matrix, Precision, Weights};
 use constants::Values;
 use layout::{Angles, Distances, Held};
 use linear::Linear;
 use step::{Part as TablePart, Rows};
 
 pub(crate) use changes::{AdaptedRows, Changes, Products};
+pub(crate) use checks::{check_alone, check_pasts, check_sources, check_states, check_whole_sources};
+pub(crate) use constants::is_fixed;
 pub(crate) use layout::{Home, Ids, Layout, count};
 pub(crate) use pack::{Pack, Part};
 pub(crate) use step::{Constants, Follow, Heads, Lookup, Normalise, Step, Terms, activation, pooling};
@@ -42,6 +45,8 @@ pub(crate) struct Lowered<P> {
     /// What each product holds.
     pub(crate) products: Products,
     pub(crate) outputs: Vec<Output>,
+    /// What the steps for sources give to another plan.
+    pub(crate) source_outputs: Vec<Output>,
     pub(crate) max_sequence: Option<u32>,
     /// Where a block of kept keys and values has those of each attention, or why they cannot be kept.
     pub(crate) places: Result<Vec<Place>, NotCausal>,
@@ -174,7 +179,7 @@ impl<'g, P: Pack> Lowering<'g, P> {
     }
 
     fn is_constant(&self, node: usize) -> bool {
-        constants::is_fixed(&self.graph.nodes[node])
+        is_fixed(&self.graph.nodes[node])
     }
 
     /// A new value.
@@ -282,6 +287,7 @@ impl<'g, P: Pack> Lowering<'g, P> {
             }
             Op::Pool(pooling) => Step::Pool { pooling, x: self.whole(inputs[0]), to: self.buffer_for(index) },
             Op::SelectRows => Step::Select { x: self.whole(inputs[0]), to: self.buffer_for(index) },
+            Op::Received { number } => Step::Receive { number: number as usize, to: self.buffer_for(index) },
             Op::Input(_)
             | Op::Weight { .. }
             | Op::Sinusoids { .. }
@@ -460,35 +466,36 @@ impl<'g, P: Pack> Lowering<'g, P> {
     }
 
     fn finish(self) -> Result<Lowered<P::Packed>, Error> {
-        let mut outputs = Vec::new();
+        let (mut outputs, mut source_outputs) = (Vec::new(), Vec::new());
         for output in &self.graph.outputs {
             let from = match self.homes[output.value.index()] {
                 Some(home) => Source::Computed(home),
                 None => Source::Constant(self.constant_output(output.value)?),
             };
+            let of_source = matches!(from, Source::Computed(Home { rows: Dim::Source, .. }));
+            let outputs = if of_source { &mut source_outputs } else { &mut outputs };
             outputs.push(Output { name: output.name.clone(), from });
         }
-        let mut computed: Vec<&mut Home> = outputs
-            .iter_mut()
-            .filter_map(|output| match &mut output.from {
-                Source::Computed(home) => Some(home),
-                Source::Constant(_) => None,
-            })
-            .collect();
         let of_source = |step: &Step| step.to().is_none_or(|home| home.rows == Dim::Source);
         let (sources, texts): (Vec<Step>, Vec<Step>) = self.steps.into_iter().partition(of_source);
-        let program = |mut steps: Vec<Step>, outputs: &mut [&mut Home]| {
-            let slots = places::assign(&self.buffers, &mut steps, outputs);
+        let program = |mut steps: Vec<Step>, outputs: &mut [Output]| {
+            let computed = outputs.iter_mut().filter_map(|output| match &mut output.from {
+                Source::Computed(home) => Some(home),
+                Source::Constant(_) => None,
+            });
+            let slots = places::assign(&self.buffers, &mut steps, &mut computed.collect::<Vec<_>>());
             Program { steps, layout: Layout { slots, ..self.layout.clone() } }
         };
+        let has_sources = !self.source_places.is_empty() || !source_outputs.is_empty();
         Ok(Lowered {
-            texts: program(texts, &mut computed),
-            sources: (!self.source_places.is_empty()).then(|| program(sources, &mut [])),
+            texts: program(texts, &mut outputs),
+            sources: has_sources.then(|| program(sources, &mut source_outputs)),
             source_places: self.source_places,
             states: self.states,
             constants: self.constants,
             products: Products::new(self.products),
             outputs,
+            source_outputs,
             max_sequence: self.graph.max_sequence,
             places: match looks_ahead(self.graph) {
                 None => Ok(self.places),
@@ -502,86 +509,6 @@ impl<'g, P: Pack> Lowering<'g, P> {
         let (rows, width) = matrix(self.graph.node(value));
         let rows = if let Dim::Fixed(rows) = rows { rows as usize } else { 0 };
         Ok(Matrix { rows, width, data })
-    }
-}
-
-impl<P> Lowered<P> {
-    /// Refuses a batch that cannot be run: sequences that are too long, indices outside of their tables, adapters of other
-    /// plans.
-    pub(crate) fn check(&self, program: &Program, batch: &Batch, tables: &Tables) -> Result<(), Error> {
-        let other =
-            |adapter: &Option<PlanAdapter>| adapter.as_ref().is_some_and(|adapter| !adapter.is_of(&self.products));
-        if let Some(sequence) = batch.adapters().iter().position(other) {
-            return Err(Error::OtherAdapter { sequence });
-        }
-        for (sequence, span) in batch.spans().enumerate() {
-            let tokens = batch.past(sequence) + span.len();
-            if let Some(limit) = self.max_sequence.filter(|limit| tokens > *limit as usize) {
-                return Err(Error::TooLong { sequence, tokens, limit });
-            }
-        }
-        let outside = |operator, ids: &[u32], count: usize| match ids.iter().find(|id| **id as usize >= count) {
-            Some(index) => Err(Error::Index { operator, index: *index, count }),
-            None => Ok(()),
-        };
-        for step in &program.steps {
-            match step {
-                Step::LookUp { parts, .. } => {
-                    for part in parts {
-                        outside("rows", tables.ids(batch, part.ids), self.constants.tables[part.table].rows)?;
-                    }
-                }
-                Step::Select { .. } => outside("select-rows", batch.rows(), batch.tokens())?,
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Refuses sequences without sources where the plan reads such, and sequences with sources elsewhere.
-    pub(crate) fn check_sources(&self, batch: &Batch) -> Result<(), Error> {
-        let sequences = batch.sequences();
-        let with = batch.sources().iter().filter(|source| source.tokens > 0).count();
-        match &self.sources {
-            Some(_) if with < sequences => Err(Error::NeedsSources { with, sequences }),
-            None if !batch.sources().is_empty() => Err(Error::NoSources),
-            _ => Ok(()),
-        }
-    }
-
-    /// Refuses sequences that were shortened to where there is no state to go on from.
-    pub(crate) fn check_states(&self, batch: &Batch) -> Result<(), Error> {
-        match batch.pasts().iter().position(|past| past.rewound && !self.states.is_empty()) {
-            Some(sequence) => Err(Error::Rewound { sequence, tokens: batch.pasts()[sequence].tokens }),
-            None => Ok(()),
-        }
-    }
-
-    /// Refuses a batch that does not go on from what is kept, where it is to.
-    pub(crate) fn check_pasts(batch: &Batch) -> Result<(), Error> {
-        let (with, sequences) = (batch.pasts().len(), batch.sequences());
-        if with == sequences { Ok(()) } else { Err(Error::Pasts { with, sequences }) }
-    }
-
-    /// Refuses a batch that is not run for itself.
-    pub(crate) fn check_alone(&self, batch: &Batch) -> Result<(), Error> {
-        if !batch.pasts().is_empty() {
-            return Err(Error::Pasts { with: batch.pasts().len(), sequences: batch.sequences() });
-        }
-        match &self.sources {
-            Some(_) => Err(Error::NeedsSources { with: 0, sequences: batch.sequences() }),
-            None => Ok(()),
-        }
-    }
-
-    /// The steps that read sources, for a batch of whole ones.
-    pub(crate) fn sources_of(&self, batch: &Batch) -> Result<&Program, Error> {
-        let sources = self.sources.as_ref().filter(|_| batch.sources().is_empty()).ok_or(Error::NoSources)?;
-        Self::check_pasts(batch)?;
-        match batch.pasts().iter().enumerate().find(|(_, past)| past.tokens > 0) {
-            Some((sequence, past)) => Err(Error::SourceInParts { sequence, tokens: past.tokens }),
-            None => Ok(sources),
-        }
     }
 }
 

@@ -73,6 +73,11 @@ pub(crate) enum Terms {
 
 /// One step; `to` is where its result goes.
 pub(crate) enum Step {
+    /// What another plan has computed, by its number; before all other steps.
+    Receive {
+        number: usize,
+        to: Home,
+    },
     /// The sum of rows of tables, normalised.
     LookUp {
         parts: Vec<Part>,
@@ -221,7 +226,7 @@ impl Step {
     pub(crate) fn homes(&mut self) -> (Vec<&mut Home>, Option<&mut Home>) {
         let (read, written) = match self {
             Self::Keep { k, v, .. } => return (vec![k, v], None),
-            Self::LookUp { to, .. } => (vec![], to),
+            Self::Receive { to, .. } | Self::LookUp { to, .. } => (vec![], to),
             Self::Product { x, follow, to, .. } => {
                 let operands = [follow.factor.as_mut(), follow.add.as_mut()];
                 (std::iter::once(x).chain(operands.into_iter().flatten()).collect(), to)
@@ -253,6 +258,7 @@ impl Step {
         match self {
             Self::Keep { .. } => None,
             Self::Rotary { x: to, .. }
+            | Self::Receive { to, .. }
             | Self::LookUp { to, .. }
             | Self::Product { to, .. }
             | Self::Attention { to, .. }

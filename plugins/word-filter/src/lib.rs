@@ -1,0 +1,71 @@
+//! A processor of scores that never lets a language model write any of some words, however it splits them into tokens.
+
+mod filter;
+mod fold;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod vocabulary;
+
+use runtime_plugin_sdk::logits::{Description, LogitsProcessor, Row, TOKENIZER};
+use runtime_plugin_sdk::{Fields, Kind, Slot, tokenizer};
+
+use filter::Filter;
+use settings::Settings;
+
+runtime_plugin_sdk::export_logits_processor!(WordFilter);
+
+/// The filter of one text.
+struct WordFilter {
+    settings: Settings,
+    /// Made in the first step, when it is known how large the vocabulary is.
+    filter: Option<Filter>,
+    /// The last tokens of the text.
+    recent: Vec<u32>,
+    /// How many of them are looked at: a token has at least a byte of a word.
+    most: usize,
+}
+
+impl LogitsProcessor for WordFilter {
+    fn describe() -> Description {
+        Description::new("word-filter", env!("CARGO_PKG_VERSION"), "never writes any of some words")
+            .parameter(Slot::required("words", Kind::Any, "a list of words; capitals are no matter"))
+            .parameter(Slot::optional("whole", Kind::Boolean, "whether only whole words are meant; true by default"))
+    }
+
+    fn start(parameters: &Fields, prompt: &[u32]) -> Result<Self, String> {
+        let settings = Settings::of(parameters)?;
+        // Special tokens have no text, and a token that is one may stand anywhere.
+        let most = 16 + settings.words.iter().map(String::len).max().unwrap_or_default();
+        let mut filter = Self { settings, filter: None, recent: Vec::new(), most };
+        filter.push(prompt);
+        Ok(filter)
+    }
+
+    fn process(&mut self, tokens: &[u32], row: &mut dyn Row) {
+        self.push(tokens);
+        let Self { settings, filter, recent, .. } = self;
+        let filter = filter.get_or_insert_with(|| {
+            let mut filter = Filter::new(settings);
+            vocabulary::texts(row.len(), |token, text| filter.add(token, text)).expect("it decodes its own tokens");
+            filter
+        });
+        let decode = |tokens: &[u32]| tokenizer::decode(TOKENIZER, tokens, true).expect("it decodes its own tokens");
+        let before = decode(recent);
+        row.add_all(&filter.ruled_out(&before), f32::NEG_INFINITY);
+        let completing = filter.doubtful(&before).iter().copied().filter(|token| {
+            recent.push(*token);
+            let after = decode(recent);
+            recent.pop();
+            filter.completes(&before, &after)
+        });
+        row.add_all(&completing.collect::<Vec<u32>>(), f32::NEG_INFINITY);
+    }
+}
+
+impl WordFilter {
+    fn push(&mut self, tokens: &[u32]) {
+        self.recent.extend(&tokens[tokens.len().saturating_sub(self.most)..]);
+        self.recent.drain(..self.recent.len().saturating_sub(self.most));
+    }
+}

@@ -1,0 +1,106 @@
+//! The names of plugins' files, and those of the hub.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::remote::Remote;
+use crate::source::{expand_home, is_name};
+use crate::{Error, Hub, ModelSource, Repo, SourceError, cache};
+
+/// Where the file of a plugin is, as a pipeline names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PluginSource {
+    /// A path.
+    File(PathBuf),
+    /// A file of a repository of the hub: `org/name:FILE` or `org/name@revision:FILE`.
+    Hub {
+        /// The repository.
+        repo: Repo,
+        /// The file's path in it, of which no part leads out.
+        file: String,
+    },
+}
+
+impl PluginSource {
+    /// Reads either form; opens nothing. What has no `:`, or begins like a path, is a path.
+    ///
+    /// ```
+    /// use runtime_hub::PluginSource;
+    /// assert!(matches!(PluginSource::parse("plugins/bert.wasm")?, PluginSource::File(_)));
+    /// assert!(matches!(PluginSource::parse("acme/mamba:architecture.wasm")?, PluginSource::Hub { .. }));
+    /// # Ok::<(), runtime_hub::SourceError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where a repository, a revision or a file's name cannot be one.
+    pub fn parse(text: &str) -> Result<Self, SourceError> {
+        let Some((repo, file)) = text.split_once(':') else { return Ok(Self::File(PathBuf::from(text))) };
+        // A drive, or a path with a colon in it.
+        if !repo.contains('/') || repo.starts_with(['.', '/', '~']) {
+            return Ok(Self::File(PathBuf::from(text)));
+        }
+        let ModelSource::Hub(repo) = ModelSource::parse(repo)? else { return Ok(Self::File(PathBuf::from(text))) };
+        match file.split('/').all(is_name) {
+            true => Ok(Self::Hub { repo, file: file.to_owned() }),
+            false => Err(SourceError::File { file: file.to_owned() }),
+        }
+    }
+
+    /// The same source with a relative path joined to `base`, and `~` replaced by the home folder.
+    #[must_use]
+    pub fn resolved_from(self, base: &Path) -> Self {
+        match self {
+            Self::File(path) => Self::File(base.join(expand_home(&path)).components().collect()),
+            hub @ Self::Hub { .. } => hub,
+        }
+    }
+}
+
+impl fmt::Display for PluginSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Hub { repo, file } => write!(f, "{repo}:{file}"),
+        }
+    }
+}
+
+impl Hub {
+    /// A file of a repository if it is in the cache; never touches the network.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where it is absent; else where the cache cannot be read.
+    pub fn cached_file(&self, repo: &Repo, file: &str) -> Result<PathBuf, Error> {
+        let snapshot = cache::snapshot(&self.settings.cache, repo)?;
+        let path = snapshot.map(|snapshot| snapshot.join(file)).filter(|path| path.is_file());
+        path.ok_or_else(|| Error::Missing {
+            repo: repo.clone(),
+            file: file.to_owned(),
+            cache: self.settings.cache.clone(),
+            offline: self.settings.offline,
+        })
+    }
+
+    /// As [`Hub::cached_file`], else downloads it.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where the settings are offline; [`Error::Lacks`] where the repository has no such file; else
+    /// whatever kept it from being downloaded.
+    pub fn fetch_file(&self, repo: &Repo, file: &str, progress: bool) -> Result<PathBuf, Error> {
+        match self.cached_file(repo, file) {
+            Err(Error::Missing { offline: false, .. }) => {}
+            found_or_not => return found_or_not,
+        }
+        // Of the commit that the cache knows: the model beside it stays complete.
+        let known = cache::snapshot(&self.settings.cache, repo)?;
+        let commit = known.as_deref().and_then(Path::file_name).and_then(|commit| commit.to_str());
+        let pinned = commit.and_then(|commit| Repo::new(repo.id.clone(), commit).ok());
+        let repo = pinned.as_ref().unwrap_or(repo);
+        let remote = Remote::connect(&self.settings, repo, self.patience, progress)?;
+        if !remote.files().any(|listed| listed == file) {
+            return Err(Error::Lacks { repo: repo.clone(), file: file.to_owned() });
+        }
+        remote.download(file)?;
+        Ok(remote.finish()?.join(file))
+    }
+}
