@@ -35,8 +35,8 @@ impl Matrix {
         self.width + 2 * MARGIN
     }
 
-    fn from_row(&self, row: usize) -> Columns<'_> {
-        Columns { x: &self.x[row * self.stride()..], stride: self.stride(), first: MARGIN }
+    fn columns(&self) -> Columns<'_> {
+        Columns { x: &self.x, stride: self.stride(), first: MARGIN }
     }
 
     fn at(&self, row: usize, column: usize) -> f64 {
@@ -59,13 +59,11 @@ fn close(what: &str, found: &[f32], expected: &[f64]) {
     }
 }
 
+/// Computes some rows, which are those of sequences between offsets, with what is kept.
+type Operator<'a> = dyn Fn(&Team<'_>, &[usize], &[usize], Option<States<'_>>, &mut [f32]) + 'a;
+
 /// One run over all sequences, and the same cut into runs of random lengths; both have the same bits.
-fn whole_and_cut(
-    what: &str,
-    width: usize,
-    state: usize,
-    run: &dyn Fn(&Team<'_>, &[usize], &[usize], Option<States<'_>>, &mut [f32]),
-) -> Vec<f32> {
+fn whole_and_cut(what: &str, width: usize, state: usize, run: &Operator<'_>) -> Vec<f32> {
     let all = offsets(LENGTHS.into_iter());
     let tokens = all[LENGTHS.len()];
     let rows: Vec<usize> = (0..tokens).collect();
@@ -142,7 +140,7 @@ fn causal_convolutions_agree_with_their_formula() {
         let convolution = CausalConvolution { weight: &weight, bias, width, size };
         let what = format!("{width} columns over {size} tokens");
         let found = whole_and_cut(&what, width, (size - 1) * width, &|team, rows, offsets, states, to| {
-            convolution.run(team, offsets, states, x.rows(rows).from_row(0), to);
+            convolution.run(team, offsets, states, x.rows(rows).columns(), to);
         });
         let number = |row: usize, column: usize| {
             let first = sequence_of(row);
@@ -170,7 +168,7 @@ fn selective_scans_agree_with_their_formula() {
         let what = format!("{width} columns of {states} states");
         let found = whole_and_cut(&what, width, states * width, &|team, rows, offsets, kept, to| {
             let [x, delta, b, c] = [&x, &delta, &b, &c].map(|matrix| matrix.rows(rows));
-            let scanned = Scanned { x: x.from_row(0), delta: delta.from_row(0), b: b.from_row(0), c: c.from_row(0) };
+            let scanned = Scanned { x: x.columns(), delta: delta.columns(), b: b.columns(), c: c.columns() };
             scan.run(team, offsets, kept, scanned, to);
         });
         let mut expected = vec![0.0; tokens * width];

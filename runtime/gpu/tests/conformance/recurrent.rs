@@ -9,6 +9,9 @@ use crate::support::{Random, close, gpus, read, room, wide};
 /// Columns of operands beside those that are used.
 const MARGIN: usize = 2;
 
+/// Records an operator over some rows, those of some sequences, with what is kept.
+type Operator<'a> = dyn Fn(&mut Recorder, &[usize], &[Sequence<'_>], Option<&KeptStates>, &Buffer) + 'a;
+
 /// Random sequences, and how they are cut into two runs.
 struct Texts {
     lengths: Vec<usize>,
@@ -54,14 +57,7 @@ impl Texts {
     }
 
     /// All at once without anything that is kept, and in two runs over states that are copied to other blocks in between.
-    fn check(
-        &self,
-        gpu: &Gpu,
-        what: &str,
-        (width, state): (usize, usize),
-        expected: &[f64],
-        run: &dyn Fn(&mut Recorder, &[usize], &[Sequence<'_>], Option<&KeptStates>, &Buffer),
-    ) {
+    fn check(&self, gpu: &Gpu, what: &str, (width, state): (usize, usize), expected: &[f64], run: &Operator<'_>) {
         let whole: Vec<Sequence<'_>> =
             self.lengths.iter().map(|length| Sequence { tokens: *length, past: 0, blocks: &[] }).collect();
         let all: Vec<usize> = (0..self.rows()).collect();
