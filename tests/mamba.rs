@@ -35,7 +35,8 @@ fn registry() -> Registry {
 }
 
 fn plan(head: Head, device: Device) -> Arc<dyn Plan> {
-    let graph = registry().graph(&folder(), Some(&guest("mamba_plugin")), head).expect("the plugin describes it");
+    let plugin = guest("mamba_plugin");
+    let graph = registry().graph(&folder(), Some(plugin.as_path().into()), head).expect("the plugin describes it");
     compile(&graph, &folder().checkpoint().expect("weights"), device, Precision::F32).expect("it compiles")
 }
 
@@ -166,12 +167,12 @@ fn requests_at_once_and_conversations_that_go_on_are_answered_as_alone() {
         json!({"do_sample": false, "max_new_tokens": 50, "prompt_lookup_num_tokens": 4}),
     ];
     let alone: Vec<Vec<Vec<u32>>> =
-        (0..prompts.len()).map(|index| tokens(&ask(&model, &prompts[index], &params[index / 4 % 4], false))).collect();
+        (0..prompts.len()).map(|index| tokens(&ask(&model, &prompts[index], &params[index % 4], false))).collect();
     let guessing = ask(&model, &prompts[0], &params[3], false);
     assert_eq!((tokens(&guessing), guessing.guessed_tokens), (tokens(&ask(&model, &prompts[0], &params[0], false)), 0));
     let streams = (0..60).map(|number| {
         let index = number % prompts.len();
-        let config = model.config().with_params(params[index / 4 % 4].as_object().expect("an object"));
+        let config = model.config().with_params(params[index % 4].as_object().expect("an object"));
         (index, model.generate(prompts[index].clone(), config.expect("parameters"), false).expect("it is taken"))
     });
     let answers = streams.map(async |(index, stream)| (index, stream.finish().await.expect("an answer")));
@@ -180,7 +181,7 @@ fn requests_at_once_and_conversations_that_go_on_are_answered_as_alone() {
     }
 
     let mut conversation = prompts.last().expect("a long one").clone();
-    for turn in 0..4 {
+    for (turn, next) in prompts.iter().enumerate().step_by(3) {
         let fresh = ask(&model, &conversation, &params[0], true);
         assert_eq!(fresh.cached_tokens > 0, turn > 0, "whole blocks are gone on from");
         model.loaded().generator().expect("it generates").forget().expect("the worker is there");
@@ -188,7 +189,7 @@ fn requests_at_once_and_conversations_that_go_on_are_answered_as_alone() {
         let again = ask(&model, &conversation, &params[0], true);
         assert_eq!((again.cached_tokens, tokens(&again)), (0, tokens(&fresh)));
         conversation.extend(&fresh.sequences[0].tokens);
-        conversation.extend(&prompts[turn]);
+        conversation.extend(next);
     }
 }
 
