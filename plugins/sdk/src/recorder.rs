@@ -46,6 +46,11 @@ impl HostGraph {
             Op::Columns { start, width } => input(0).columns(start, width),
             Op::Rotary(Rotary { head_size, frequencies, factor }) => input(0).rotary(head_size, &frequencies, factor),
             Op::Convolution { groups } => input(0).convolution(input(1), bias(), groups),
+            Op::CausalConvolution => input(0).causal_convolution(input(1), bias()),
+            Op::SelectiveScan => {
+                let d = (inputs.len() > 5).then(|| input(5));
+                input(0).selective_scan(input(1), input(2), input(3), input(4), d)
+            }
             Op::Activation(activation) => input(0).activation(activation.into()),
             Op::Binary(Binary::Add) => input(0).add(input(1)),
             Op::Binary(Binary::Multiply) => input(0).multiply(input(1)),
@@ -119,6 +124,8 @@ impl From<Activation> for graph::Activation {
             Activation::Silu => Self::Silu,
             Activation::Tanh => Self::Tanh,
             Activation::Sigmoid => Self::Sigmoid,
+            Activation::Softplus => Self::Softplus,
+            Activation::Exp => Self::Exp,
         }
     }
 }

@@ -60,5 +60,7 @@ pub(crate) fn activation_name(activation: Activation) -> &'static str {
         Activation::Silu => "silu",
         Activation::Tanh => "tanh",
         Activation::Sigmoid => "sigmoid",
+        Activation::Softplus => "softplus",
+        Activation::Exp => "exp",
     }
 }

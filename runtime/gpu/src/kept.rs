@@ -84,13 +84,24 @@ impl Recorder {
     /// # Errors
     /// Where there is no memory for the list, or the GPU is lost.
     pub fn copy_blocks(&mut self, kept: &Kept, pairs: &[(u32, u32)]) -> Result<(), Error> {
-        assert!(pairs.iter().all(|(a, b)| (*a.max(b) as usize) < kept.blocks), "blocks that there are");
+        let whole = Kept::block_bytes(kept.heads, kept.head_size);
+        self.copy_parts(&kept.buffer, (kept.blocks, whole), pairs)
+    }
+
+    /// Copies parts of a buffer that has so many of so many bytes.
+    pub(crate) fn copy_parts(
+        &mut self,
+        buffer: &Buffer,
+        (parts, bytes): (usize, usize),
+        pairs: &[(u32, u32)],
+    ) -> Result<(), Error> {
+        assert!(pairs.iter().all(|(a, b)| (*a.max(b) as usize) < parts), "blocks that there are");
         let numbers: Vec<u32> = pairs.iter().flat_map(|(source, copy)| [*source, *copy]).collect();
         let list = self.upload_u32(&numbers)?;
-        let length = Kept::block_bytes(kept.heads, kept.head_size) / 16;
+        let length = bytes / 16;
         Call::new("copy_block")
             .read("pairs", "vec2<u32>", &list)
-            .write("blocks", "vec4<f32>", &kept.buffer)
+            .write("blocks", "vec4<f32>", buffer)
             .size("length", length)
             .run_each(self, pairs.len() * length, 128);
         Ok(())

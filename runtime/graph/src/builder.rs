@@ -304,6 +304,29 @@ impl Value {
         }
     }
 
+    /// Convolution of each column of `[n, w]` over a token and those before it in its sequence, with zeros before the
+    /// first: `weight` is `[w, k]` or `[w, 1, k]`, its last number the token's own.
+    #[track_caller]
+    #[must_use]
+    pub fn causal_convolution(&self, weight: &Self, bias: Option<&Self>) -> Self {
+        match bias {
+            Some(bias) => self.record(Op::CausalConvolution, &[weight, bias]),
+            None => self.record(Op::CausalConvolution, &[weight]),
+        }
+    }
+
+    /// Mamba's recurrence over the tokens of each sequence of this `[n, w]`, with a state `h [w, s]` that begins with zeros:
+    /// `h = exp(delta a) h + delta b x`, `y = h c + d x`. `delta` is `[n, w]`, `a` `[w, s]`, `b` and `c` are `[n, s]`, and
+    /// `d` is `[w]`; `a` and `d` depend on weights alone.
+    #[track_caller]
+    #[must_use]
+    pub fn selective_scan(&self, delta: &Self, a: &Self, b: &Self, c: &Self, d: Option<&Self>) -> Self {
+        match d {
+            Some(d) => self.record(Op::SelectiveScan, &[delta, a, b, c, d]),
+            None => self.record(Op::SelectiveScan, &[delta, a, b, c]),
+        }
+    }
+
     /// Applies a function to each element.
     #[track_caller]
     #[must_use]

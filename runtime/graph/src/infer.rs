@@ -89,6 +89,8 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
         },
         Op::Rotary(options) => rotary(options, shapes[0], broken)?,
         Op::Convolution { groups } => convolution(*groups, &shapes, broken)?,
+        Op::CausalConvolution => causal_convolution(&shapes).map_err(|rule| broken(&rule))?,
+        Op::SelectiveScan => selective_scan(&shapes).map_err(|rule| broken(&rule))?,
         Op::Binary(binary) => {
             let column = || match (shapes[0].as_matrix(), shapes[1].as_matrix()) {
                 (Some((rows, _)), Some((other, 1))) => rows == other && *binary == Binary::Multiply,
@@ -115,8 +117,11 @@ fn check_arity(op: &Op, operands: &[Operand<'_>]) -> Result<(), Fault> {
     if matches!(op, Op::Experts(_)) && operands.len() >= expected && (operands.len() - expected).is_multiple_of(3) {
         return Ok(());
     }
-    let bias = matches!(op, Op::Linear | Op::LayerNorm { .. } | Op::Convolution { .. });
-    let least = if bias { expected - 1 } else { expected };
+    let optional = matches!(
+        op,
+        Op::Linear | Op::LayerNorm { .. } | Op::Convolution { .. } | Op::CausalConvolution | Op::SelectiveScan
+    );
+    let least = if optional { expected - 1 } else { expected };
     if (least..=expected).contains(&operands.len()) {
         return Ok(());
     }
@@ -343,6 +348,40 @@ fn convolution(groups: u32, shapes: &[&Shape], broken: impl Fn(&str) -> Fault) -
         return Err(broken(&format!("the bias must be a vector `[{outputs}]`, as long as the weight's first size")));
     }
     Ok(Shape::matrix(rows, outputs))
+}
+
+/// The width of a value that has a row for each token of a text.
+fn width_of_texts(shape: &Shape) -> Option<u32> {
+    shape.as_matrix().filter(|(rows, _)| *rows == Dim::Tokens).map(|(_, width)| width)
+}
+
+fn causal_convolution(shapes: &[&Shape]) -> Result<Shape, String> {
+    let width = width_of_texts(shapes[0]).ok_or("x must be `[n, width]`")?;
+    if !matches!(shapes[1].dims(), [Dim::Fixed(w), Dim::Fixed(_)] | [Dim::Fixed(w), Dim::Fixed(1), Dim::Fixed(_)] if *w == width)
+    {
+        return Err(format!("the weight must be `[{width}, k]` or `[{width}, 1, k]`, with a row for each column of x"));
+    }
+    if shapes.get(2).is_some_and(|bias| **bias != Shape::fixed(&[width])) {
+        return Err(format!("the bias must be a vector `[{width}]`, as long as the last size of x"));
+    }
+    Ok(shapes[0].clone())
+}
+
+fn selective_scan(shapes: &[&Shape]) -> Result<Shape, String> {
+    let width = width_of_texts(shapes[0]).ok_or("x must be `[n, width]`")?;
+    let Some((Dim::Fixed(rows), states)) = shapes[2].as_matrix().filter(|(rows, _)| *rows == Dim::Fixed(width)) else {
+        return Err(format!("a must be `[{width}, states]`, with a row for each column of x"));
+    };
+    if shapes[1] != shapes[0] {
+        return Err("delta must have the shape of x".to_owned());
+    }
+    if shapes[3..5].iter().any(|shape| **shape != Shape::matrix(Dim::Tokens, states)) {
+        return Err(format!("b and c must be `[n, {states}]`, with a column for each of a"));
+    }
+    if shapes.get(5).is_some_and(|d| **d != Shape::fixed(&[rows])) {
+        return Err(format!("d must be a vector `[{width}]`, as long as the last size of x"));
+    }
+    Ok(shapes[0].clone())
 }
 
 fn per_token(shape: &Shape, rows: Dim) -> Result<Shape, &'static str> {

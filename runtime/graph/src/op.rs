@@ -67,11 +67,16 @@ pub enum Activation {
     Tanh,
     /// `1 / (1 + exp(-x))`
     Sigmoid,
+    /// `log(1 + exp(x))`
+    Softplus,
+    /// `exp(x)`
+    Exp,
 }
 
 impl Activation {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Gelu, Self::GeluTanh, Self::Relu, Self::Silu, Self::Tanh, Self::Sigmoid];
+    pub const ALL: [Self; 8] =
+        [Self::Gelu, Self::GeluTanh, Self::Relu, Self::Silu, Self::Tanh, Self::Sigmoid, Self::Softplus, Self::Exp];
 
     /// Its name in a printed graph.
     pub fn name(self) -> &'static str {
@@ -82,6 +87,8 @@ impl Activation {
             Self::Silu => "silu",
             Self::Tanh => "tanh",
             Self::Sigmoid => "sigmoid",
+            Self::Softplus => "softplus",
+            Self::Exp => "exp",
         }
     }
 }
@@ -286,6 +293,13 @@ pub enum Op {
         /// Groups of columns that are convolved apart.
         groups: u32,
     },
+    /// `x [n, w]`, `weight [w, k]` or `[w, 1, k]`, and where there is a bias `bias [w]` -> `[n, w]`: each column convolved
+    /// apart over a token and the `k - 1` before it in its sequence, with zeros before the first one. The last weight is
+    /// the token's own.
+    CausalConvolution,
+    /// `x [n, w]`, `delta [n, w]`, `a [w, s]`, `b [n, s]`, `c [n, s]`, and where it is there `d [w]` -> `[n, w]`: along each
+    /// sequence, from a state `h [w, s]` of zeros on, `h = exp(delta a) h + delta b x` and `y = h c + d x`.
+    SelectiveScan,
     /// `q [n, heads * d]`, `k [n, key_value_heads * d]`, `v [n, key_value_heads * d]`, and what
     /// [`AttentionOptions::relative`] takes -> `[n, heads * d]`; or all of them over the tokens `m` of the sources.
     Attention(AttentionOptions),
@@ -328,6 +342,8 @@ impl Op {
             Self::Transpose => "transpose",
             Self::Rotary(_) => "rotary",
             Self::Convolution { .. } => "convolution",
+            Self::CausalConvolution => "causal-convolution",
+            Self::SelectiveScan => "selective-scan",
             Self::Activation(_) => "activation",
             Self::Binary(binary) => binary.name(),
             Self::Attention(_) => "attention",
@@ -340,12 +356,15 @@ impl Op {
         }
     }
 
-    /// The names of the operands, in order; a trailing bias may be absent, and the last three are for each expert.
+    /// The names of the operands, in order; a trailing `bias` or `d` may be absent, and the last three are for each expert.
     pub fn operands(&self) -> &'static [&'static str] {
         match self {
             Self::Input(_) | Self::Weight { .. } | Self::Sinusoids { .. } | Self::Received { .. } => &[],
             Self::Rows => &["table", "ids"],
-            Self::Linear | Self::LayerNorm { .. } | Self::Convolution { .. } => &["x", "weight", "bias"],
+            Self::Linear | Self::LayerNorm { .. } | Self::Convolution { .. } | Self::CausalConvolution => {
+                &["x", "weight", "bias"]
+            }
+            Self::SelectiveScan => &["x", "delta", "a", "b", "c", "d"],
             Self::RmsNorm { .. } => &["x", "weight"],
             Self::Activation(_)
             | Self::Scale { .. }

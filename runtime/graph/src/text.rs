@@ -64,7 +64,14 @@ impl fmt::Display for Node {
             }
             Op::Sinusoids { rows, frequencies } => write!(f, " rows={rows} frequencies={frequencies:?}")?,
             Op::Received { number } => write!(f, " {number}")?,
-            Op::Input(_) | Op::Rows | Op::Linear | Op::Transpose | Op::Binary(_) | Op::SelectRows => {}
+            Op::Input(_)
+            | Op::Rows
+            | Op::Linear
+            | Op::Transpose
+            | Op::Binary(_)
+            | Op::SelectRows
+            | Op::CausalConvolution
+            | Op::SelectiveScan => {}
         }
         for input in &self.inputs {
             write!(f, " %{}", input.0)?;

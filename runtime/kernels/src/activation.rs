@@ -19,6 +19,10 @@ pub enum Activation {
     Tanh,
     /// `1 / (1 + exp(-x))`
     Sigmoid,
+    /// `log(1 + exp(x))`
+    Softplus,
+    /// `exp(x)`
+    Exp,
 }
 
 /// Applies a function to each number.
@@ -31,6 +35,8 @@ pub(crate) fn activate<S: Simd>(activation: Activation, x: Chunk) -> Chunk {
         Activation::Silu => each(x, |x| x * math::sigmoid::<S>(x)),
         Activation::Tanh => each(x, f32::tanh),
         Activation::Sigmoid => each(x, math::sigmoid::<S>),
+        Activation::Softplus => each(x, math::softplus::<S>),
+        Activation::Exp => each(x, math::exp::<S>),
     }
 }
 

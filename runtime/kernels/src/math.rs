@@ -65,6 +65,17 @@ pub(crate) fn tanh<S: Simd>(x: f32) -> f32 {
     2.0 * sigmoid::<S>(2.0 * x) - 1.0
 }
 
+/// `log(1 + e^x) = max(x, 0) + log(1 + e^-|x|)`, within 3e-7 of itself.
+///
+/// `log(1 + u) = 2 atanh z` with `z = u / (2 + u)`, at most a third, and the series of the inverse hyperbolic tangent.
+#[inline(always)]
+pub(crate) fn softplus<S: Simd>(x: f32) -> f32 {
+    let u = exp::<S>(-x.abs());
+    let z = u / (2.0 + u);
+    let p = [2.0 / 13.0, 2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0, 2.0];
+    multiply_add::<S>(polynomial::<S, 7>(z * z, p), z, x.max(0.0))
+}
+
 /// `x (1 + erf(x / sqrt 2)) / 2`
 #[inline(always)]
 pub(crate) fn gelu<S: Simd>(x: f32) -> f32 {
@@ -106,6 +117,8 @@ mod tests {
     fn functions_agree_with_double_precision() {
         exp_agrees::<Plain>();
         exp_agrees::<Fused>();
+        softplus_agrees::<Plain>();
+        softplus_agrees::<Fused>();
         tanh_agrees::<Plain>();
         tanh_agrees::<Fused>();
         erf_agrees_with_its_series::<Plain>();
@@ -125,6 +138,15 @@ mod tests {
         }
         assert_eq!(exp::<S>(0.0), 1.0);
         assert!(exp::<S>(f32::NEG_INFINITY) < 1e-37 && exp::<S>(f32::MAX).is_finite());
+    }
+
+    fn softplus_agrees<S: Simd>() {
+        for x in grid(-80.0, 80.0).chain(grid(-2.0, 2.0)) {
+            let expected = f64::from(x).exp().ln_1p();
+            let found = f64::from(softplus::<S>(x));
+            assert!((found / expected - 1.0).abs() < 5e-7, "softplus({x}) = {found}, not {expected}");
+        }
+        assert_eq!(softplus::<S>(1e30), 1e30);
     }
 
     fn tanh_agrees<S: Simd>() {

@@ -37,6 +37,8 @@ pub struct Batch {
 pub(crate) struct Past {
     pub(crate) tokens: usize,
     pub(crate) blocks: Vec<u32>,
+    /// Whether states behind the last of them are not there any more.
+    pub(crate) rewound: bool,
 }
 
 impl Default for Batch {
@@ -77,14 +79,15 @@ impl Batch {
         let position = |index: usize| u32::try_from(tokens + index).unwrap_or(u32::MAX);
         self.positions.extend((0..token_ids.len()).map(position));
         self.offsets.push(self.token_ids.len());
-        self.pasts.push(Past { tokens, blocks: past.numbers().collect() });
+        self.pasts.push(Past { tokens, blocks: past.numbers().collect(), rewound: past.is_rewound() });
     }
 
     /// The same for tokens that have a source, which [`Plan::read_sources`](crate::Plan::read_sources) has read. Sequences
     /// with the same source, such as beams, are best added one after another.
     pub fn push_after_source(&mut self, past: &Cached, source: &Cached, token_ids: &[u32]) {
         self.push_after(past, token_ids);
-        self.sources.push(Past { tokens: source.tokens(), blocks: source.numbers().collect() });
+        let blocks = source.numbers().collect();
+        self.sources.push(Past { tokens: source.tokens(), blocks, rewound: source.is_rewound() });
     }
 
     /// Has the sequence that was added last computed with an adapter, which the plan that runs the batch has made.

@@ -1,18 +1,25 @@
-//! Keys and values of tokens that have been computed, kept from run to run.
+//! Keys and values of tokens that have been computed, and states behind them, kept from run to run.
 //!
 //! They lie in blocks of [`BLOCK`] tokens. A [`Cached`] sequence holds its blocks; a copy of it is a fork that shares them,
 //! and a block that is shared is copied before it is written. A block that nobody holds is free again, so that none can be
 //! lost.
 //!
+//! Of an operator with a state, a block has the state behind the last of its tokens alone. To go on, a run needs the one in
+//! the last block; so a sequence can be forked anywhere, but shortened to whole blocks only.
+//!
 //! A block is of a text, or of the source that a text has: the keys and values of all attentions to it. Both kinds are as
 //! long as the longer of them, so that any free block serves for both.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::batch::Past;
 #[cfg(feature = "candle")]
 use crate::candle::CandleBlocks;
 use crate::cpu::CpuBlocks;
 use crate::gpu::GpuBlocks;
+use crate::lower::check_states;
+use crate::{Batch, Error};
 
 pub use runtime_kernels::BLOCK;
 
@@ -21,6 +28,8 @@ pub struct Cache {
     pub(crate) memory: Memory,
     limit: usize,
     free: Free,
+    /// Blocks with states that a run was changing when it failed.
+    torn: HashSet<u32>,
 }
 
 /// Where blocks are. They are numbered from 0 in the order in which they are first needed.
@@ -99,6 +108,8 @@ impl Drop for Block {
 pub struct Cached {
     blocks: Vec<Arc<Block>>,
     tokens: usize,
+    /// Whether it ends before the last token that was computed of its last block.
+    rewound: bool,
 }
 
 /// There is no room for more tokens.
@@ -120,9 +131,11 @@ impl Cached {
         self.tokens
     }
 
-    /// Forgets all but the first `tokens`.
+    /// Forgets all but the first `tokens`. A plan that does not [rewind](crate::Plan::rewinds) goes on from whole blocks alone.
     pub fn truncate(&mut self, tokens: usize) {
+        let shorter = tokens < self.tokens;
         self.tokens = self.tokens.min(tokens);
+        self.rewound = (self.rewound || shorter) && !self.tokens.is_multiple_of(BLOCK);
         self.blocks.truncate(self.tokens.div_ceil(BLOCK));
     }
 
@@ -135,6 +148,10 @@ impl Cached {
         assert!(self.tokens <= self.blocks.len() * BLOCK, "a run has room for what it adds");
     }
 
+    pub(crate) fn is_rewound(&self) -> bool {
+        self.rewound
+    }
+
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {
         self.blocks.iter().map(|block| block.number)
     }
@@ -142,7 +159,7 @@ impl Cached {
 
 impl Cache {
     pub(crate) fn new(memory: Memory, limit: usize) -> Self {
-        Self { memory, limit, free: Free::default() }
+        Self { memory, limit, free: Free::default(), torn: HashSet::new() }
     }
 
     /// One cache of those of the parts of a plan.
@@ -181,6 +198,34 @@ impl Cache {
             cached.blocks.push(Arc::new(self.block()?));
         }
         Ok(())
+    }
+
+    /// Begins a run of a plan with or without states. Where there are such, notes the blocks that it writes until [`Self::end`]
+    /// is said: if it fails between the two, some of the states that it began with may be replaced, and nobody may go on from
+    /// them. Keys and values would be written once more.
+    ///
+    /// # Errors
+    /// Where that has happened to a sequence, or where it was shortened to where there is no state.
+    pub(crate) fn begin(&mut self, batch: &Batch, states: bool) -> Result<Vec<u32>, Error> {
+        if !states {
+            return Ok(Vec::new());
+        }
+        check_states(batch)?;
+        let written = |past: &Past| past.blocks[past.tokens / BLOCK..].to_vec();
+        // A run that begins behind a whole block reads that one, and replaces none.
+        let replaced = |past: &Past| written(past).first().copied().filter(|_| !past.tokens.is_multiple_of(BLOCK));
+        let is_torn = |past: &Past| replaced(past).is_some_and(|block| self.torn.contains(&block));
+        if let Some(sequence) = batch.pasts().iter().position(is_torn) {
+            return Err(Error::TornState { sequence });
+        }
+        let changed: Vec<u32> = batch.pasts().iter().flat_map(written).collect();
+        self.torn.extend(&changed);
+        Ok(changed)
+    }
+
+    /// Says that a run has written all of its states, or none.
+    pub(crate) fn end(&mut self, changed: &[u32]) {
+        changed.iter().for_each(|block| _ = self.torn.remove(block));
     }
 
     fn block(&mut self) -> Result<Block, CacheFull> {
@@ -231,5 +276,37 @@ mod tests {
         assert_eq!(apart(&[(0, 1), (1, 2)]), [&[(0, 1)][..], &[(1, 2)]]);
         assert_eq!(apart(&[(0, 1), (2, 1), (3, 0)]), [&[(0, 1)][..], &[(2, 1), (3, 0)]]);
         assert_eq!(apart(&[(0, 1), (2, 0)]), [&[(0, 1)][..], &[(2, 0)]]);
+    }
+
+    #[test]
+    fn nobody_goes_on_from_a_state_that_a_failure_has_left() {
+        let blocks = CpuBlocks::new(Vec::new(), Vec::new(), &[3, 4]);
+        let mut cache = Cache::new(Memory::Cpu(blocks), 9);
+        assert_eq!(cache.block_bytes(), 28);
+        let mut kept = |tokens| {
+            let mut cached = Cached::new();
+            cache.reserve(&mut cached, tokens + 1).expect("there is room");
+            cached.advance(tokens);
+            cached
+        };
+        let (within, behind, new) = (kept(5), kept(BLOCK), kept(0));
+        let batch = |sequences: &[&Cached]| {
+            let mut batch = Batch::new();
+            sequences.iter().for_each(|cached| batch.push_after(cached, &[1]));
+            batch
+        };
+        cache.begin(&batch(&[&within, &behind, &new]), true).expect("all states are there");
+        // It panics. What was read of whole blocks, or not at all, can be read again.
+        cache.begin(&batch(&[&behind, &new]), true).expect("their states are there");
+        let torn = cache.begin(&batch(&[&new, &within]), true).expect_err("nobody knows its state");
+        assert!(matches!(torn, Error::TornState { sequence: 1 }), "{torn}");
+        // Its block is set free and taken by another sequence.
+        drop(within);
+        let mut other = Cached::new();
+        cache.reserve(&mut other, 7).expect("there is room");
+        let begun = cache.begin(&batch(&[&other]), true).expect("it begins with zeros");
+        cache.end(&begun);
+        other.advance(6);
+        cache.begin(&batch(&[&other]), true).expect("its state is there");
     }
 }

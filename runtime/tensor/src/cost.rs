@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use runtime_graph::{AttentionOptions, Dim, Graph, Input, Node, Op, Relative, Shape};
 
-use crate::Error;
+use crate::{BLOCK, Error};
 
 /// Multiplications for each row, per number of the weights: one in most models, 24 where layers share their weights.
 const WORK_PER_WEIGHT: u64 = 256;
@@ -69,6 +69,9 @@ fn work(graph: &Graph, node: &Node) -> u64 {
         Op::Convolution { .. } => graph.node(node.inputs[1]).shape.dims()[1..].iter().fold(1u64, |inner, dim| {
             inner.saturating_mul(if let Dim::Fixed(size) = dim { u64::from(*size) } else { 1 })
         }),
+        Op::CausalConvolution => elements(&graph.node(node.inputs[1]).shape) / elements(&node.shape).max(1),
+        // Of each state an exponential, which costs as much as several multiplications.
+        Op::SelectiveScan => graph.node(node.inputs[2]).shape.width().map_or(1, u64::from).saturating_mul(16),
         // Three products for each expert that a row is given to.
         Op::Experts(options) => rows(graph.node(node.inputs[2])).saturating_mul(3 * u64::from(options.top_k)),
         // Each query meets each row of the tables of positions.
@@ -123,11 +126,22 @@ fn scratch(graph: &Graph, node: &Node) -> u64 {
     }
 }
 
-/// Keys and values of one token, for all attentions that they may be kept for.
+/// Keys and values of one token, for all attentions that they may be kept for, and its part of the states of a block.
 fn kept(graph: &Graph) -> u64 {
     let keeps = |node: &&Node| matches!(node.op, Op::CrossAttention(_)) || attends_to_texts(node);
     let numbers = |node: &Node| node.inputs[1..3].iter().map(|input| elements(&graph.node(*input).shape)).sum::<u64>();
-    graph.nodes.iter().filter(keeps).map(numbers).fold(0, u64::saturating_add)
+    let states = graph.nodes.iter().map(|node| state(graph, node)).fold(0, u64::saturating_add);
+    let keys = graph.nodes.iter().filter(keeps).map(numbers).fold(0, u64::saturating_add);
+    keys.saturating_add(states.div_ceil(BLOCK as u64))
+}
+
+/// Numbers of an operator's state.
+fn state(graph: &Graph, node: &Node) -> u64 {
+    match node.op {
+        Op::CausalConvolution => elements(&graph.node(node.inputs[1]).shape).saturating_sub(elements(&node.shape)),
+        Op::SelectiveScan => elements(&graph.node(node.inputs[2]).shape),
+        _ => 0,
+    }
 }
 
 fn attends_to_texts(node: &Node) -> bool {
@@ -226,5 +240,17 @@ mod tests {
         };
         assert_eq!(refusal(&keeps(4000)), None);
         assert_eq!(refusal(&keeps(5000)), Some("numbers kept of each token"));
+
+        let states = |scans: u32, convolutions: u32| {
+            graph(|builder| {
+                let (x, square) = (builder.table("words").rows(&builder.token_ids()), builder.tensor("square"));
+                let deep = (0..scans).fold(x, |x, _| x.selective_scan(&x, &square, &x, &x, None));
+                let deep = (0..convolutions).fold(deep, |x, _| x.causal_convolution(&square, None));
+                builder.output("y", &deep);
+            })
+        };
+        assert_eq!(refusal(&states(100, 400)), None);
+        assert_eq!(refusal(&states(0, 600)), Some("numbers kept of each token"));
+        assert_eq!(refusal(&states(200, 0)), Some("multiplications for each token"));
     }
 }

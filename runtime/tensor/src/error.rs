@@ -1,5 +1,7 @@
 //! Why a graph cannot be compiled or run.
 
+use crate::BLOCK;
+
 /// A failure of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -18,6 +20,23 @@ pub enum Error {
         with: usize,
         /// All of them.
         sequences: usize,
+    },
+    /// A sequence that was shortened to a place of which the model has no state.
+    #[error(
+        "sequence {sequence} of the batch goes on behind {tokens} tokens, of which the model keeps no state any more; it \
+         can go back to multiples of {BLOCK}"
+    )]
+    Rewound {
+        /// Which sequence, from 0.
+        sequence: usize,
+        /// Tokens that it was shortened to.
+        tokens: usize,
+    },
+    /// A sequence that goes on from a state that a run was changing when it failed.
+    #[error("a run that failed has changed the state that sequence {sequence} of the batch goes on from; read it anew")]
+    TornState {
+        /// Which sequence, from 0.
+        sequence: usize,
     },
     /// The model reads sources, and some sequences have none that was read.
     #[error("the model reads a source for each text, and {with} of {sequences} sequences have one that was read")]

@@ -113,8 +113,15 @@ pub trait Plan: Send + Sync {
     /// for bit, however a sequence is cut into runs.
     ///
     /// # Errors
-    /// As for [`Self::run`], or where the batch has sequences without a past, or without a source that the model needs.
+    /// As for [`Self::run`], or where the batch has sequences without a past, without a source that the model needs, or that
+    /// were shortened though the plan does not [rewind](Self::rewinds).
     fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error>;
+
+    /// Whether a sequence can go on behind any of its tokens once it is [shortened](crate::Cached::truncate). One whose graph
+    /// has operators with a state can only do so from whole blocks.
+    fn rewinds(&self) -> bool {
+        true
+    }
 
     /// Brings an adapter into the form in which [`Batch::adapt`] has sequences computed with it. The weights stay as they
     /// are, and any number of adapters may be in a batch.

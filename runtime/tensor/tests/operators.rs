@@ -57,13 +57,15 @@ fn activations_and_binaries() {
     let tanh_gelu =
         |x: f64| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh());
     let gelu = |x: f64| 0.5 * x * (1.0 + erf(x / 2f64.sqrt()));
-    let formulas: [(Activation, &dyn Fn(f64) -> f64); 6] = [
+    let formulas: [(Activation, &dyn Fn(f64) -> f64); 8] = [
         (Activation::Gelu, &gelu),
         (Activation::GeluTanh, &tanh_gelu),
         (Activation::Relu, &|x| x.max(0.0)),
         (Activation::Silu, &|x| x * sigmoid(x)),
         (Activation::Tanh, &f64::tanh),
         (Activation::Sigmoid, &sigmoid),
+        (Activation::Softplus, &|x| x.exp().ln_1p()),
+        (Activation::Exp, &f64::exp),
     ];
     let map = |f: &dyn Fn(f64) -> f64| x.iter().map(|row| row.iter().map(|x| f(*x)).collect()).collect::<Wide>();
     for (activation, formula) in formulas {

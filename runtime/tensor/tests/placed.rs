@@ -12,7 +12,7 @@ use runtime_tensor::{
     BLOCK, Batch, Cache, Cached, Device, Error, Gpu, Greatest, LowRank, LowRanks, Matrix, Outputs, Place, Plan,
     PlanAdapter, Precision, Share, Wanted, compile, layers,
 };
-use support::{Memory, Random, VOCABULARY, WIDTH, close, open_gpus, weights};
+use support::{Memory, Random, VOCABULARY, WIDTH, close, open_gpus, other_devices, weights};
 
 const LAYERS: usize = 3;
 
@@ -256,9 +256,9 @@ fn kept_texts_that_fork_and_are_cut_back_have_the_same_bits() {
 fn a_gpu_and_the_processor_keep_nearly_the_same() {
     let weights = weights();
     let graph = graph(&weights, decoder);
-    for gpu in open_gpus() {
-        let both = [Device::Cpu, Device::Gpu(gpu.clone())];
-        let other = [Device::Gpu(gpu.clone()), Device::Cpu];
+    for device in other_devices() {
+        let both = [Device::Cpu, device.clone()];
+        let other = [device.clone(), Device::Cpu];
         let places = vec![shares(&[0..1, 1..2, 2..3], &both), shares(&[0..2, 2..3], &other)];
         walk(&graph, &weights, places, 40, |found, expected| {
             for name in ALL {
@@ -317,8 +317,8 @@ fn texts_with_sources_have_the_same_bits() {
             same_bits(&format!("{ranges:?}"), found, expected, &["states"]);
         }
     }
-    for gpu in open_gpus() {
-        let devices = [Device::Gpu(gpu.clone()), Device::Cpu];
+    for device in other_devices() {
+        let devices = [device.clone(), Device::Cpu];
         for ranges in [vec![0..1, 1..4], vec![0..3, 3..4], vec![0..2, 2..3, 3..4]] {
             let found = translate(&*plan(&graph, &weights, shares(&ranges, &devices)), &sources, &texts);
             for (found, expected) in found.iter().zip(&expected) {
@@ -400,9 +400,8 @@ fn adapters_have_the_same_bits() {
         let unknown = cut.adapter(&low_ranks(&[("q", h), ("words", 1)], 1));
         assert!(matches!(unknown, Err(Error::NoProduct { name }) if name == "words.weight"));
     }
-    for gpu in open_gpus() {
-        let (found, _) =
-            run(&*plan(&graph, &weights, shares(&[0..2, 2..count], &[Device::Gpu(gpu.clone()), Device::Cpu])));
+    for device in other_devices() {
+        let (found, _) = run(&*plan(&graph, &weights, shares(&[0..2, 2..count], &[device.clone(), Device::Cpu])));
         for name in ["states", "asked"] {
             let [found, expected] = [&found, &expected].map(|outputs| outputs.get(name).expect("an output"));
             close(name, 1e-4, found, expected);

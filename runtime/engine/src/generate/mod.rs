@@ -54,6 +54,8 @@ pub struct Generator {
     gauges: Arc<Gauges>,
     vocabulary: usize,
     max_positions: Option<usize>,
+    /// Whether what is kept of a sequence can be shortened anywhere.
+    rewinds: bool,
     /// Behind the queue, which it ends with.
     _worker: Waited,
 }
@@ -89,11 +91,12 @@ impl Generator {
         let blocks = (cache_bytes / block_bytes).max(1);
         let cache = plan.cache(blocks).map_err(failed)?;
         let blocks = cache.blocks();
+        let rewinds = plan.rewinds();
         let (messages, receiver) = mpsc::channel();
         let gauges = Arc::new(Gauges::default());
         let worker = Worker::new(Machine { plan, head, cache }, vocabulary, blocks, Arc::clone(&gauges));
         let worker = Waited::start(move || worker.serve(&receiver));
-        Ok(Self { messages, gauges, vocabulary, max_positions, _worker: worker })
+        Ok(Self { messages, gauges, vocabulary, max_positions, rewinds, _worker: worker })
     }
 
     /// Asks for a generation; its tokens come through the stream.
@@ -101,7 +104,11 @@ impl Generator {
     /// # Errors
     /// Where the prompt is longer than the model takes, the parameters do not fit together or the model, or too many
     /// requests wait.
-    pub fn generate(&self, request: GenerateRequest) -> Result<GenerationStream, Error> {
+    pub fn generate(&self, mut request: GenerateRequest) -> Result<GenerationStream, Error> {
+        if !self.rewinds {
+            // Guesses that do not hold could not be forgotten; without any the result is the same.
+            request.config.prompt_lookup_num_tokens = None;
+        }
         let (sender, events) = unbounded_channel();
         let limit = [request.limit, self.max_positions].into_iter().flatten().min();
         let job = Job::new(request, self.vocabulary, limit, sender)?;

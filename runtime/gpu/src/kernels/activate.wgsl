@@ -31,6 +31,19 @@ fn activate(x: {{ number }}) -> {{ number }} {
 fn activate(x: {{ number }}) -> {{ number }} {
     return 1.0 / (1.0 + exp(-x));
 }
+{% elif activation == "softplus" %}
+fn activate(x: {{ number }}) -> {{ number }} {
+    // log(1 + u) = 2 atanh(z) by its series: 1 + u would round away what counts of a small u.
+    let u = exp(-abs(x));
+    let z = u / (2.0 + u);
+    let s = z * z;
+    let sum = (((((s * 0.15384615 + 0.18181818) * s + 0.22222222) * s + 0.28571429) * s + 0.4) * s + 0.66666667) * s + 2.0;
+    return max(x, {{ number }}(0.0)) + z * sum;
+}
+{% elif activation == "exp" %}
+fn activate(x: {{ number }}) -> {{ number }} {
+    return exp(x);
+}
 {% else %}
 fn activate(x: {{ number }}) -> {{ number }} {
     return x;

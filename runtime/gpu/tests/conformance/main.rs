@@ -17,6 +17,7 @@ mod experts;
 mod failures;
 mod kept;
 mod product;
+mod recurrent;
 mod rows;
 mod sequences;
 mod support;

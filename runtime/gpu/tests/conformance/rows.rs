@@ -4,8 +4,16 @@ use runtime_gpu::{Activation, Columns, Correction, Elementwise, Norm, Rotary};
 
 use crate::support::{Random, SIZES, close, gpus, read, room, wide};
 
-pub(crate) const ACTIVATIONS: [Activation; 6] =
-    [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Silu, Activation::Tanh, Activation::Sigmoid];
+pub(crate) const ACTIVATIONS: [Activation; 8] = [
+    Activation::Gelu,
+    Activation::GeluTanh,
+    Activation::Relu,
+    Activation::Silu,
+    Activation::Tanh,
+    Activation::Sigmoid,
+    Activation::Softplus,
+    Activation::Exp,
+];
 
 pub(crate) fn activate(activation: Activation, x: f64) -> f64 {
     match activation {
@@ -17,6 +25,8 @@ pub(crate) fn activate(activation: Activation, x: f64) -> f64 {
         Activation::Silu => x / (1.0 + (-x).exp()),
         Activation::Tanh => x.tanh(),
         Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Activation::Softplus => x.exp().ln_1p(),
+        Activation::Exp => x.exp(),
     }
 }
 

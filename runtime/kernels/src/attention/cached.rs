@@ -104,6 +104,16 @@ impl<'a> Kept<'a> {
         });
     }
 
+    /// Tokens of a sequence that are kept.
+    pub(crate) fn past(&self, sequence: usize) -> usize {
+        self.pasts[sequence].tokens
+    }
+
+    /// The block of a token of a sequence.
+    pub(crate) fn block(&self, sequence: usize, token: usize) -> &Shared<'a, f32> {
+        &self.blocks[self.pasts[sequence].blocks[token / BLOCK] as usize]
+    }
+
     /// A block of `past`, and where it has the keys and values of a head.
     fn head<S: Simd>(&self, past: &Past<'_>, block: usize, place: Place, head: usize) -> (&Shared<'a, f32>, usize) {
         (&self.blocks[past.blocks[block] as usize], place.first + head * place.head_len(S::PANEL))

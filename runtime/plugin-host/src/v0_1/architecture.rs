@@ -167,6 +167,22 @@ impl graph::HostValue for Building {
         self.record(Op::Convolution { groups }, [&this, &weight].into_iter().chain(&bias))
     }
 
+    fn causal_convolution(&mut self, this: Value, weight: Value, bias: Option<Value>) -> Result<Value> {
+        self.record(Op::CausalConvolution, [&this, &weight].into_iter().chain(&bias))
+    }
+
+    fn selective_scan(
+        &mut self,
+        this: Value,
+        delta: Value,
+        a: Value,
+        b: Value,
+        c: Value,
+        d: Option<Value>,
+    ) -> Result<Value> {
+        self.record(Op::SelectiveScan, [&this, &delta, &a, &b, &c].into_iter().chain(&d))
+    }
+
     fn activation(&mut self, this: Value, activation: graph::Activation) -> Result<Value> {
         self.record(Op::Activation(activation.into()), [&this])
     }
@@ -314,6 +330,8 @@ impl From<graph::Activation> for native::Activation {
             graph::Activation::Silu => Self::Silu,
             graph::Activation::Tanh => Self::Tanh,
             graph::Activation::Sigmoid => Self::Sigmoid,
+            graph::Activation::Softplus => Self::Softplus,
+            graph::Activation::Exp => Self::Exp,
         }
     }
 }

@@ -51,6 +51,10 @@ impl CandlePlan {
     ) -> Result<Self, Error> {
         room::check(graph, weights, &Device::Candle(device.clone()), precision)?;
         let lowered = lower(graph, weights, precision, Uploader { device: device.clone() })?;
+        // Before the first request, and not at it.
+        if lowered.texts.steps.iter().any(run::has_state) {
+            return Err(Error::NotOnGpu { what: run::STATES });
+        }
         let vectors = lowered.constants.vectors.iter().map(|vector| upload(vector, &device.raw));
         let vectors = vectors.collect::<Result<_, _>>()?;
         Ok(Self { device, lowered, vectors, tabled: Default::default() })

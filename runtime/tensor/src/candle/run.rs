@@ -136,6 +136,9 @@ impl<'a> Run<'a> {
             }
             Step::Keep { .. } => unreachable!("it writes no value"),
             Step::Receive { .. } => unreachable!("it is there before the first step"),
+            Step::CausalConvolution { .. } | Step::SelectiveScan { .. } => {
+                return Err(Error::NotOnGpu { what: STATES });
+            }
             Step::Norm { x, norm, .. } => self.normalise(Some(*norm), self.slot(*x).clone())?,
             Step::Activation { x, activation, .. } => activated(*activation, self.slot(*x))?,
             Step::Binary { binary, a, b, .. } => match binary {
@@ -360,6 +363,14 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Whether a step goes on from a state.
+pub(super) fn has_state(step: &Step) -> bool {
+    matches!(step, Step::CausalConvolution { .. } | Step::SelectiveScan { .. })
+}
+
+/// What recurrent layers keep.
+pub(super) const STATES: &str = "a recurrent state over CUDA";
+
 fn activated(activation: Activation, x: &Tensor) -> Result<Tensor, Error> {
     Ok(match activation {
         Activation::Gelu => x.gelu_erf()?,
@@ -368,5 +379,8 @@ fn activated(activation: Activation, x: &Tensor) -> Result<Tensor, Error> {
         Activation::Silu => x.silu()?,
         Activation::Tanh => x.tanh()?,
         Activation::Sigmoid => candle_nn::ops::sigmoid(x)?,
+        // In this form for large numbers, whose exponentials are none: `max(x, 0) + ln(1 + exp(-|x|))`.
+        Activation::Softplus => (x.relu()? + (x.abs()?.neg()?.exp()? + 1.0)?.log()?)?,
+        Activation::Exp => x.exp()?,
     })
 }

@@ -38,6 +38,8 @@ struct Keeping<'a> {
     kept: Kept<'a>,
     places: &'a [Place],
     source_places: &'a [Place],
+    /// Where blocks have the state of each operator.
+    states: &'a [usize],
 }
 
 /// Packs weights for the kernels of this processor.
@@ -134,7 +136,7 @@ impl Plan for CpuPlan {
     fn cache(&self, blocks: usize) -> Result<Cache, Error> {
         match &self.lowered.places {
             Ok(places) => {
-                let memory = CpuBlocks::new(places.clone(), self.lowered.source_places.clone());
+                let memory = CpuBlocks::new(places.clone(), self.lowered.source_places.clone(), &self.lowered.states);
                 Ok(Cache::new(Memory::Cpu(memory), blocks))
             }
             Err(NotCausal { operator, reason }) => Err(Error::NotCausal { operator, reason }),
@@ -149,7 +151,15 @@ impl Plan for CpuPlan {
     fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error> {
         check_pasts(batch)?;
         self.lowered.check_sources(batch)?;
-        self.run_texts(batch, Some(&keeping(batch, &mut cache.memory)?))
+        let changed = cache.begin(batch, !self.rewinds())?;
+        let outputs = keeping(batch, &mut cache.memory).and_then(|keeping| self.run_texts(batch, Some(&keeping)));
+        // What is refused is so before the first step.
+        cache.end(&changed);
+        outputs
+    }
+
+    fn rewinds(&self) -> bool {
+        self.lowered.states.is_empty()
     }
 
     fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error> {
@@ -183,7 +193,7 @@ fn keeping<'a>(batch: &'a Batch, memory: &'a mut Memory) -> Result<Keeping<'a>, 
         pasts.iter().map(|past| kernels::Past { tokens: past.tokens, blocks: &past.blocks }).collect()
     };
     let kept = Kept::new(&mut blocks.memory, all(batch.pasts()), all(batch.sources()), batch.offsets());
-    Ok(Keeping { kept, places: &blocks.places, source_places: &blocks.source_places })
+    Ok(Keeping { kept, places: &blocks.places, source_places: &blocks.source_places, states: &blocks.states })
 }
 
 fn read(output: &Output, batch: &Batch, arena: &Arena) -> Rows {

@@ -2,7 +2,7 @@
 
 use runtime_graph::Binary;
 use runtime_kernels as kernels;
-use runtime_kernels::{Attention, CachedAttention, Finish, Norm, Packed, Product, Rotary, Team};
+use runtime_kernels::{Attention, CachedAttention, Finish, Norm, Packed, Product, Rotary, Scanned, States, Team};
 
 use super::Keeping;
 use super::arena::Arena;
@@ -162,6 +162,27 @@ impl Step {
                 };
                 convolution.run(team, batch.offsets(), arena.whole(*x, batch), to);
             }
+            Self::CausalConvolution { x, weight, bias, size, state, to: home } => {
+                let convolution = kernels::CausalConvolution {
+                    weight: &constants.vectors[*weight],
+                    bias: bias.map(|bias| &constants.vectors[bias][..]),
+                    width: home.width,
+                    size: *size,
+                };
+                let states = keeping.map(|keeping| keeping.states(*state));
+                convolution.run(team, batch.offsets(), states, arena.columns(*x, batch), to);
+            }
+            Self::SelectiveScan { x, delta, a, b, c, d, state, to: home } => {
+                let scan = kernels::SelectiveScan {
+                    a: &constants.vectors[*a],
+                    d: d.map(|d| &constants.vectors[d][..]),
+                    width: home.width,
+                    states: b.columns,
+                };
+                let states = keeping.map(|keeping| keeping.states(*state));
+                let [x, delta, b, c] = [x, delta, b, c].map(|home| arena.columns(*home, batch));
+                scan.run(team, batch.offsets(), states, Scanned { x, delta, b, c }, to);
+            }
             Self::Pool { pooling: how, x, .. } => {
                 pooling(*how).run(team, batch.offsets(), x.width, arena.whole(*x, batch), to);
             }
@@ -171,6 +192,14 @@ impl Step {
         }
     }
 }
+
+impl<'a> Keeping<'a> {
+    /// What is kept of an operator with a state, by its number.
+    fn states(&'a self, number: usize) -> States<'a> {
+        States { kept: &self.kept, first: self.states[number] }
+    }
+}
+
 impl Normalise {
     pub(super) fn with(self, constants: &Constants) -> Norm<'_> {
         let vector = |vector: usize| &constants.vectors[vector][..];

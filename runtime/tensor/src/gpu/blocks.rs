@@ -1,6 +1,6 @@
-//! Kept keys and values in the memory of a GPU: a buffer for each attention, which grows with the blocks in use.
+//! Kept keys, values and states in the memory of a GPU: a buffer for each operator, which grows with the blocks in use.
 
-use runtime_gpu::{Error, Gpu, Kept, Recorder};
+use runtime_gpu::{Error, Gpu, Kept, KeptStates, Recorder};
 use runtime_kernels::Place;
 
 use crate::cache::apart;
@@ -15,6 +15,9 @@ pub(crate) struct GpuBlocks {
     places: [Vec<Place>; 2],
     /// Buffers for each place, with room for as many blocks.
     kept: [Vec<Kept>; 2],
+    /// Numbers of the state of each operator that has one, and buffers for them.
+    state_numbers: Vec<usize>,
+    states: Vec<KeptStates>,
     room: usize,
     limit: usize,
     len: usize,
@@ -23,19 +26,32 @@ pub(crate) struct GpuBlocks {
 }
 
 impl GpuBlocks {
-    pub(super) fn new(gpu: Gpu, places: Vec<Place>, source_places: Vec<Place>, limit: usize) -> Self {
-        let (kept, copies) = ([Vec::new(), Vec::new()], Vec::new());
-        Self { gpu, places: [places, source_places], kept, room: 0, limit, len: 0, copies }
+    /// At most `limit` blocks for keys and values, and for states of as many numbers.
+    pub(super) fn new(
+        gpu: Gpu,
+        places: Vec<Place>,
+        source_places: Vec<Place>,
+        state_numbers: Vec<usize>,
+        limit: usize,
+    ) -> Self {
+        let (kept, states, copies) = ([Vec::new(), Vec::new()], Vec::new(), Vec::new());
+        let places = [places, source_places];
+        Self { gpu, places, kept, state_numbers, states, room: 0, limit, len: 0, copies }
+    }
+
+    /// Bytes of a block in each buffer.
+    fn bytes(&self) -> impl Iterator<Item = usize> {
+        let kept = self.places.iter().flatten().map(|place| Kept::block_bytes(place.heads, place.head_size));
+        kept.chain(self.state_numbers.iter().map(|numbers| KeptStates::block_bytes(*numbers)))
     }
 
     pub(crate) fn block_bytes(&self) -> usize {
-        self.places.iter().flatten().map(|place| Kept::block_bytes(place.heads, place.head_size)).sum()
+        self.bytes().sum()
     }
 
     /// How many there can be: as much as buffers allow, and what is free.
     pub(super) fn most(&self) -> usize {
-        let bytes = |place: &Place| Kept::block_bytes(place.heads, place.head_size).max(1);
-        let largest = self.places.iter().flatten().map(bytes).max().unwrap_or(1);
+        let largest = self.bytes().max().unwrap_or(1).max(1);
         let by_buffer = usize::try_from(self.gpu.largest()).unwrap_or(usize::MAX) / largest;
         let by_memory = self.gpu.adapter().memory.map(|memory| {
             // Some is left for what runs compute with; while they grow, buffers take half as much again.
@@ -67,6 +83,11 @@ impl GpuBlocks {
         &self.kept[1]
     }
 
+    /// What is kept of operators with a state, by their number.
+    pub(super) fn states(&self) -> &[KeptStates] {
+        &self.states
+    }
+
     /// Makes room for all blocks, and copies those that are to be; again, until [`Self::copied`] is said.
     pub(super) fn prepare(&mut self, recorder: &mut Recorder) -> Result<(), Error> {
         // Also for a first run without tokens.
@@ -76,6 +97,9 @@ impl GpuBlocks {
         for copies in apart(&self.copies) {
             for kept in self.kept.iter().flatten() {
                 recorder.copy_blocks(kept, copies)?;
+            }
+            for states in &self.states {
+                recorder.copy_states(states, copies)?;
             }
         }
         Ok(())
@@ -98,7 +122,15 @@ impl GpuBlocks {
                 grown.push(new);
             }
         }
-        (self.kept, self.room) = (grown, room);
+        let mut states = Vec::new();
+        for (number, numbers) in self.state_numbers.iter().enumerate() {
+            let new = KeptStates::new(&self.gpu, room, *numbers)?;
+            if let Some(old) = self.states.get(number) {
+                new.fill_from(&self.gpu, old)?;
+            }
+            states.push(new);
+        }
+        (self.kept, self.states, self.room) = (grown, states, room);
         Ok(())
     }
 }
@@ -112,7 +144,7 @@ mod tests {
         for adapter in runtime_gpu::adapters() {
             let gpu = Gpu::open(&adapter).expect("it opens");
             let place = Place { first: 0, heads: 1, head_size: 4 };
-            let mut blocks = GpuBlocks::new(gpu.clone(), vec![place], Vec::new(), 8);
+            let mut blocks = GpuBlocks::new(gpu.clone(), vec![place], Vec::new(), vec![3], 8);
             (0..2).for_each(|_| blocks.add());
             blocks.copy(0, 1);
             // One recording is dropped, as where it fails; the next one has the copy again.

@@ -147,7 +147,8 @@ impl Plan for GpuPlan {
         match &self.lowered.places {
             Ok(places) => {
                 let source_places = self.lowered.source_places.clone();
-                let memory = GpuBlocks::new(self.gpu.clone(), places.clone(), source_places, blocks);
+                let states = self.lowered.states.clone();
+                let memory = GpuBlocks::new(self.gpu.clone(), places.clone(), source_places, states, blocks);
                 let most = memory.most();
                 Ok(Cache::new(Memory::Gpu(memory), most))
             }
@@ -163,12 +164,20 @@ impl Plan for GpuPlan {
     fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error> {
         check_pasts(batch)?;
         self.lowered.check_sources(batch)?;
-        self.run_texts(batch, Some(blocks(&mut cache.memory)?))
+        let changed = cache.begin(batch, !self.rewinds())?;
+        let outputs = blocks(&mut cache.memory).and_then(|blocks| self.run_texts(batch, Some(blocks)));
+        // A recording that fails is not submitted; behind that, nothing fails but a GPU that is lost.
+        cache.end(&changed);
+        outputs
     }
 
     fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error> {
         let (uploader, products) = (Uploader { gpu: self.gpu.clone() }, &self.lowered.products);
         Ok(PlanAdapter::new(products, Changes::new(&uploader, products, low_ranks)?))
+    }
+
+    fn rewinds(&self) -> bool {
+        self.lowered.states.is_empty()
     }
 
     fn is_usable(&self) -> bool {

@@ -1,8 +1,8 @@
 //! One run: steps as calls of kernels.
 
 use runtime_gpu::{
-    Attention, Buffer, Columns, Convolution, Elementwise, Finish, Gpu, Norm, Recorder, Relative, Rotary, Routing,
-    Sequence, Sequences,
+    Attention, Buffer, CausalConvolution, Columns, Convolution, Elementwise, Finish, Gpu, Norm, Recorder, Relative,
+    Rotary, Routing, Scanned, SelectiveScan, Sequence, Sequences,
 };
 use runtime_graph::Binary;
 
@@ -235,6 +235,30 @@ impl<'a> Run<'a> {
                     size: *size,
                 };
                 self.recorder.convolution(&self.sequences, &self.slot(*x), &convolution, &self.slot(*to));
+            }
+            Step::CausalConvolution { x, weight, bias, size, state, to } => {
+                let convolution = CausalConvolution {
+                    weight: &self.plan.vectors[*weight],
+                    bias: bias.map(|bias| &self.plan.vectors[bias]),
+                    width: to.width,
+                    size: *size,
+                };
+                let (operand, kept) = (self.slot(*x), self.blocks.map(|blocks| &blocks.states()[*state]));
+                let [x] = columns([x], std::array::from_ref(&operand));
+                self.recorder.causal_convolution(&self.sequences, kept, x, &convolution, &self.slot(*to));
+            }
+            Step::SelectiveScan { x, delta, a, b, c, d, state, to } => {
+                let scan = SelectiveScan {
+                    a: &self.plan.vectors[*a],
+                    d: d.map(|d| &self.plan.vectors[d]),
+                    width: to.width,
+                    states: b.columns,
+                };
+                let operands = [x, delta, b, c].map(|home| self.slot(*home));
+                let [x, delta, b, c] = columns([x, delta, b, c], &operands);
+                let kept = self.blocks.map(|blocks| &blocks.states()[*state]);
+                let scanned = Scanned { x, delta, b, c };
+                self.recorder.selective_scan(&self.sequences, kept, scanned, &scan, &self.slot(*to));
             }
             Step::Pool { pooling: how, x, to } => {
                 self.recorder.pool(&self.sequences, pooling(*how), &self.slot(*x), x.width, &self.slot(*to));

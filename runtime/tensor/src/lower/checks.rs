@@ -80,6 +80,14 @@ pub(crate) fn check_pasts(batch: &Batch) -> Result<(), Error> {
     if with == sequences { Ok(()) } else { Err(Error::Pasts { with, sequences }) }
 }
 
+/// Refuses sequences that were shortened to where there is no state to go on from.
+pub(crate) fn check_states(batch: &Batch) -> Result<(), Error> {
+    match batch.pasts().iter().position(|past| past.rewound) {
+        Some(sequence) => Err(Error::Rewound { sequence, tokens: batch.pasts()[sequence].tokens }),
+        None => Ok(()),
+    }
+}
+
 /// Refuses a batch that is not run for itself.
 pub(crate) fn check_alone(reads_sources: bool, batch: &Batch) -> Result<(), Error> {
     if !batch.pasts().is_empty() {

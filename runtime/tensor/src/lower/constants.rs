@@ -116,6 +116,26 @@ impl<'g> Values<'g> {
         Ok(vectors.len() - 1)
     }
 
+    /// The same of a matrix whose rows have `columns` numbers, column by column.
+    pub(super) fn vector_by_columns(
+        &mut self,
+        value: ValueId,
+        columns: usize,
+        vectors: &mut Vec<Vec<f32>>,
+    ) -> Result<usize, Error> {
+        let name = format!("{} by columns", self.name(value));
+        if let Some(known) = self.placed.get(&name) {
+            return Ok(*known);
+        }
+        let numbers = self.numbers(value)?;
+        let mut to = vec![0.0; numbers.len()];
+        transpose(&numbers, columns, &mut to);
+        drop(numbers);
+        vectors.push(to);
+        self.placed.insert(name, vectors.len() - 1);
+        Ok(vectors.len() - 1)
+    }
+
     /// The same with a number added to each.
     #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision")]
     pub(super) fn vector_plus(
@@ -194,14 +214,7 @@ impl<'g> Values<'g> {
                 let x = kernels::Columns { x: &operands[0], stride: width(0), first: *start as usize };
                 kernels::copy_columns(team, x, *columns as usize, &mut to);
             }
-            Op::Transpose => {
-                let (columns, rows) = (width(0), operands[0].len() / width(0).max(1));
-                for (column, to) in to.chunks_exact_mut(rows.max(1)).enumerate() {
-                    for (to, x) in to.iter_mut().zip(operands[0][column..].iter().step_by(columns)) {
-                        *to = *x;
-                    }
-                }
-            }
+            Op::Transpose => transpose(&operands[0], width(0), &mut to),
             Op::Sinusoids { rows, frequencies } => {
                 for (row, to) in (0..*rows).zip(to.chunks_exact_mut(2 * frequencies.len())) {
                     let (sines, cosines) = to.split_at_mut(frequencies.len());
@@ -215,5 +228,15 @@ impl<'g> Values<'g> {
             other => unreachable!("`{}` gives no constant", other.name()),
         }
         Ok(to)
+    }
+}
+
+/// Writes a matrix whose rows have `columns` numbers column by column.
+fn transpose(from: &[f32], columns: usize, to: &mut [f32]) {
+    let rows = from.len() / columns.max(1);
+    for (column, to) in to.chunks_exact_mut(rows.max(1)).enumerate() {
+        for (to, x) in to.iter_mut().zip(from[column..].iter().step_by(columns)) {
+            *to = *x;
+        }
     }
 }

@@ -11,6 +11,7 @@ mod layout;
 mod linear;
 mod pack;
 mod places;
+mod recurrent;
 mod step;
 mod tables;
 
@@ -27,7 +28,7 @@ use linear::Linear;
 use step::{Part as TablePart, Rows};
 
 pub(crate) use changes::{AdaptedRows, Changes, Products};
-pub(crate) use checks::{check_alone, check_pasts, check_sources, check_whole_sources};
+pub(crate) use checks::{check_alone, check_pasts, check_sources, check_states, check_whole_sources};
 pub(crate) use constants::is_fixed;
 pub(crate) use layout::{Home, Ids, Layout, count};
 pub(crate) use pack::{Pack, Part};
@@ -51,6 +52,8 @@ pub(crate) struct Lowered<P> {
     pub(crate) places: Result<Vec<Place>, NotCausal>,
     /// Where a block of a source has those of each attention to it.
     pub(crate) source_places: Vec<Place>,
+    /// Numbers of the state of each operator that has one.
+    pub(crate) states: Vec<usize>,
 }
 
 /// Steps, and what they need memory for.
@@ -126,6 +129,8 @@ struct Lowering<'g, P: Pack> {
     places: Vec<Place>,
     /// Where a block of a source has what is kept of each attention to it.
     source_places: Vec<Place>,
+    /// Numbers of the state of each operator that has one.
+    states: Vec<usize>,
     /// Rows and columns of the values that steps write.
     buffers: Vec<(Dim, usize)>,
 }
@@ -160,6 +165,7 @@ impl<'g, P: Pack> Lowering<'g, P> {
             layout: Layout::default(),
             places: Vec::new(),
             source_places: Vec::new(),
+            states: Vec::new(),
             buffers: Vec::new(),
         })
     }
@@ -258,6 +264,8 @@ impl<'g, P: Pack> Lowering<'g, P> {
                 Step::Rotary { x, angles, frequencies: rotary.frequencies.len(), head_size: rotary.head_size as usize }
             }
             Op::Convolution { groups } => return self.convolution(index, groups as usize),
+            Op::CausalConvolution => self.causal_convolution(index)?,
+            Op::SelectiveScan => self.selective_scan(index)?,
             Op::Attention(_) => self.attention(index)?,
             Op::CrossAttention(_) => self.cross_attention(index),
             Op::Experts(options) => self.experts(index, options)?,
@@ -483,6 +491,7 @@ impl<'g, P: Pack> Lowering<'g, P> {
             texts: program(texts, &mut outputs),
             sources: has_sources.then(|| program(sources, &mut source_outputs)),
             source_places: self.source_places,
+            states: self.states,
             constants: self.constants,
             products: Products::new(self.products),
             outputs,

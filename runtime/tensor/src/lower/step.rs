@@ -187,6 +187,29 @@ pub(crate) enum Step {
         size: usize,
         to: Home,
     },
+    /// Columns convolved over a token and those before it.
+    CausalConvolution {
+        x: Home,
+        /// `[size, width]`
+        weight: usize,
+        bias: Option<usize>,
+        size: usize,
+        /// Its number among the operators with a state.
+        state: usize,
+        to: Home,
+    },
+    SelectiveScan {
+        x: Home,
+        delta: Home,
+        /// `[states, width]`
+        a: usize,
+        b: Home,
+        c: Home,
+        d: Option<usize>,
+        /// Its number among the operators with a state.
+        state: usize,
+        to: Home,
+    },
     Pool {
         pooling: Pooling,
         x: Home,
@@ -212,6 +235,7 @@ impl Step {
             Self::Binary { a, b, to, .. } => (vec![a, b], to),
             Self::ScaleRows { x, factors, to } => (vec![x, factors], to),
             Self::Route { logits, x, to, .. } => (vec![logits, x], to),
+            Self::SelectiveScan { x, delta, b, c, to, .. } => (vec![x, delta, b, c], to),
             Self::ExpertProducts { x, factor, to, .. } => (std::iter::once(x).chain(factor).collect(), to),
             Self::Rotary { x, .. } => (vec![], x),
             Self::Norm { x, to, .. }
@@ -221,6 +245,7 @@ impl Step {
             | Self::Copy { x, to }
             | Self::Neighbours { x, to, .. }
             | Self::Convolution { x, to, .. }
+            | Self::CausalConvolution { x, to, .. }
             | Self::Pool { x, to, .. }
             | Self::Select { x, to } => (vec![x], to),
             Self::CrossAttention { q, to, .. } => (vec![q], to),
@@ -248,6 +273,8 @@ impl Step {
             | Self::Copy { to, .. }
             | Self::Neighbours { to, .. }
             | Self::Convolution { to, .. }
+            | Self::CausalConvolution { to, .. }
+            | Self::SelectiveScan { to, .. }
             | Self::Pool { to, .. }
             | Self::CrossAttention { to, .. }
             | Self::Select { to, .. } => Some(*to),
@@ -264,6 +291,8 @@ pub(crate) fn activation(activation: Activation) -> kernels::Activation {
         Activation::Silu => kernels::Activation::Silu,
         Activation::Tanh => kernels::Activation::Tanh,
         Activation::Sigmoid => kernels::Activation::Sigmoid,
+        Activation::Softplus => kernels::Activation::Softplus,
+        Activation::Exp => kernels::Activation::Exp,
     }
 }
 

@@ -114,12 +114,13 @@ struct Placed {
 }
 
 impl PlacedPlan {
-    /// Runs the parts in their order.
+    /// Runs the parts in their order; `done` says how many have come to their end.
     fn run_stages(
         &self,
         reading: Reading,
         batch: &Batch,
         mut memories: Option<&mut [Memory]>,
+        done: &mut usize,
     ) -> Result<Outputs, Error> {
         let other =
             |adapter: &Option<PlanAdapter>| adapter.as_ref().is_some_and(|adapter| !adapter.is_of(&self.products));
@@ -137,6 +138,7 @@ impl PlacedPlan {
             let memory = memories.as_deref_mut().map(|parts| &mut parts[number]);
             let batch = for_stage(batch, number, *gives_asked);
             let given = stage.plan.run_part(reading, &batch, &received.collect::<Vec<_>>(), memory)?;
+            *done += 1;
             for (what, rows) in gives.iter().zip(given) {
                 match what {
                     Given::Value(value) => values[*value] = Some(rows.whole),
@@ -173,7 +175,7 @@ fn for_stage(batch: &Batch, number: usize, gives_asked: bool) -> Cow<'_, Batch> 
 impl Plan for PlacedPlan {
     fn run(&self, batch: &Batch) -> Result<Outputs, Error> {
         check_alone(self.reads_sources, batch)?;
-        self.run_stages(Reading::Texts, batch, None)
+        self.run_stages(Reading::Texts, batch, None, &mut 0)
     }
 
     fn cache(&self, blocks: usize) -> Result<Cache, Error> {
@@ -183,13 +185,25 @@ impl Plan for PlacedPlan {
 
     fn read_sources(&self, batch: &Batch, cache: &mut Cache) -> Result<(), Error> {
         check_whole_sources(self.reads_sources, batch)?;
-        self.run_stages(Reading::Sources, batch, Some(self.memories(cache)?)).map(drop)
+        self.run_stages(Reading::Sources, batch, Some(self.memories(cache)?), &mut 0).map(drop)
     }
 
     fn run_after(&self, batch: &Batch, cache: &mut Cache) -> Result<Outputs, Error> {
         check_pasts(batch)?;
         check_sources(self.reads_sources, batch)?;
-        self.run_stages(Reading::Texts, batch, Some(self.memories(cache)?))
+        let changed = cache.begin(batch, !self.rewinds())?;
+        let mut done = 0;
+        let outputs =
+            self.memories(cache).and_then(|memories| self.run_stages(Reading::Texts, batch, Some(memories), &mut done));
+        // A part that fails has changed nothing, but those before it have.
+        if done == 0 || outputs.is_ok() {
+            cache.end(&changed);
+        }
+        outputs
+    }
+
+    fn rewinds(&self) -> bool {
+        self.stages.iter().all(|stage| stage.plan.rewinds())
     }
 
     fn adapter(&self, low_ranks: &LowRanks) -> Result<PlanAdapter, Error> {

@@ -127,7 +127,7 @@ pub(crate) fn other_devices() -> Vec<Device> {
 }
 
 /// Every GPU that there is, opened once. There must be one, if only in software, unless `RUNTIME_NO_GPU=1`.
-fn open_gpus() -> &'static [Gpu] {
+pub(crate) fn open_gpus() -> &'static [Gpu] {
     static OPEN: OnceLock<Vec<Gpu>> = OnceLock::new();
     OPEN.get_or_init(|| {
         let open: Vec<Gpu> = gpus().iter().map(|adapter| Gpu::open(adapter).expect("it opens")).collect();
