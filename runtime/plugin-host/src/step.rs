@@ -76,7 +76,8 @@ impl StepPlugin {
             started.map_err(|error| granted.withhold(call.failed(&error, store.data_mut(), &limits)))?;
         store.data_mut().host = None;
         if let Err(reason) = answer {
-            let reason = granted.said(&reason);
+            // It has seen parameters of the pipeline alone.
+            let reason = Some(text::printable(&reason));
             return Err(Error::NotStarted { plugin, version, reason });
         }
         Ok(Step { plugin: self.clone(), instance, store, granted, limits, is_usable: true })
