@@ -60,7 +60,7 @@ fn personal_data_is_gone_before_the_next_step() {
     assert_eq!(run.field("found"), [2, 3, 2, 0]);
     for (entities, text) in run.field("entities").iter().zip(TICKETS) {
         for entity in entities.as_array().expect("a list") {
-            assert_eq!(entity.as_object().map(|entity| entity.len()), Some(3), "where it is, and not what: {entity}");
+            assert_eq!(entity.as_object().map(serde_json::Map::len), Some(3), "where it is, and not what: {entity}");
             let [start, end] =
                 ["start", "end"].map(|name| usize::try_from(entity[name].as_u64().expect("it")).expect("small"));
             let value: String = text.chars().skip(start).take(end - start).collect();
