@@ -250,10 +250,10 @@ impl Registry {
         let adapter = adapter.as_ref().map(Adapter::open).transpose()?;
         let load = |place| Model::load(folder, &config, &architecture, head, adapter.as_ref(), place, precision);
         let model = match place {
-            Place::On(Device::Gpu(gpu)) if is_auto => match load(Place::On(Device::Gpu(gpu.clone()))) {
+            Place::On(gpu) if is_auto && placed.has_gpu() => match load(Place::On(gpu.clone())) {
                 Err(ModelError::Compile { source, .. }) => {
                     // What the GPU has no room for goes to the processor, and all of it where that cannot be.
-                    let both = Place::InTurn(vec![Device::Gpu(gpu), Device::Cpu]);
+                    let both = Place::InTurn(vec![gpu, Device::Cpu]);
                     let both = if let PlanError::TooSmall { .. } = source { load(both).ok() } else { None };
                     match both {
                         Some(model) => {

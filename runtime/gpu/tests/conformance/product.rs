@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 use runtime_gpu::{Adapter, Capabilities, Finish, Gpu, Precision, Stored, Weight, adapters};
-use runtime_kernels::BlockType;
+use runtime_kernels::{Activation, BlockType};
 
 use crate::rows::{ACTIVATIONS, activate};
 use crate::support::{Random, SIZES, close, gpus, read, room, wide};
@@ -77,7 +77,9 @@ fn check(gpu: &Gpu, random: &mut Random, case: &Case) {
     let bias = (random.below(2) == 0).then(|| random.numbers(outputs));
     let factor = (random.below(2) == 0).then(|| random.numbers(rows * outputs));
     let add = (random.below(2) == 0).then(|| random.numbers(rows * outputs));
-    let activation = (random.below(2) == 0).then(|| random.of(&ACTIVATIONS));
+    // Large sums have exponentials beyond single precision.
+    let bounded: Vec<Activation> = ACTIVATIONS.into_iter().filter(|kind| *kind != Activation::Exp).collect();
+    let activation = (random.below(2) == 0).then(|| random.of(&bounded));
 
     let mut expected = Vec::new();
     let mut largest_sum = 0.0f64;
