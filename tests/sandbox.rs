@@ -307,7 +307,11 @@ fn what_is_no_plugin_is_refused_with_a_reason() {
         ("compiled", text("\x7fELF"), "is not a WebAssembly component: it does not begin as WebAssembly does"),
         ("core", core, "is not a WebAssembly component: it is a core module"),
         ("truncated", whole[..whole.len() / 2].to_vec(), "truncated` is not a WebAssembly component: "),
-        ("empty", empty, "does not fit the interface `inference:runtime@0.1`: no export `build` found"),
+        (
+            "empty",
+            empty,
+            "does not fit the interface `inference:runtime@0.1`: it exports nothing, which is the export of no world",
+        ),
         ("future", importing("inference:runtime/graph@0.2.0"), "it imports `inference:runtime/graph@0.2.0`"),
         ("foreign", importing("acme:net/sockets"), "imports `acme:net/sockets`, which no plugin is given"),
     ] {

@@ -41,7 +41,7 @@ impl Slot {
     }
 }
 
-/// Integers up to here are exact in double precision.
+/// Integers below are exact in double precision, and no other integer becomes one of them.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 pub(crate) fn to_host(fields: Fields) -> Vec<records::Field> {
@@ -52,7 +52,7 @@ fn value_to_host(value: Value) -> records::Value {
     match value {
         Value::Null => records::Value::None,
         Value::Bool(value) => records::Value::Boolean(value),
-        Value::Number(number) => match number.as_f64().filter(|double| number.is_f64() || double.abs() <= EXACT) {
+        Value::Number(number) => match number.as_f64().filter(|double| number.is_f64() || double.abs() < EXACT) {
             Some(double) => records::Value::Number(double),
             None => records::Value::Json(number.to_string()),
         },
@@ -70,7 +70,7 @@ fn value_from_host(value: records::Value) -> Value {
     match value {
         records::Value::None => Value::Null,
         records::Value::Boolean(value) => Value::Bool(value),
-        records::Value::Number(number) if number.fract() == 0.0 && number.abs() <= EXACT => Value::from(number as i64),
+        records::Value::Number(number) if number.fract() == 0.0 && number.abs() < EXACT => Value::from(number as i64),
         records::Value::Number(number) => Number::from_f64(number).map_or(Value::Null, Value::Number),
         records::Value::Text(text) => Value::String(text),
         // The host writes JSON.
@@ -98,8 +98,16 @@ mod tests {
 
     #[test]
     fn values_come_back_as_they_were() {
-        for value in [json!(null), json!(true), json!(3), json!(-0.5), json!(u64::MAX), json!("é"), json!([{"a": 1}])]
-        {
+        for value in [
+            json!(null),
+            json!(true),
+            json!(3),
+            json!(-0.5),
+            json!(9_007_199_254_740_993_i64),
+            json!(u64::MAX),
+            json!("é"),
+            json!([{"a": 1}]),
+        ] {
             assert_eq!(value_from_host(value_to_host(value.clone())), value);
         }
     }

@@ -14,7 +14,7 @@ use super::step::bindings::inference::runtime::{logging, records, tokenizer};
 /// Bytes of a note, at most.
 const NOTE: usize = 4096;
 
-/// Integers up to here are exact in double precision.
+/// Integers below are exact in double precision, and no other integer becomes one of them.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Fields for a plugin.
@@ -37,7 +37,7 @@ fn value_to_plugin(value: Value) -> records::Value {
 }
 
 fn is_exact(number: &Number, double: f64) -> bool {
-    number.is_f64() || double.abs() <= EXACT
+    number.is_f64() || double.abs() < EXACT
 }
 
 /// Fields from a plugin.
@@ -72,7 +72,7 @@ fn value_from_plugin(value: records::Value) -> std::result::Result<Value, String
 /// A whole number as people write it.
 #[expect(clippy::cast_possible_truncation, reason = "whole, and within the integers that a double holds exactly")]
 fn integer(number: f64) -> Option<i64> {
-    (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
+    (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64)
 }
 
 pub(super) fn slots(slots: Vec<records::Slot>) -> Vec<Slot> {
