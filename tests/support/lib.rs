@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: where things are, how a guest or the binary is found, folders to work in, the
 //! program as a process, and model folders made by hand.
 
+mod attack;
 mod endpoint;
 mod following;
 mod gpu;
@@ -11,6 +12,7 @@ mod wheel;
 
 use std::path::{Path, PathBuf};
 
+pub use attack::{attack, attacks};
 pub use endpoint::{Asked, Endpoint, Reply};
 pub use following::Following;
 pub use gpu::{open_gpus, without_gpu};

@@ -4,6 +4,7 @@ use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 
 use crate::engine::FRAMES;
 use crate::error::Cause;
+use crate::limits::{Denied, TABLE_ELEMENTS};
 use crate::state::Bounds;
 use crate::{Limits, Site, text};
 
@@ -48,17 +49,21 @@ pub(crate) fn cause(error: &wasmtime::Error, bounds: &Bounds, limits: &Limits) -
         return cause.clone();
     }
     let depth = error.downcast_ref::<WasmBacktrace>().map_or(0, |backtrace| backtrace.frames().len());
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => Cause::Deadline { limit: limits.deadline },
-        Some(Trap::StackOverflow) => Cause::Stack,
+    let denied = bounds.limiter.denied().map(|denied| match denied {
+        Denied::Memory => Cause::Memory { limit: limits.memory },
+        Denied::Tables => Cause::Tables { limit: TABLE_ELEMENTS },
+    });
+    match (error.downcast_ref::<Trap>(), denied) {
+        (Some(Trap::Interrupt), _) => Cause::Deadline { limit: limits.deadline },
+        (Some(Trap::StackOverflow), _) => Cause::Stack,
         // Most languages keep a second stack at the lower end of the guest's memory: overrun, it ends below address 0.
-        Some(Trap::MemoryOutOfBounds) if depth >= FRAMES => Cause::Stack,
-        Some(Trap::MemoryOutOfBounds) => Cause::OutOfBounds,
+        (Some(Trap::MemoryOutOfBounds), _) if depth >= FRAMES => Cause::Stack,
+        (Some(Trap::MemoryOutOfBounds), _) => Cause::OutOfBounds,
         // A guest that is denied memory aborts, as one that panics does.
-        _ if bounds.limiter.denied() => Cause::Memory { limit: limits.memory },
-        Some(Trap::UnreachableCodeReached) => Cause::Panic { message: bounds.stderr.panic_message() },
-        Some(trap) => Cause::Other(trap.to_string()),
-        None => Cause::Other(text::printable(&error.root_cause().to_string())),
+        (_, Some(denied)) => denied,
+        (Some(Trap::UnreachableCodeReached), _) => Cause::Panic { message: bounds.stderr.panic_message() },
+        (Some(trap), _) => Cause::Other(trap.to_string()),
+        (None, _) => Cause::Other(text::printable(&error.root_cause().to_string())),
     }
 }
 

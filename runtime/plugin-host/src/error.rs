@@ -236,6 +236,12 @@ pub enum Cause {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// It asked for more or larger tables than it may have.
+    #[error("it asked for tables of more than {limit} elements")]
+    Tables {
+        /// The limit, of all its tables together.
+        limit: usize,
+    },
     /// Its calls nest too deep.
     #[error("its calls nest too deep for the stack")]
     Stack,
