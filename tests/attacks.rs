@@ -11,7 +11,7 @@ use futures::executor::block_on;
 use runtime_graph::{Catalog, DType, Graph, Head};
 use runtime_plugin_host::{
     Answer, Completion, CompletionStream, Error, Failure, Fields, Granted, Level, Limits, PluginHost, Prompt, StepHost,
-    TextHost, Token,
+    TextHost, Token, World,
 };
 use runtime_tests::{attack, attacks, guest};
 use serde_json::json;
@@ -26,40 +26,43 @@ const fn case(attack: &'static str, says: &'static str) -> Case {
     Case { attack, says }
 }
 
-/// What a call gets before it is ended: enough that nothing else is slower than that.
-const DEADLINE: Duration = Duration::from_millis(150);
+/// What a call gets before it is ended: enough that on a busy machine nothing else is as slow.
+const PATIENT: Duration = Duration::from_millis(500);
 
 const MEMORY: usize = 8 << 20;
 
 const CASES: &[Case] = &[
     // Memory, tables, stack and time.
-    case("table_growth", "in `grow`, was ended: it asked for tables of more than 131072 elements"),
+    case("table_growth", "in `build`, was ended: it asked for tables of more than 131072 elements"),
     case("large_table", "in `describe`, was ended: it asked for tables of more than 131072 elements"),
     case("many_tables", "in `describe`, was ended: it asked for tables of more than 131072 elements"),
-    case("many_memories", "in `grow`, was ended: it asked for more than 8388608 bytes of memory"),
+    case("many_memories", "in `build`, was ended: it asked for more than 8388608 bytes of memory"),
     case("large_memory", "in `describe`, was ended: it asked for more than 8388608 bytes of memory"),
-    case("endless_start", "in `spin`, was ended: it ran for more than 150 ms"),
-    case("endless_realloc", "in `spin`, was ended: it ran for more than 150 ms"),
-    case("endless_post_return", "in `spin`, was ended: it ran for more than 150 ms"),
+    case("endless_start", "in `spin`, was ended: it ran for more than 500 ms"),
+    case("endless_realloc", "in `spin`, was ended: it ran for more than 500 ms"),
+    case("endless_post_return", "in `spin`, was ended: it ran for more than 500 ms"),
     case("deep_calls", "in `descend`, was ended: its calls nest too deep for the stack"),
     // Calls at the wrong time.
-    case("reentry_from_realloc", "in `reenter`, was ended: cannot leave component instance"),
-    case("reentry_from_post_return", "in `reenter`, was ended: cannot leave component instance"),
+    case("reentry_from_realloc", "in `reenter`, was ended: wasm trap: cannot leave component instance"),
+    case("reentry_from_post_return", "in `reenter`, was ended: wasm trap: cannot leave component instance"),
     // Texts and lists over the boundary.
-    case("room_outside", "in `build`, was ended: "),
-    case("room_unaligned", "in `build`, was ended: "),
-    case("not_utf8", "in `ask`, was ended: "),
-    case("half_surrogate", "in `describe`, was ended: "),
-    case("text_outside", "in `ask`, was ended: "),
-    case("endless_list", "in `describe`, was ended: "),
-    case("amplified_list", "in `describe`, was ended: "),
+    case("room_outside", "in `build`, was ended: realloc return: beyond end of memory"),
+    case("room_unaligned", "in `build`, was ended: realloc return: result not aligned"),
+    case("not_utf8", "in `ask`, was ended: invalid utf-8 sequence of 1 bytes from index 5"),
+    case("half_surrogate", "in `describe`, was ended: invalid utf-8 sequence of 1 bytes from index 0"),
+    case("text_outside", "in `ask`, was ended: string pointer/length out of bounds of memory"),
+    case("endless_list", "in `describe`, was ended: list pointer/length out of bounds of memory"),
+    case("amplified_list", "in `describe`, was ended: too much data is being copied between the host and the guest"),
     // Values.
     case("dropped_twice", "in `twice`, was ended: unknown handle index"),
-    case("unknown_function", "in `apply`, was ended: "),
-    case("nan_factor", "misused the graph: "),
-    case("infinite_epsilon", "misused the graph: "),
-    case("overflowing_columns", "misused the graph: "),
-    case("overflowing_table", "misused the graph: "),
+    case("unknown_function", "in `apply`, was ended: unexpected discriminant: 99"),
+    case("nan_factor", "in `multiply`, misused the graph: `scale` cannot take factor = NaN: it must be finite"),
+    case(
+        "infinite_epsilon",
+        "in `normalise`, misused the graph: `rms-norm` cannot take epsilon = inf: it must be finite",
+    ),
+    case("overflowing_columns", "in `take`, misused the graph: `columns` cannot take columns = 4294967295 + 2"),
+    case("overflowing_table", "in `compute`, misused the graph: `sinusoids` cannot take rows = 4294967295"),
     // What there is not.
     case("asks_files", "in `reach`, was ended: it asked for `wasi:filesystem/preopens`, which no plugin is granted"),
     case("asks_date", "in `reach`, was ended: it asked for `wasi:clocks/wall-clock`, which no plugin is granted"),
@@ -87,14 +90,14 @@ const CASES: &[Case] = &[
     // Steps.
     case("step_nan", "are not those that it describes: the field `number` is NaN, which JSON has not"),
     case("step_infinity", "are not those that it describes: the field `number` is inf, which JSON has not"),
-    case("step_not_utf8", "in `process`, was ended: "),
+    case("step_not_utf8", "in `process`, was ended: invalid utf-8 sequence of 1 bytes from index 0"),
     case("step_deep_json", "are not those that it describes: the field `number` is no JSON: recursion limit exceeded"),
-    case("step_endless_post_return", "in `spin`, was ended: it ran for more than 150 ms"),
+    case("step_endless_post_return", "in `spin`, was ended: it ran for more than 500 ms"),
     // Processors of scores.
     case("drops_its_text", "in `destroy`, was ended: it gave up"),
-    case("endless_destructor", "was ended: it ran for more than 150 ms"),
-    case("keeps_scores", "in `process`, was ended: "),
-    case("scores_after_call", "was ended: unknown handle index"),
+    case("endless_destructor", "in `process`, was ended: it ran for more than 500 ms"),
+    case("keeps_scores", "in `process`, was ended: borrow handles still remain at the end of the call"),
+    case("scores_after_call", "in `process`, was ended: unknown handle index"),
     case("infinite_score", "made the score of token 2 inf"),
     case("forged_text", "in `start`, was ended: unknown handle index 9999"),
 ];
@@ -151,34 +154,33 @@ impl StepHost for Nothing {
     }
 }
 
-fn host() -> PluginHost {
+fn host(deadline: Duration) -> PluginHost {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("attacks");
-    let limits = Limits { deadline: DEADLINE, memory: MEMORY, ..Limits::default() };
+    let limits = Limits { deadline, memory: MEMORY, ..Limits::default() };
     PluginHost::new(Some(cache), limits).expect("this machine runs WebAssembly")
 }
 
-const GRANTED: Granted = Granted { memory: MEMORY, time: DEADLINE, log_text: true };
-
 /// Does all that a host does with a plugin, whatever its world, until it is refused.
-fn use_fully(host: &PluginHost, file: &Path) -> Result<(), Error> {
+fn use_fully(host: &PluginHost, file: &Path, time: Duration) -> Result<(), Error> {
+    let granted = Granted { memory: MEMORY, time, log_text: true };
     let inspection = host.inspect(file)?;
     match inspection.world {
-        runtime_plugin_host::World::Architecture => host.load(file)?.build("{}", Head::Base, catalog()).map(|_| ()),
-        runtime_plugin_host::World::Step => {
+        World::Architecture => host.load(file)?.build("{}", Head::Base, catalog()).map(|_| ()),
+        World::Step => {
             let step = host.load_step(file)?;
             let nothing = Arc::new(Nothing);
             let used = block_on(async {
-                let mut step = step.start(Fields::new(), GRANTED, Arc::clone(&nothing) as Arc<dyn StepHost>).await?;
+                let mut step = step.start(Fields::new(), granted, Arc::clone(&nothing) as Arc<dyn StepHost>).await?;
                 let record = Fields::from_iter([("text".to_owned(), json!("a"))]);
                 step.process(record, Arc::clone(&nothing) as Arc<dyn StepHost>).await
             });
             assert_eq!(Arc::strong_count(&nothing), 1, "an instance is left");
             used.map(|_| ())
         }
-        runtime_plugin_host::World::LogitsProcessor => {
+        World::LogitsProcessor => {
             let nothing = Arc::new(Nothing);
             let plugin = host.load_logits(file)?;
-            let processor = plugin.start(Fields::new(), &[1], GRANTED, Arc::clone(&nothing) as Arc<dyn TextHost>);
+            let processor = plugin.start(Fields::new(), &[1], granted, Arc::clone(&nothing) as Arc<dyn TextHost>);
             let used = processor.and_then(|mut processor| {
                 processor.process(&[2], &mut [0.5; 8])?;
                 processor.process(&[3], &mut [0.5; 8])
@@ -206,21 +208,29 @@ fn said(error: &dyn std::error::Error) -> String {
 
 #[test]
 fn every_attack_ends_in_its_one_error_and_others_go_on() {
-    let host = host();
+    let host = host(PATIENT);
     let before = ordinary(&host);
+    let mut wrong = Vec::new();
     for Case { attack: name, says } in CASES {
         let file = attack(name);
+        // What is compiled once is not part of the attack.
+        let _ = host.inspect(&file);
         let started = Instant::now();
-        let error = use_fully(&host, &file).err().unwrap_or_else(|| panic!("{name} is not refused"));
+        let error = use_fully(&host, &file, PATIENT).err().unwrap_or_else(|| panic!("{name} is not refused"));
         let took = started.elapsed();
         let text = said(&error);
         println!("{name}: {text} ({} ms)", took.as_millis());
-        assert!(text.contains(says), "{name}: {text}");
-        assert!(text.contains("guest") || text.contains(name), "{name} does not say of which plugin it is: {text}");
+        if !text.contains("the plugin `guest` 0.1.0") && !text.contains(&format!("runtime-attack-{name}")) {
+            wrong.push(format!("{name} does not say of which plugin it is: {text}"));
+        }
+        if !text.contains(says) {
+            wrong.push(format!("{name} is something else: {text}"));
+        }
         assert!(took < Duration::from_secs(5), "{name} took {took:?}");
         assert_eq!(ordinary(&host), before, "after {name}");
         fs::remove_file(file).expect("it was written");
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
@@ -232,7 +242,7 @@ fn no_attack_is_without_test() {
 #[test]
 fn there_is_no_value_of_another_graph() {
     // An instance builds one graph. One that kept a value would trap when it builds the next.
-    let host = host();
+    let host = host(PATIENT);
     let plugin = host.load(&attack("value_of_another_graph")).expect("it loads");
     let first = plugin.build("{}", Head::Base, catalog()).expect("it builds");
     assert_eq!(plugin.build("{}", Head::Base, catalog()).expect("it builds again"), first);
@@ -240,7 +250,7 @@ fn there_is_no_value_of_another_graph() {
 
 #[test]
 fn weights_of_another_model_are_not_there() {
-    let host = host();
+    let host = host(PATIENT);
     let plugin = host.load(&attack("value_of_another_graph")).expect("it loads");
     plugin.build("{}", Head::Base, catalog()).expect("the first model has the tensor");
     let other = Catalog::new([("other.weight", vec![8, 4], DType::F32)], "");
@@ -251,8 +261,8 @@ fn weights_of_another_model_are_not_there() {
 #[test]
 fn a_destructor_that_traps_is_never_run() {
     // A text is freed with its whole instance, and nothing of the plugin's runs then.
-    let host = host();
-    use_fully(&host, &attack("trapping_destructor")).expect("it does what it should until then");
+    let host = host(PATIENT);
+    use_fully(&host, &attack("trapping_destructor"), PATIENT).expect("it does what it should until then");
 }
 
 /// What the process holds: threads, open files, mappings of memory, and bytes of memory.
@@ -305,10 +315,12 @@ fn nothing_is_left_behind() {
         println!("{said}");
         return;
     }
-    let host = host();
+    // What is ended by its deadline is ended soon; whatever else is too slow for it is refused all the same.
+    let short = Duration::from_millis(50);
+    let host = host(short);
     let mut files: Vec<_> = CASES.iter().map(|case| attack(case.attack)).collect();
     files.extend(GUESTS.iter().map(|name| guest(&format!("examples/{name}"))));
-    let round = || files.iter().for_each(|file| assert!(use_fully(&host, file).is_err(), "{}", file.display()));
+    let round = || files.iter().for_each(|file| assert!(use_fully(&host, file, short).is_err(), "{}", file.display()));
     // The first rounds load what is kept for ever: allocators' reserves, the compiler's threads.
     round();
     round();

@@ -29,7 +29,10 @@ fuzz_target!(|data: &[u8]| {
     }
     let Ok(tokenizer) = ModelFolder::new(SCRATCH.path()).tokenizer() else { return };
     let highest = tokenizer.highest_id();
-    let _ = tokenizer.token_bytes();
+    // It has a place for each id; models have as many embeddings, which is checked before.
+    if highest < 1 << 20 {
+        let _ = tokenizer.token_bytes();
+    }
     let cut = EncodeOptions {
         truncation: Truncation::LongestFirst,
         max_length: Some(8),
