@@ -88,13 +88,14 @@ fn what_is_no_reference_of_this_model_is_refused() {
     let project = Project::empty();
     project.write("text", "no safetensors");
     let text = project.path("text").display().to_string();
-    for (model, against, exit, why) in [
-        (family("llama-causallm"), text.as_str(), 65, "no recorded reference"),
-        (family("llama-causallm"), &reference("mamba"), 65, "none of the 36 activations"),
-        (family("llama-causallm"), "nowhere", 66, "nowhere"),
-        (family("t5-conditionalgeneration"), &reference("llama"), 64, "source text"),
+    let (llama, t5) = (("llama-causallm", "causal-lm"), ("t5-conditionalgeneration", "seq2seq-lm"));
+    for ((model, head), against, exit, why) in [
+        (llama, text.as_str(), 65, "no recorded reference"),
+        (llama, &reference("mamba"), 65, "none of the 36 activations"),
+        (llama, "nowhere", 66, "nowhere"),
+        (t5, &reference("llama"), 64, "source text"),
     ] {
-        let finished = check(&project, &model, &["--against", against]).exits(exit);
+        let finished = check(&project, &family(model), &["--head", head, "--against", against]).exits(exit);
         assert!(finished.stderr.contains(why), "{}", finished.stderr);
     }
 }
