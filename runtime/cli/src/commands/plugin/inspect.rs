@@ -1,22 +1,16 @@
-//! `runtime plugin`: looking at plugins.
+//! `runtime plugin inspect`.
+
+use std::path::Path;
 
 use runtime_diagnostics::Exit;
 use runtime_engine::{Described, Inspection, Options, Registry, Slot, World};
 
-use crate::args::{PluginCommand, PluginInspect};
 use crate::failure::Failure;
 use crate::output::print;
 
-pub(crate) fn run(command: &PluginCommand) -> Result<Exit, Failure> {
-    match command {
-        PluginCommand::Inspect(options) => inspect(options),
-    }
-}
-
-fn inspect(options: &PluginInspect) -> Result<Exit, Failure> {
-    let inspection = Registry::new(Options::default()).inspect_plugin(&options.file)?;
-    print(&text(&inspection))?;
-    Ok(Exit::Ok)
+pub(crate) fn inspect(file: &Path) -> Result<Exit, Failure> {
+    let inspection = Registry::new(Options::default()).inspect_plugin(file)?;
+    print(&text(&inspection))
 }
 
 /// The columns of names.
