@@ -5,6 +5,7 @@ use runtime_engine::{Described, Inspection, Options, Registry, Slot, World};
 
 use crate::args::{PluginCommand, PluginInspect};
 use crate::failure::Failure;
+use crate::generating::aside;
 use crate::output::print;
 
 pub(crate) fn run(command: &PluginCommand) -> Result<Exit, Failure> {
@@ -14,8 +15,11 @@ pub(crate) fn run(command: &PluginCommand) -> Result<Exit, Failure> {
 }
 
 fn inspect(options: &PluginInspect) -> Result<Exit, Failure> {
-    let inspection = Registry::new(Options::default()).inspect_plugin(&options.file)?;
-    print(&text(&inspection))?;
+    let registry = Registry::new(Options { tell: aside, progress: true, ..Options::default() });
+    let (path, pinned) = registry.latest_plugin(&options.file)?;
+    let inspection = registry.inspect_plugin(&path)?;
+    let pinned = pinned.map(|pinned| format!("{:WIDTH$} {pinned}\n", "source"));
+    print(&(text(&inspection) + pinned.as_deref().unwrap_or_default()))?;
     Ok(Exit::Ok)
 }
 
