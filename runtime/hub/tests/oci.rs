@@ -207,7 +207,7 @@ fn what_is_no_plugin_is_told() {
         Client::new().fetch(&registry.tagged(tag)).unwrap_err()
     };
     let layer = said("layer", &|manifest| {
-        manifest["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar+gzip".into()
+        manifest["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar+gzip".into();
     });
     assert!(
         layer

@@ -188,7 +188,7 @@ impl<'a> Registry<'a> {
         let answer: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(format!("the token: {error}")))?;
         let token = answer.get("token").or_else(|| answer.get("access_token")).and_then(Value::as_str);
         let token = token.ok_or_else(|| wrong("there is no token".to_owned()))?;
-        secret(format!("Bearer {token}")).ok_or_else(|| wrong("the token cannot be sent".to_owned()))
+        secret(&format!("Bearer {token}")).ok_or_else(|| wrong("the token cannot be sent".to_owned()))
     }
 
     fn refused(&self, status: u16) -> OciError {
@@ -232,14 +232,14 @@ fn credentials(path: &Path, registry: &str) -> Result<Option<HeaderValue>, OciEr
     let known = if registry == "docker.io" { "https://index.docker.io/v1/" } else { registry };
     let entry = |name: &str| config.get("auths")?.get(name)?.get("auth")?.as_str();
     match entry(known).or_else(|| entry(&format!("https://{known}"))).filter(|auth| !auth.is_empty()) {
-        Some(auth) => secret(format!("Basic {auth}")).map(Some).ok_or_else(|| wrong(format!("those of `{registry}`"))),
+        Some(auth) => secret(&format!("Basic {auth}")).map(Some).ok_or_else(|| wrong(format!("those of `{registry}`"))),
         None => Ok(None),
     }
 }
 
 /// A value that is never shown.
-fn secret(text: String) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(&text).ok()?;
+fn secret(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
