@@ -1,5 +1,5 @@
 //! What the end-to-end tests share: where things are, how a guest or the binary is found, folders to work in, the
-//! program as a process, and model folders made by hand.
+//! program as a process, model folders made by hand, and plugins beside what was recorded.
 
 mod attack;
 mod endpoint;
@@ -8,6 +8,7 @@ mod gpu;
 mod model;
 mod process;
 mod project;
+mod recorded;
 mod wheel;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ pub use gpu::{open_gpus, without_gpu};
 pub use model::{Floats, Tensors, copy_folder, golden_model, write_lora};
 pub use process::Finished;
 pub use project::{PIPELINE, Project};
+pub use recorded::{Recorded, ask, ids, tokens};
 pub use wheel::fetched;
 
 /// The root of the repository.

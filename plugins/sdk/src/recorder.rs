@@ -44,6 +44,7 @@ impl HostGraph {
             Op::Transpose => input(0).transpose(),
             Op::Scale { factor } => input(0).scale(factor),
             Op::Columns { start, width } => input(0).columns(start, width),
+            Op::Join { parts } => input(0).join(input(1), parts),
             Op::Rotary(Rotary { head_size, frequencies, factor }) => input(0).rotary(head_size, &frequencies, factor),
             Op::Convolution { groups } => input(0).convolution(input(1), bias(), groups),
             Op::CausalConvolution => input(0).causal_convolution(input(1), bias()),

@@ -1,11 +1,10 @@
 //! What the decoders after Llama have in common: norms before each part, rotary positions, grouped heads, gated
 //! feed-forward. Families say where they differ.
 
-use runtime_graph::{Activation, AttentionOptions, Builder, Config, Head, Linear, Refusal, Rotary, Value};
+use runtime_graph::{Activation, AttentionOptions, Builder, Config, Head, Linear, Refusal, Rope, Rotary, Value};
 use serde_json::Value as Json;
 
 use crate::experts::Experts;
-use crate::rope::Rope;
 
 /// How the layers of a decoder are wired.
 pub(crate) struct Decoder {

@@ -31,7 +31,6 @@ mod decoder;
 mod encoder;
 mod experts;
 mod heads;
-mod rope;
 mod seq2seq;
 
 use runtime_graph::Architecture;

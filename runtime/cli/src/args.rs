@@ -4,6 +4,7 @@ mod adapter;
 mod chat;
 mod generate;
 mod merge;
+mod plugin;
 mod task;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ pub(crate) use adapter::AdapterArgs;
 pub(crate) use chat::Chat;
 pub(crate) use generate::{Generate, Generated, GeneratedFormat, ModelArgs};
 pub(crate) use merge::ModelMerge;
+pub(crate) use plugin::{PluginCheck, PluginCommand, PluginNew};
 pub(crate) use task::{Param, Task, flag_of};
 
 /// Runs pretrained transformers: pipelines from TOML files, architectures from sandboxed plugins.
@@ -54,22 +56,9 @@ pub(crate) enum Command {
     /// Look at models, and download them
     #[command(subcommand)]
     Model(ModelCommand),
-    /// Look at plugins
+    /// Begin, build, check and look at plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PluginCommand {
-    /// Show what a plugin is, what it says of itself and what it is denied
-    Inspect(PluginInspect),
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct PluginInspect {
-    /// The component
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
 }
 
 /// A pipeline, as several commands take it.
@@ -201,8 +190,9 @@ pub(crate) struct ModelGraph {
     /// The head to build [default: the one that config.json is for]
     #[arg(long, value_parser = parse_head)]
     pub(crate) head: Option<Head>,
-    /// A plugin that describes the model, instead of a built-in architecture
-    #[arg(long, value_name = "FILE")]
+    /// A plugin that describes the model, instead of a built-in architecture: a file, `org/name:FILE` of the hub, or
+    /// `oci://REGISTRY/NAME:TAG`
+    #[arg(long, value_name = "PLUGIN")]
     pub(crate) plugin: Option<PathBuf>,
 }
 
@@ -212,7 +202,7 @@ pub(crate) struct ModelFetch {
     pub(crate) model: String,
 }
 
-fn parse_head(name: &str) -> Result<Head, String> {
+pub(crate) fn parse_head(name: &str) -> Result<Head, String> {
     let known = || Head::ALL.map(Head::name).join(", ");
     Head::ALL.into_iter().find(|head| head.name() == name).ok_or_else(|| format!("it can be {}", known()))
 }

@@ -50,6 +50,27 @@ impl Recorder {
             .size("first", x.first)
             .run_each(self, rows * width, THREADS);
     }
+
+    /// Fills `to` with `parts` parts of each row of `a` `[rows, widths[0]]`, each followed by the same part of `b`
+    /// `[rows, widths[1]]`.
+    pub fn join(&mut self, a: Columns<'_>, b: Columns<'_>, rows: usize, widths: [usize; 2], parts: usize, to: &Buffer) {
+        a.hold(rows, widths[0]);
+        b.hold(rows, widths[1]);
+        let count = rows * (widths[0] + widths[1]);
+        to.holds(count);
+        Call::new("join")
+            .read("a", "f32", a.buffer)
+            .read("b", "f32", b.buffer)
+            .write("to", "f32", to)
+            .size("parts", parts)
+            .size("a_width", widths[0] / parts)
+            .size("b_width", widths[1] / parts)
+            .size("a_stride", a.stride)
+            .size("a_first", a.first)
+            .size("b_stride", b.stride)
+            .size("b_first", b.first)
+            .run_each(self, count, THREADS);
+    }
 }
 
 impl Columns<'_> {

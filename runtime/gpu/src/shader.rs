@@ -20,7 +20,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let templates = templates!(
         "activate" "attention" "attention_join" "attention_scores" "attention_split" "causal_convolution" "columns"
         "convolution" "copy" "copy_block" "correct" "elementwise" "expert_layout" "expert_sum" "expert_weights" "finish"
-        "keep" "look_up" "neighbours" "norm" "pool" "product_few" "product_join" "product_many" "reduce" "rotary"
+        "join" "keep" "look_up" "neighbours" "norm" "pool" "product_few" "product_join" "product_many" "reduce" "rotary"
         "scale_rows" "select" "selective_scan" "sum_exp" "top" "weight" "weight_chunk"
     );
     for (name, source) in templates {

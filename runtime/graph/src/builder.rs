@@ -4,6 +4,7 @@ use std::ops::{Add, Mul};
 use std::panic::Location;
 use std::rc::Rc;
 
+use crate::infer::MOST_FREQUENCIES;
 use crate::recording::{NativeRecording, Recording};
 use crate::{
     Activation, AttentionOptions, Binary, Catalog, CrossAttentionOptions, Embedding, Expert, ExpertsOptions, Input,
@@ -99,6 +100,27 @@ impl Builder {
     #[track_caller]
     pub fn sinusoids(&self, rows: u32, frequencies: Vec<f64>) -> Value {
         self.record(Op::Sinusoids { rows, frequencies }, &[])
+    }
+
+    /// Ones, `[1, width]`, of at most 8192 columns: such as the weight of a norm that has none.
+    #[track_caller]
+    #[must_use]
+    pub fn ones(&self, width: u32) -> Value {
+        self.zeros_and_ones(width).columns(width, width)
+    }
+
+    /// Zeros, `[1, width]`, of at most 8192 columns.
+    #[track_caller]
+    #[must_use]
+    pub fn zeros(&self, width: u32) -> Value {
+        self.zeros_and_ones(width).columns(0, width)
+    }
+
+    /// The sines and the cosines of nothing.
+    #[track_caller]
+    fn zeros_and_ones(&self, width: u32) -> Value {
+        // One more than may be is refused as any other number of them is.
+        self.sinusoids(1, vec![0.0; width.min(MOST_FREQUENCIES + 1) as usize])
     }
 
     /// Shape and type of a tensor of the checkpoint, if it is there.
@@ -226,7 +248,8 @@ impl Value {
         }
     }
 
-    /// Normalises each row to mean 0 and variance 1, then scales and shifts it.
+    /// Normalises each row to mean 0 and variance 1, then scales and shifts it; with [`Builder::ones`] for a weight, it
+    /// only normalises.
     #[track_caller]
     #[must_use]
     pub fn layer_norm(&self, weight: &Self, bias: Option<&Self>, epsilon: f64) -> Self {
@@ -237,7 +260,7 @@ impl Value {
     }
 
     /// Divides each row by the root of the mean of its squares, then scales it. A weight shorter than the row is for each
-    /// part of its length apart, such as each head.
+    /// part of its length apart, such as each head; [`Builder::ones`] stands for the weight of a norm that has none.
     #[track_caller]
     #[must_use]
     pub fn rms_norm(&self, weight: &Self, epsilon: f64) -> Self {
@@ -270,6 +293,15 @@ impl Value {
     #[must_use]
     pub fn columns(&self, start: u32, width: u32) -> Self {
         self.record(Op::Columns { start, width }, &[])
+    }
+
+    /// This `[rows, parts * v]` and `other` `[rows, parts * w]` side by side, part by part: `[rows, parts * (v + w)]`. One
+    /// part is `torch.cat([self, other], -1)`; as many parts as heads concatenate heads, as that does of
+    /// `[rows, heads, v]` and `[rows, heads, w]`.
+    #[track_caller]
+    #[must_use]
+    pub fn join(&self, other: &Self, parts: u32) -> Self {
+        self.record(Op::Join { parts }, &[other])
     }
 
     /// `count` values of equal width side by side, apart again; none where `count` does not divide the width.

@@ -47,7 +47,7 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
             }
             let width = shapes[0].width().ok_or_else(|| broken("x must have a last size that is known"))?;
             match shapes[1].dims() {
-                [Dim::Fixed(part)] if *part > 0 && width % part == 0 => {}
+                [Dim::Fixed(part)] | [Dim::Fixed(1), Dim::Fixed(part)] if *part > 0 && width % part == 0 => {}
                 _ => {
                     return Err(broken(&format!(
                         "the weight must be a vector `[{width}]`, or one whose size divides that"
@@ -59,7 +59,7 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
         Op::LayerNorm { epsilon } => {
             check_epsilon(op, *epsilon)?;
             let width = shapes[0].width().ok_or_else(|| broken("x must have a last size that is known"))?;
-            if shapes[1..].iter().any(|shape| **shape != Shape::fixed(&[width])) {
+            if shapes[1..].iter().any(|shape| !is_vector(shape, width)) {
                 return Err(broken(&format!(
                     "weight and bias must be vectors `[{width}]`, as long as the last size of x"
                 )));
@@ -83,6 +83,7 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
             }
             Shape::matrix(rows, *width)
         }
+        Op::Join { parts } => join(*parts, &shapes, broken)?,
         Op::Transpose => match shapes[0].dims() {
             [Dim::Fixed(rows), Dim::Fixed(columns)] => Shape::fixed(&[*columns, *rows]),
             _ => return Err(broken("x must be a matrix of known sizes")),
@@ -136,6 +137,11 @@ fn check_epsilon(op: &Op, epsilon: f64) -> Result<(), Fault> {
     Err(Fault::Option { operator: op.name(), option: "epsilon", value: epsilon.to_string(), rule })
 }
 
+/// Whether this is `[size]`, or a matrix of one such row.
+fn is_vector(shape: &Shape, size: u32) -> bool {
+    *shape == Shape::fixed(&[size]) || *shape == Shape::fixed(&[1, size])
+}
+
 fn linear(shapes: &[&Shape]) -> Result<Shape, String> {
     let Some((Dim::Fixed(outputs), inputs)) = shapes[1].as_matrix() else {
         return Err("the weight must be a matrix of known sizes".to_owned());
@@ -146,11 +152,26 @@ fn linear(shapes: &[&Shape]) -> Result<Shape, String> {
     if width != inputs {
         return Err(format!("the weight must be `[{outputs}, {width}]`, whose last size is that of x"));
     }
-    let fits = |bias: &Shape| *bias == Shape::fixed(&[outputs]) || *bias == Shape::fixed(&[1, outputs]);
-    if shapes.get(2).is_some_and(|bias| !fits(bias)) {
+    if shapes.get(2).is_some_and(|bias| !is_vector(bias, outputs)) {
         return Err(format!("the bias must be a vector `[{outputs}]`, as long as the weight's first size"));
     }
     Ok(Shape::matrix(rows, outputs))
+}
+
+fn join(parts: u32, shapes: &[&Shape], broken: impl Fn(&str) -> Fault) -> Result<Shape, Fault> {
+    let (Some((rows, a)), Some((other, b))) = (shapes[0].as_matrix(), shapes[1].as_matrix()) else {
+        return Err(broken("a and b must be matrices of known width"));
+    };
+    if rows != other {
+        return Err(broken("a and b must have the same rows"));
+    }
+    if parts == 0 || a == 0 || b == 0 || !a.is_multiple_of(parts) || !b.is_multiple_of(parts) {
+        let rule =
+            format!("there must be at least one column of each in every part, and {parts} do not divide {a} and {b}");
+        return Err(broken(&rule));
+    }
+    let width = a.checked_add(b).ok_or_else(|| broken("the sum of their widths is no size"))?;
+    Ok(Shape::matrix(rows, width))
 }
 
 /// Whether these are the tokens of texts.
@@ -255,7 +276,7 @@ fn experts(options: &ExpertsOptions, shapes: &[&Shape], broken: impl Fn(&str) ->
 const MOST_SINUSOIDS: u32 = 1 << 20;
 
 /// The most frequencies of it; known models have up to 1,024.
-const MOST_FREQUENCIES: u32 = 1 << 13;
+pub(crate) const MOST_FREQUENCIES: u32 = 1 << 13;
 
 fn sinusoids(rows: u32, frequencies: &[f64]) -> Result<Shape, Fault> {
     let wrong = |option, value: String, rule| Err(Fault::Option { operator: "sinusoids", option, value, rule });

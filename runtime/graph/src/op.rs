@@ -253,14 +253,14 @@ pub enum Op {
     /// `x [rows, i]`, `weight [o, i]`, and where there is a bias `bias [o]` or `[1, o]` -> `x weight^T + bias`,
     /// `[rows, o]`.
     Linear,
-    /// `x [rows, h]`, `weight [h]`, and where there is a bias `bias [h]` ->
+    /// `x [rows, h]`, `weight [h]` or `[1, h]`, and where there is a bias `bias [h]` or `[1, h]` ->
     /// `(x - mean) / sqrt(variance + epsilon) * weight + bias`.
     LayerNorm {
         /// Added to the variance.
         epsilon: f64,
     },
-    /// `x [rows, h]`, `weight [w]` -> `x / sqrt(mean of squares + epsilon) * (weight + offset)`, for each `w` columns
-    /// apart.
+    /// `x [rows, h]`, `weight [w]` or `[1, w]` -> `x / sqrt(mean of squares + epsilon) * (weight + offset)`, for each `w`
+    /// columns apart.
     RmsNorm {
         /// Added to the mean of squares.
         epsilon: f64,
@@ -282,6 +282,12 @@ pub enum Op {
         start: u32,
         /// How many.
         width: u32,
+    },
+    /// `a [rows, parts * v]`, `b [rows, parts * w]` -> `[rows, parts * (v + w)]`: each part of `a` and the same part of
+    /// `b` side by side.
+    Join {
+        /// Parts of each row, such as heads; 1 puts whole rows side by side.
+        parts: u32,
     },
     /// `x [a, b]` of known sizes -> `[b, a]`.
     Transpose,
@@ -339,6 +345,7 @@ impl Op {
             Self::RmsNorm { .. } => "rms-norm",
             Self::Scale { .. } => "scale",
             Self::Columns { .. } => "columns",
+            Self::Join { .. } => "join",
             Self::Transpose => "transpose",
             Self::Rotary(_) => "rotary",
             Self::Convolution { .. } => "convolution",
@@ -373,7 +380,7 @@ impl Op {
             | Self::Rotary(_)
             | Self::Pool(_)
             | Self::SelectRows => &["x"],
-            Self::Binary(_) => &["a", "b"],
+            Self::Binary(_) | Self::Join { .. } => &["a", "b"],
             Self::CrossAttention(_) => &["q", "k", "v"],
             Self::Experts(_) => &["x", "logits", "gate", "up", "down"],
             Self::Attention(options) => match options.relative {

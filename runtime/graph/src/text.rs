@@ -48,6 +48,7 @@ impl fmt::Display for Node {
                     write!(f, " factor={factor}")?;
                 }
             }
+            Op::Join { parts } => write!(f, " parts={parts}")?,
             Op::Convolution { groups } => write!(f, " groups={groups}")?,
             Op::Activation(activation) => write!(f, " {}", activation.name())?,
             Op::Pool(pooling) => write!(f, " {}", pooling.name())?,

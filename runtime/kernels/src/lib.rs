@@ -42,6 +42,6 @@ pub use pool::Pooling;
 pub use product::{Finish, Product, Quantized};
 pub use recurrent::{CausalConvolution, Scanned, SelectiveScan, States};
 pub use rotary::Rotary;
-pub use rows::{Binary, Correction, Table, combine, copy_columns, look_up_rows, scale, scale_rows, select_rows};
+pub use rows::{Binary, Correction, Table, combine, copy_columns, join, look_up_rows, scale, scale_rows, select_rows};
 pub use simd::Isa;
 pub use team::Team;

@@ -163,6 +163,21 @@ pub fn copy_columns(team: &Team<'_>, x: Columns<'_>, width: usize, to: &mut [f32
     });
 }
 
+/// Fills `to` with `parts` parts of each row of `a` `[rows, widths[0]]`, each followed by the same part of `b`
+/// `[rows, widths[1]]`.
+pub fn join(team: &Team<'_>, a: Columns<'_>, b: Columns<'_>, widths: [usize; 2], parts: usize, to: &mut [f32]) {
+    let [v, w] = widths.map(|width| width / parts);
+    by_rows(team, widths[0] + widths[1], to, &|range, to| {
+        for (to, row) in to.chunks_exact_mut(widths[0] + widths[1]).zip(range) {
+            for (part, to) in to.chunks_exact_mut(v + w).enumerate() {
+                let (of_a, of_b) = to.split_at_mut(v);
+                of_a.copy_from_slice(a.row(row, part * v, v));
+                of_b.copy_from_slice(b.row(row, part * w, w));
+            }
+        }
+    });
+}
+
 /// An operator of two numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Binary {

@@ -11,9 +11,11 @@ use crate::{Limits, Site, text};
 /// Crates that carry a plugin's calls or come with the SDK; what their functions are called says nothing to its author.
 const CARRIERS: &[&str] = &[
     "alloc",
+    "componentize_py_runtime",
     "core",
     "hashbrown",
     "indexmap",
+    "pyo3",
     "runtime_graph",
     "runtime_plugin_sdk",
     "serde",
@@ -40,6 +42,7 @@ pub(crate) fn site(plugin: &str, version: Option<&str>, called: &str, error: Opt
         version: version.map(str::to_owned),
         function: own.unwrap_or(called).to_owned(),
         backtrace,
+        is_granted: false,
     }
 }
 
@@ -120,6 +123,13 @@ mod tests {
         let rust = [&carriers[..], &["mine::layer", "mine::build", "build"]].concat();
         assert_eq!(own(&rust).as_deref(), Some("mine::layer"));
         assert_eq!(own(&carriers), None);
+        let python = [
+            "componentize_py_runtime::__pyfunction_call_import",
+            "<pyo3::err::PyErr>::print",
+            "_PyEval_EvalFrameDefault",
+            "wit_dylib_export_call",
+        ];
+        assert_eq!(own(&python), None);
         assert_eq!(own(&["cabi_realloc", "layer", "exports_build"]).as_deref(), Some("layer"));
         assert_eq!(own(&[]), None);
     }

@@ -114,11 +114,14 @@ fn live(graph: &Graph) -> u64 {
     most
 }
 
-/// Numbers for one row that an operator needs beside its operands and result: a convolution gathers its neighbours, experts
-/// have a copy of the row and what they make of it.
+/// Numbers for one row that an operator needs beside its operands and result: a convolution gathers its neighbours and puts
+/// what becomes of its groups side by side, experts have a copy of the row and what they make of it.
 fn scratch(graph: &Graph, node: &Node) -> u64 {
     match node.op {
-        Op::Convolution { .. } => work(graph, node) / elements(&node.shape).max(1),
+        Op::Convolution { .. } => {
+            let inner = work(graph, node) / elements(&node.shape).max(1);
+            inner.saturating_mul(2).saturating_add(elements(&node.shape))
+        }
         Op::Experts(options) => {
             let expert = elements(&node.shape).saturating_add(rows(graph.node(node.inputs[2])));
             expert.saturating_mul(2 * u64::from(options.top_k))

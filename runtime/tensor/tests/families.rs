@@ -5,7 +5,7 @@
 
 mod support;
 
-use runtime_graph::{Activation, AttentionOptions, Builder, Positions, Rotary, Value, bias_row, disentangled_row};
+use runtime_graph::{Activation, AttentionOptions, Builder, Positions, Rotary, bias_row, disentangled_row};
 use runtime_tensor::{Device, Precision, compile};
 use support::{BATCHES, Memory, VOCABULARY, WIDTH, Wide, agree, batch, embedded, other_devices, product, run, weights};
 
@@ -229,40 +229,53 @@ fn terms_of_distance() {
 #[test]
 fn convolutions_stay_within_their_sequence() {
     let weights = weights();
-    for (name, groups, outputs, size) in [("near", 1, H, 3), ("groups", 3, 2 * H, 5)] {
-        let weight = weights.wide(&format!("{name}.weight"));
-        let bias = (groups == 1).then(|| weights.wide("near.bias"));
-        let inner = H / groups;
-        for lengths in BATCHES {
-            let batch = batch(lengths);
-            let x = embedded(&weights, &batch);
-            let mut expected = vec![vec![0.0; outputs]; batch.tokens()];
-            for span in batch.spans() {
-                for (token, output) in span.clone().flat_map(|token| (0..outputs).map(move |output| (token, output))) {
-                    let first = output / (outputs / groups) * inner;
-                    let mut sum = bias.as_ref().map_or(0.0, |bias| bias[output]);
-                    for place in 0..size {
-                        let Some(other) = (token + place).checked_sub(size / 2).filter(|other| span.contains(other))
-                        else {
-                            continue;
-                        };
-                        let terms =
-                            (0..inner).map(|i| x[other][first + i] * weight[(output * inner + i) * size + place]);
-                        sum += terms.sum::<f64>();
-                    }
-                    expected[token][output] = sum;
-                }
-            }
-            let found = run(&weights, &batch, |graph, x| convolution(graph, x, name, groups));
-            agree(name, &found, &expected);
-        }
+    // Of few columns in each group, and of as many as are worth a product.
+    let small = [("near", 1, H, 3, true), ("groups", 3, 2 * H, 5, false)];
+    for (name, groups, outputs, size, bias) in small {
+        check_convolution(&weights, (name, groups, outputs, size, bias), false);
+    }
+    for (name, groups, outputs, size, bias) in [("near_in_groups", 3, 60, 3, false), ("points", 2, 5 * H, 1, true)] {
+        check_convolution(&weights, (name, groups, outputs, size, bias), true);
     }
 }
 
-fn convolution(graph: &Builder, x: &Value, name: &str, groups: usize) -> Value {
-    let bias = (groups == 1).then(|| graph.tensor("near.bias"));
-    let groups = u32::try_from(groups).expect("few");
-    x.convolution(&graph.tensor(&format!("{name}.weight")), bias.as_ref(), groups)
+fn check_convolution(
+    weights: &Memory,
+    (name, groups, outputs, size, has_bias): (&str, usize, usize, usize, bool),
+    widened: bool,
+) {
+    let weight = weights.wide(&format!("{name}.weight"));
+    let bias = has_bias.then(|| weights.wide(&format!("{name}.bias")));
+    for lengths in BATCHES {
+        let batch = batch(lengths);
+        let mut x = embedded(weights, &batch);
+        if widened {
+            x = product(&x, &weights.wide("widen.weight"), None);
+        }
+        let inner = if widened { 4 * H } else { H } / groups;
+        let mut expected = vec![vec![0.0; outputs]; batch.tokens()];
+        for span in batch.spans() {
+            for (token, output) in span.clone().flat_map(|token| (0..outputs).map(move |output| (token, output))) {
+                let first = output / (outputs / groups) * inner;
+                let mut sum = bias.as_ref().map_or(0.0, |bias| bias[output]);
+                for place in 0..size {
+                    let other = (token + place).checked_sub(size / 2).filter(|other| span.contains(other));
+                    let Some(other) = other else { continue };
+                    let terms = (0..inner).map(|i| x[other][first + i] * weight[(output * inner + i) * size + place]);
+                    sum += terms.sum::<f64>();
+                }
+                expected[token][output] = sum;
+            }
+        }
+        let found = run(weights, &batch, |graph, x| {
+            let widen = || graph.linear_no_bias("widen").forward(x);
+            let x = if widened { widen() } else { x.clone() };
+            let bias = has_bias.then(|| graph.tensor(&format!("{name}.bias")));
+            let groups = u32::try_from(groups).expect("few");
+            x.convolution(&graph.tensor(&format!("{name}.weight")), bias.as_ref(), groups)
+        });
+        agree(name, &found, &expected);
+    }
 }
 
 #[test]

@@ -39,6 +39,69 @@ fn layer_norm() {
     }
 }
 
+#[test]
+fn norms_without_a_weight_of_their_own() {
+    let weights = weights();
+    for lengths in BATCHES {
+        let batch = batch(lengths);
+        let x = embedded(&weights, &batch);
+        // A third of the row apart, then all of it centred.
+        let by_parts = x.iter().map(|row| {
+            let part = |part: &[f64]| {
+                let mean = part.iter().map(|x| x * x).sum::<f64>() / part.len() as f64;
+                part.iter().map(|x| 0.7 * x / (mean + 1e-5).sqrt()).collect::<Vec<_>>()
+            };
+            row.chunks(WIDTH as usize / 3).flat_map(part).collect()
+        });
+        let found = run(&weights, &batch, |graph, x| x.rms_norm(&graph.ones(WIDTH / 3).scale(0.7), 1e-5));
+        agree("rms-norm of parts", &found, &by_parts.collect());
+        let centred = x.iter().map(|row| {
+            let mean = row.iter().sum::<f64>() / row.len() as f64;
+            let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / row.len() as f64;
+            row.iter().map(|x| (x - mean) / (variance + 1e-5).sqrt()).collect()
+        });
+        let found = run(&weights, &batch, |graph, x| x.layer_norm(&graph.ones(WIDTH), Some(&graph.zeros(WIDTH)), 1e-5));
+        agree("layer-norm without weight", &found, &centred.collect());
+    }
+}
+
+#[test]
+fn parts_of_rows_side_by_side() {
+    let weights = weights();
+    let wide = weights.wide("q.weight");
+    for lengths in BATCHES {
+        let batch = batch(lengths);
+        let x = embedded(&weights, &batch);
+        let y = product(&x, &wide, None);
+        for (parts, first, width) in [(1, 3, 5), (2, 2, 6), (3, 0, 12), (4, 8, 4)] {
+            let row = |(x, y): (&Vec<f64>, &Vec<f64>)| {
+                let y = &y[first..first + width];
+                let pairs = x.chunks(x.len() / parts).zip(y.chunks(width / parts));
+                pairs.flat_map(|(x, y)| [x, y].concat()).collect::<Vec<_>>()
+            };
+            let expected: Wide = x.iter().zip(&y).map(row).collect();
+            let [parts, first, width] = [parts, first, width].map(|size| u32::try_from(size).expect("small"));
+            let found = run(&weights, &batch, |graph, x| {
+                let y = graph.linear_no_bias("q").forward(x).columns(first, width);
+                x.join(&y, parts)
+            });
+            agree("join", &found, &expected);
+        }
+    }
+    // Of weights alone: the table of words, joined with half of its columns.
+    let batch = batch(BATCHES[0]);
+    let words = weights.wide("words.weight");
+    let found = run(&weights, &batch, |graph, _| {
+        let table = graph.tensor("words.weight");
+        table.join(&table.columns(0, 6), 3).rows(&graph.token_ids())
+    });
+    let expected = batch.token_ids().iter().map(|id| {
+        let row = &words[*id as usize * WIDTH as usize..][..WIDTH as usize];
+        (0..3).flat_map(|part| [&row[part * 4..][..4], &row[part * 2..][..2]].concat()).collect()
+    });
+    agree("join of weights", &found, &expected.collect());
+}
+
 /// The error function by its Taylor series, exact for the small numbers here.
 fn erf(x: f64) -> f64 {
     let terms = (1..60).scan(x, |term, n| {

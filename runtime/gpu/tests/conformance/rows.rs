@@ -123,6 +123,36 @@ fn rows_by_number_and_columns() {
 }
 
 #[test]
+fn parts_of_rows_side_by_side() {
+    for gpu in gpus() {
+        let mut random = Random::new(15);
+        for _ in 0..6 {
+            let (rows, parts) = (random.of(&SIZES), random.of(&[1, 2, 5, 16]));
+            let widths = [0, 1].map(|_| parts * (1 + random.below(9)));
+            let firsts = [0, 1].map(|_| random.below(4));
+            let strides = [0, 1].map(|at| firsts[at] + widths[at] + random.below(3));
+            let numbers = strides.map(|stride| random.numbers(rows * stride));
+            let mut recorder = gpu.record();
+            let [a, b] = [0, 1].map(|at| recorder.upload_f32(&numbers[at]).expect("there is memory"));
+            let count = rows * (widths[0] + widths[1]);
+            let to = room(gpu, count);
+            let [a, b] =
+                [(&a, 0), (&b, 1)].map(|(buffer, at)| Columns { buffer, stride: strides[at], first: firsts[at] });
+            recorder.join(a, b, rows, widths, parts, &to);
+            let found = read(recorder, &to, count);
+            let row = |at: usize, row: usize| &numbers[at][row * strides[at] + firsts[at]..][..widths[at]];
+            let expected: Vec<f32> = (0..rows)
+                .flat_map(|number| {
+                    let [a, b] = [0, 1].map(|at| row(at, number).chunks(widths[at] / parts));
+                    a.zip(b).flat_map(|(a, b)| [a, b].concat()).collect::<Vec<_>>()
+                })
+                .collect();
+            assert_eq!(found, expected, "{rows} rows, {parts} parts of {widths:?}");
+        }
+    }
+}
+
+#[test]
 fn corrections_of_some_rows_and_columns() {
     for gpu in gpus() {
         let mut random = Random::new(14);

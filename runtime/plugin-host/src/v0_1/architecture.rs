@@ -155,6 +155,10 @@ impl graph::HostValue for Building {
         self.record(Op::Columns { start, width }, [&this])
     }
 
+    fn join(&mut self, this: Value, other: Value, parts: u32) -> Result<Value> {
+        self.record(Op::Join { parts }, [&this, &other])
+    }
+
     fn transpose(&mut self, this: Value) -> Result<Value> {
         self.record(Op::Transpose, [&this])
     }

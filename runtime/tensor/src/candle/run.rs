@@ -149,6 +149,10 @@ impl<'a> Run<'a> {
             Step::ScaleRows { x, factors, .. } => self.slot(*x).broadcast_mul(self.slot(*factors))?,
             // It is changed in place later, and may not share its memory.
             Step::Copy { x, .. } => self.slot(*x).narrow(1, x.first, x.columns)?.force_contiguous()?,
+            Step::Join { a, b, parts, to } => {
+                let in_parts = |x: &Home| self.columns(*x)?.reshape((rows, *parts, x.columns / parts));
+                Tensor::cat(&[in_parts(a)?, in_parts(b)?], 2)?.reshape((rows, to.width))?
+            }
             Step::Rotary { x, angles, frequencies, head_size } => self.rotary(*x, *angles, *frequencies, *head_size)?,
             Step::Neighbours { x, size, .. } => {
                 neighbours(batch, self.slot(*x), *size, device)?.reshape((rows, size * x.width))?

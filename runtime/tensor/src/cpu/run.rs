@@ -142,6 +142,10 @@ impl Step {
                 kernels::scale_rows(team, arena.whole(*x, batch), arena.whole(*factors, batch), to);
             }
             Self::Copy { x, .. } => kernels::copy_columns(team, arena.columns(*x, batch), x.columns, to),
+            Self::Join { a, b, parts, .. } => {
+                let [columns_a, columns_b] = [a, b].map(|x| arena.columns(*x, batch));
+                kernels::join(team, columns_a, columns_b, [a.columns, b.columns], *parts, to);
+            }
             Self::Rotary { x, angles, frequencies, head_size } => {
                 let table = &arena.tables.angles[*angles];
                 let (cosines, sines) = (&table.cosines[..], &table.sines[..]);

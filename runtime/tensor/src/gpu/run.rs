@@ -213,6 +213,11 @@ impl<'a> Run<'a> {
                 let [from] = columns([x], std::array::from_ref(&buffer));
                 self.recorder.copy_columns(from, rows, x.columns, &self.slot(*to));
             }
+            Step::Join { a, b, parts, to } => {
+                let (buffers, rows) = ([self.slot(*a), self.slot(*b)], self.count(*a));
+                let [from_a, from_b] = columns([a, b], &buffers);
+                self.recorder.join(from_a, from_b, rows, [a.columns, b.columns], *parts, &self.slot(*to));
+            }
             Step::Rotary { x, angles, frequencies, head_size } => {
                 let [cosines, sines] = self.tabled.angles(&self.plan.gpu, *angles)?;
                 let positions = self.ids(Ids::Positions)?;

@@ -215,6 +215,10 @@ impl<'g> Values<'g> {
                 let x = kernels::Columns { x: &operands[0], stride: width(0), first: *start as usize };
                 kernels::copy_columns(team, x, *columns as usize, &mut to);
             }
+            Op::Join { parts } => {
+                let [a, b] = [0, 1].map(|x| kernels::Columns { x: &operands[x], stride: width(x), first: 0 });
+                kernels::join(team, a, b, [width(0), width(1)], *parts as usize, &mut to);
+            }
             Op::Transpose => transpose(&operands[0], width(0), &mut to),
             Op::Sinusoids { rows, frequencies } => {
                 for (row, to) in (0..*rows).zip(to.chunks_exact_mut(2 * frequencies.len())) {

@@ -6,6 +6,7 @@
 //! - A product of which only columns are read, and not as they are, is cut up, so that each part has its own follow-up:
 //!   so a gated feed-forward layer becomes two products, the second of which multiplies with the first.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use runtime_graph::{Activation, Binary, Dim, Op, ValueId};
@@ -19,6 +20,9 @@ use crate::{Error, Precision};
 
 /// The fewest inputs and outputs of a product whose weight is held in less than single precision.
 const WORTH_CONVERTING: usize = 64;
+
+/// The fewest inputs and outputs of a group of a convolution that is computed as a product.
+const WORTH_A_PRODUCT: usize = 16;
 
 /// A product to be emitted.
 pub(super) struct Linear {
@@ -298,7 +302,8 @@ impl<P: Pack> Lowering<'_, P> {
         Ok(Some(self.constants.vectors.len() - 1))
     }
 
-    /// A convolution of all columns is a product over the rows of neighbouring tokens.
+    /// A convolution is a product over the rows of neighbouring tokens: one for each group of columns, put side by side,
+    /// unless groups are too small for that.
     pub(super) fn convolution(&mut self, index: usize, groups: usize) -> Result<(), Error> {
         let node = &self.graph.nodes[index];
         let sizes = self.graph.node(node.inputs[1]).shape.dims();
@@ -306,17 +311,17 @@ impl<P: Pack> Lowering<'_, P> {
             unreachable!("a recorded convolution has a weight of three known sizes")
         };
         let (outputs, inner, size) = (outputs as usize, inner as usize, size as usize);
-        let x = self.whole(node.inputs[0]);
-        let bias = node.inputs.get(2).map(|bias| self.vector(*bias)).transpose()?;
-        if groups > 1 {
+        let group = outputs / groups;
+        if groups > 1 && inner.min(group) < WORTH_A_PRODUCT {
+            let x = self.whole(node.inputs[0]);
+            let bias = node.inputs.get(2).map(|bias| self.vector(*bias)).transpose()?;
             let weight = self.vector(node.inputs[1])?;
             let to = self.buffer(x.rows, outputs);
             self.emit(index, Step::Convolution { x, weight, bias, groups, size, to });
             return Ok(());
         }
-        let near = self.buffer(x.rows, size * inner);
-        self.steps.push(Step::Neighbours { x, size, to: near });
         let stored = self.values.numbers(node.inputs[1])?;
+        // What a product reads are the rows of neighbours, one after the other.
         let mut weight = vec![0.0; stored.len()];
         for (to, from) in weight.chunks_exact_mut(size * inner).zip(stored.chunks_exact(inner * size)) {
             for (at, to) in to.iter_mut().enumerate() {
@@ -324,12 +329,55 @@ impl<P: Pack> Lowering<'_, P> {
             }
         }
         drop(stored);
-        let precision = if inner.min(outputs) >= WORTH_CONVERTING { self.precision } else { Precision::F32 };
-        self.constants.packed.push(self.pack.numbers(precision, size * inner, &[Part::Computed(&weight)])?);
-        let weight = self.constants.packed.len() - 1;
-        let to = self.buffer(x.rows, outputs);
-        let follow = Follow { bias, ..Follow::default() };
-        self.emit(index, Step::Product { x: near, weight, number: None, follow, to });
+        let bias = node.inputs.get(2).map(|bias| self.values.numbers(*bias).map(Cow::into_owned)).transpose()?;
+        let precision = if inner.min(group) >= WORTH_CONVERTING { self.precision } else { Precision::F32 };
+        let all = self.home(node.inputs[0]);
+        let mut parts = Vec::with_capacity(groups);
+        for number in 0..groups {
+            let mut x = Home { first: all.first + number * inner, columns: inner, ..all };
+            if x.columns < x.width {
+                let to = self.buffer(x.rows, inner);
+                self.steps.push(Step::Copy { x, to });
+                x = to;
+            }
+            if size > 1 {
+                let near = self.buffer(x.rows, size * inner);
+                self.steps.push(Step::Neighbours { x, size, to: near });
+                x = near;
+            }
+            let rows = number * group..(number + 1) * group;
+            let part = Part::Computed(&weight[rows.start * size * inner..rows.end * size * inner]);
+            self.constants.packed.push(self.pack.numbers(precision, size * inner, &[part])?);
+            let weight = self.constants.packed.len() - 1;
+            let bias = bias.as_ref().map(|bias| {
+                self.constants.vectors.push(bias[rows].to_vec());
+                self.constants.vectors.len() - 1
+            });
+            let to = self.buffer(x.rows, group);
+            let follow = Follow { bias, ..Follow::default() };
+            self.steps.push(Step::Product { x, weight, number: None, follow, to });
+            parts.push(to);
+        }
+        self.homes[index] = Some(self.side_by_side(parts));
         Ok(())
+    }
+
+    /// Joins values, neighbours first, so that each number is moved as often as their count can be halved.
+    fn side_by_side(&mut self, mut parts: Vec<Home>) -> Home {
+        while parts.len() > 1 {
+            let mut joined = Vec::with_capacity(parts.len().div_ceil(2));
+            for pair in parts.chunks(2) {
+                joined.push(match *pair {
+                    [a, b] => {
+                        let to = self.buffer(a.rows, a.columns + b.columns);
+                        self.steps.push(Step::Join { a, b, parts: 1, to });
+                        to
+                    }
+                    _ => pair[0],
+                });
+            }
+            parts = joined;
+        }
+        parts[0]
     }
 }

@@ -285,6 +285,10 @@ impl<'g, P: Pack> Lowering<'g, P> {
             Op::Scale { factor } => {
                 Step::Scale { x: self.whole(inputs[0]), factor: factor as f32, to: self.buffer_for(index) }
             }
+            Op::Join { parts } => {
+                let [a, b] = [self.home(inputs[0]), self.home(inputs[1])];
+                Step::Join { a, b, parts: parts as usize, to: self.buffer_for(index) }
+            }
             Op::Pool(pooling) => Step::Pool { pooling, x: self.whole(inputs[0]), to: self.buffer_for(index) },
             Op::SelectRows => Step::Select { x: self.whole(inputs[0]), to: self.buffer_for(index) },
             Op::Received { number } => Step::Receive { number: number as usize, to: self.buffer_for(index) },

@@ -166,6 +166,13 @@ pub(crate) enum Step {
         x: Home,
         to: Home,
     },
+    /// Parts of rows of both, side by side.
+    Join {
+        a: Home,
+        b: Home,
+        parts: usize,
+        to: Home,
+    },
     /// In place.
     Rotary {
         x: Home,
@@ -232,7 +239,7 @@ impl Step {
                 (std::iter::once(x).chain(operands.into_iter().flatten()).collect(), to)
             }
             Self::Attention { q, k, v, to, .. } => (vec![q, k, v], to),
-            Self::Binary { a, b, to, .. } => (vec![a, b], to),
+            Self::Binary { a, b, to, .. } | Self::Join { a, b, to, .. } => (vec![a, b], to),
             Self::ScaleRows { x, factors, to } => (vec![x, factors], to),
             Self::Route { logits, x, to, .. } => (vec![logits, x], to),
             Self::SelectiveScan { x, delta, b, c, to, .. } => (vec![x, delta, b, c], to),
@@ -263,6 +270,7 @@ impl Step {
             | Self::Product { to, .. }
             | Self::Attention { to, .. }
             | Self::Binary { to, .. }
+            | Self::Join { to, .. }
             | Self::Norm { to, .. }
             | Self::Activation { to, .. }
             | Self::Scale { to, .. }

@@ -82,6 +82,10 @@ pub(crate) fn weights() -> Memory {
         ("groups.weight", &[2 * h, h / 3, 5]),
         ("buckets.weight", &[16, 4]),
         ("distances.weight", &[16, h]),
+        ("widen.weight", &[4 * h, h]),
+        ("near_in_groups.weight", &[3 * 20, 4 * h / 3, 3]),
+        ("points.weight", &[5 * h, 4 * h / 2, 1]),
+        ("points.bias", &[5 * h]),
     ])
 }
 

@@ -1,14 +1,17 @@
 //! Rotary frequencies as `config.json` describes them, in the form of transformers 4 (`rope_theta`, `rope_scaling`) and of 5
 //! (`rope_parameters`), after transformers' `modeling_rope_utils.py`.
 
-use runtime_graph::{Config, Refusal, Rotary};
 use serde_json::{Map, Value as Json};
 
+use crate::{Config, Refusal, Rotary};
+
 /// The rotary embedding of a model, and how long a sequence may be with it.
-pub(crate) struct Rope {
-    pub(crate) rotary: Rotary,
-    /// Tokens, where the embedding holds for fewer than the model takes.
-    pub(crate) limit: Option<u32>,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rope {
+    /// What queries and keys are rotated by.
+    pub rotary: Rotary,
+    /// Tokens, where the embedding holds for fewer than the model takes; for [`Builder::max_sequence`](crate::Builder::max_sequence).
+    pub limit: Option<u32>,
 }
 
 /// What scales the frequencies: `rope_parameters` or `rope_scaling`.
@@ -31,8 +34,12 @@ impl Scaling<'_> {
 }
 
 impl Rope {
-    /// For heads of `head_size` columns and a model of `max_positions` tokens; `theta` is the family's default.
-    pub(crate) fn read(config: &Config, head_size: u32, max_positions: u32, theta: f64) -> Result<Self, Refusal> {
+    /// For heads of `head_size` columns and a model of `max_positions` tokens; `theta` is the family's default. The types
+    /// are those of transformers: `default`, `linear`, `dynamic`, `llama3`, `yarn` and `longrope`.
+    ///
+    /// # Errors
+    /// Where the type is another one, or lacks a field.
+    pub fn read(config: &Config, head_size: u32, max_positions: u32, theta: f64) -> Result<Self, Refusal> {
         let fields = |name: &str| config.get(name).and_then(Json::as_object);
         // Where layers differ, `rope_parameters` has one entry for each kind of them.
         let parameters = fields("rope_parameters");

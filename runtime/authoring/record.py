@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Records what the modules of a model in Python compute, for `runtime plugin check --against`.
+
+    python record.py MODEL reference.safetensors --text "Once upon a time"
+
+MODEL is a folder or a name of the hub. Needs torch, transformers and safetensors. For each module with parameters of its
+own the file has the tensors `NAME.input` and `NAME.output`, in single precision and as the module saw them; where it is
+called again, `NAME.input@1` and so on. `input_ids` is the text, and `result.NAME` what the model itself returns.
+"""
+
+import argparse
+import collections
+
+import torch
+import transformers
+from safetensors.torch import save_file
+
+
+def first_tensor(values):
+    return next((value for value in values if torch.is_tensor(value)), None)
+
+
+def hook(records, calls, name):
+    def record(module, args, kwargs, output):
+        call = calls[name]
+        calls[name] += 1
+        suffix = f"@{call}" if call else ""
+        before = first_tensor([*args, *kwargs.values()])
+        after = output if torch.is_tensor(output) else first_tensor(output if isinstance(output, tuple) else output.values())
+        for part, tensor in (("input", before), ("output", after)):
+            if tensor is not None and tensor.is_floating_point():
+                records[f"{name}.{part}{suffix}"] = tensor.detach().float().clone().contiguous()
+
+    return record
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("output")
+    parser.add_argument("--text", default="The quick brown fox jumps over the lazy dog.")
+    parser.add_argument("--ids", help="ids of tokens, with commas, in place of a text")
+    parser.add_argument("--model-class", help="the class in transformers [default: the first of `architectures` in config.json]")
+    parser.add_argument("--trust-remote-code", action="store_true", help="run the Python that the model brings along")
+    args = parser.parse_args()
+
+    trust = {"trust_remote_code": args.trust_remote_code}
+    config = transformers.AutoConfig.from_pretrained(args.model, **trust)
+    name = args.model_class or (config.architectures or ["AutoModel"])[0]
+    known = getattr(transformers, name, None)
+    if known is None:
+        # The class is the model's own, and `auto_map` says what loads it.
+        auto = [auto for auto, to in (getattr(config, "auto_map", None) or {}).items() if str(to).endswith(f".{name}")]
+        known = getattr(transformers, auto[0] if auto else "AutoModel")
+    trusted = trust if known.__name__.startswith("Auto") else {}
+    model = known.from_pretrained(args.model, dtype=torch.float32, **trusted).eval()
+
+    if args.ids:
+        ids = [int(token) for token in args.ids.split(",")]
+    else:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(args.model, **trust)
+        ids = tokenizer(args.text)["input_ids"]
+
+    records, calls = {}, collections.Counter()
+    for name_of_module, module in model.named_modules():
+        if name_of_module and next(module.parameters(recurse=False), None) is not None:
+            module.register_forward_hook(hook(records, calls, name_of_module), with_kwargs=True)
+    with torch.no_grad():
+        result = model(input_ids=torch.tensor([ids]))
+    if "start_logits" in result:
+        result["logits"] = torch.stack([result["start_logits"], result["end_logits"]], dim=-1)
+    if "encoder_last_hidden_state" in result:
+        result["last_hidden_state"] = result["encoder_last_hidden_state"]
+    for key in ("logits", "last_hidden_state"):
+        if torch.is_tensor(result.get(key)):
+            records[f"result.{key}"] = result[key].detach().float().clone().contiguous()
+    records["input_ids"] = torch.tensor(ids, dtype=torch.int64)
+    metadata = {"class": type(model).__name__, "transformers": transformers.__version__}
+    save_file(records, args.output, metadata=metadata)
+    print(f"{args.output}: {len(records)} tensors of {type(model).__name__} over {len(ids)} tokens")
+
+
+if __name__ == "__main__":
+    main()

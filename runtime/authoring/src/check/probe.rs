@@ -1,0 +1,92 @@
+//! Which values of a graph the original's modules have a name for.
+
+use std::collections::HashMap;
+
+use runtime_graph::{Dim, Element, Graph, Node, Op, Output, ValueId};
+
+/// What a module takes or gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Input,
+    Output,
+}
+
+/// A value with the name that the original has for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Probe {
+    /// The module, as its weight in the checkpoint is called, and with `@1` and so on where it is called again.
+    pub(crate) name: String,
+    /// The value; and where it is then scaled also that, since an embedding may scale what it gives itself.
+    pub(crate) values: Vec<ValueId>,
+    /// The node of the module, which for its input is a later one.
+    pub(crate) node: usize,
+}
+
+/// What the modules take and give, in the order of the graph. A module is an operator with a weight; what is between two of
+/// them shows in what the second one takes.
+pub(crate) fn probes(graph: &Graph) -> Vec<Probe> {
+    let mut calls: HashMap<&str, usize> = HashMap::new();
+    let mut probes = Vec::new();
+    for (node, module) in (0..graph.nodes.len()).filter_map(|node| Some((node, module(graph, node)?))) {
+        let call = calls.entry(module).and_modify(|call| *call += 1).or_default();
+        let again = if *call == 0 { String::new() } else { format!("@{call}") };
+        let input = (graph.nodes[node].op != Op::Rows).then(|| (Side::Input, graph.nodes[node].inputs[0]));
+        let output = (Side::Output, ValueId::from_number(u32::try_from(node).unwrap_or(u32::MAX)));
+        for (side, value) in input.into_iter().chain([output]).filter(|(_, value)| is_computed(graph, *value)) {
+            let values = if side == Side::Output {
+                [value].into_iter().chain(scaled(graph, value)).collect()
+            } else {
+                vec![value]
+            };
+            let side = if side == Side::Input { "input" } else { "output" };
+            probes.push(Probe { name: format!("{module}.{side}{again}"), values, node });
+        }
+    }
+    probes
+}
+
+/// The module that a node is, by the name of its weight without `.weight`.
+fn module(graph: &Graph, node: usize) -> Option<&str> {
+    let at = match graph.nodes[node].op {
+        Op::Rows => 0,
+        Op::Linear | Op::LayerNorm { .. } | Op::RmsNorm { .. } | Op::Convolution { .. } | Op::CausalConvolution => 1,
+        _ => return None,
+    };
+    let mut weight = graph.node(graph.nodes[node].inputs[at]);
+    // Some checkpoints have weights of products the other way round.
+    while weight.op == Op::Transpose {
+        weight = graph.node(weight.inputs[0]);
+    }
+    match &weight.op {
+        Op::Weight { name } => name.strip_suffix(".weight").or_else(|| name.strip_suffix(".gamma")),
+        _ => None,
+    }
+}
+
+/// What is a multiple of a value.
+fn scaled(graph: &Graph, value: ValueId) -> impl Iterator<Item = ValueId> {
+    let nodes = graph.nodes.iter().zip(0..);
+    let is_scaled = move |node: &Node| matches!(node.op, Op::Scale { .. }) && node.inputs == [value];
+    nodes.filter(move |(node, _)| is_scaled(node)).map(|(_, number)| ValueId::from_number(number))
+}
+
+/// Whether a value is a matrix of numbers with a row for each token, text or row that is asked for.
+fn is_computed(graph: &Graph, value: ValueId) -> bool {
+    let node = graph.node(value);
+    let rows = node.shape.as_matrix().map(|(rows, _)| rows);
+    node.element == Element::Real && matches!(rows, Some(Dim::Tokens | Dim::Sequences | Dim::Rows))
+}
+
+/// The graph with these values as results besides its own; the name of a result is the number of its value.
+pub(crate) fn with_results(graph: &Graph, values: impl IntoIterator<Item = ValueId>) -> Graph {
+    let mut values: Vec<ValueId> = values.into_iter().collect();
+    values.sort();
+    values.dedup();
+    let mut graph = graph.clone();
+    graph.outputs.extend(values.into_iter().map(|value| Output { name: result(value), value }));
+    graph
+}
+
+pub(crate) fn result(value: ValueId) -> String {
+    format!("%{}", value.number())
+}
