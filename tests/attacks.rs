@@ -33,9 +33,9 @@ const MEMORY: usize = 8 << 20;
 
 const CASES: &[Case] = &[
     // Memory, tables, stack and time.
-    case("table_growth", "in `build`, was ended: it asked for tables of more than 131072 elements"),
-    case("large_table", "in `describe`, was ended: it asked for tables of more than 131072 elements"),
-    case("many_tables", "in `describe`, was ended: it asked for tables of more than 131072 elements"),
+    case("table_growth", "in `build`, was ended: it asked for tables of more than 65536 elements"),
+    case("large_table", "in `describe`, was ended: it asked for tables of more than 65536 elements"),
+    case("many_tables", "in `describe`, was ended: it asked for tables of more than 65536 elements"),
     case("many_memories", "in `build`, was ended: it asked for more than 8388608 bytes of memory"),
     case("large_memory", "in `describe`, was ended: it asked for more than 8388608 bytes of memory"),
     case("endless_start", "in `spin`, was ended: it ran for more than 500 ms"),

@@ -240,7 +240,7 @@ impl Calls<'_, '_> {
     fn rowwise(&mut self) -> Result<()> {
         let x = self.value(|shape| shape.as_matrix().is_some())?;
         let width = self.width(x);
-        match self.bytes.int_in_range(0..=10u8)? {
+        match self.bytes.int_in_range(0..=11u8)? {
             0..=2 => {
                 let mut inputs = vec![x, self.weight(|shape| shape.len() == 2 && shape[1] == width)?];
                 if self.flag()? && self.flag()? {
@@ -257,7 +257,7 @@ impl Calls<'_, '_> {
                 self.record(Op::Linear, &inputs);
             }
             3 => {
-                let mut inputs = vec![x, self.weight(|shape| shape == [width])?];
+                let mut inputs = vec![x, self.weight(|shape| shape.last() == Some(&width))?];
                 self.bias(&mut inputs, width)?;
                 let epsilon = self.real()?;
                 self.record(Op::LayerNorm { epsilon }, &inputs);
@@ -285,6 +285,12 @@ impl Calls<'_, '_> {
                 self.record(Op::Scale { factor }, &[x]);
             }
             9 => {
+                let rows = self.shape(x).dims().first().copied();
+                let other = self.value(|other| other.rank() == 2 && other.dims().first().copied() == rows)?;
+                let parts = self.number()?;
+                self.record(Op::Join { parts }, &[x, other]);
+            }
+            10 => {
                 let (start, count) = (self.number()?, self.number()?);
                 self.record(Op::Columns { start, width: count }, &[x]);
             }

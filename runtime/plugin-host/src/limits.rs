@@ -33,9 +33,9 @@ impl Default for Limits {
     }
 }
 
-/// Elements of all tables of a component, which hold its function pointers: a Python interpreter has some 10,000. The host
-/// has a pointer for each.
-pub(crate) const TABLE_ELEMENTS: usize = 1 << 17;
+/// Elements of all tables of a component, which hold its function pointers: a Python interpreter has 5,808. The host has a
+/// pointer for each.
+pub(crate) const TABLE_ELEMENTS: usize = 1 << 16;
 
 /// Core instances, memories and tables of one component; those of interpreted languages have dozens.
 const PARTS: usize = 256;
