@@ -203,7 +203,11 @@ mod tests {
         );
         builder.output("y", &builder.tensor("a").transpose());
         builder.output("z", &builder.tensor("b").transpose());
-        assert_eq!(refusal(&recording.finish().expect("well formed")), None, "as much is computed as there is of weights");
+        assert_eq!(
+            refusal(&recording.finish().expect("well formed")),
+            None,
+            "as much is computed as there is of weights"
+        );
     }
 
     #[test]

@@ -157,6 +157,7 @@ fn positions_that_leave_tokens_out_keep_a_plan_from_a_cache() {
     let plan = compile(&graph, &weights, Device::Cpu, Precision::F32).expect("a plan");
     assert_eq!(whole(&*plan, &[3, 1, 5]).len(), 3 * 12);
     let error = plan.cache(1).expect_err("the count is not kept");
-    let said = "the keys and values of this model cannot be kept, since `positions` do not count some of the tokens before";
+    let said =
+        "the keys and values of this model cannot be kept, since `positions` do not count some of the tokens before";
     assert_eq!(error.to_string(), said);
 }
