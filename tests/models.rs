@@ -284,7 +284,9 @@ fn python_of_a_folder_is_never_run() {
     set(&project, CONFIG, "model_type", json!("brand-new"));
     set(&project, CONFIG, "auto_map", json!({"AutoModel": "modeling_new.NewModel"}));
     project.write("model/modeling_new.py", "raise SystemExit");
-    refused(&project, &["auto_map", "which is never run", PLUGIN_FILE]);
+    refused(&project, &["auto_map", "which is never run", PLUGIN_FILE, "plugins/PORTING.md"]);
+    let asked = project.run(["task", "feature-extraction", "--model", "./model", "a phone"]).exits(78);
+    let _said = asked.says(&["its own Python code (`auto_map` in config.json)", "plugins/PORTING.md"]);
     // What is built in needs none of it.
     set(&project, CONFIG, "model_type", json!("bert"));
     assert!(load(&project.path("model")).is_ok());

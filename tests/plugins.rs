@@ -2,6 +2,7 @@
 
 use runtime_tests::{Finished, Project, golden_model, guest};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 const PROMPT: &str = "The capital of France is";
 
@@ -259,6 +260,64 @@ fn a_mark_changes_a_text_by_its_key_and_bias() {
     assert_eq!(text("key = \"secret\""), text("key = \"secret\", share = 0.25, bias = 2"), "what is not said");
     let marked = ["secret", "another"].map(|key| text(&format!("key = {key:?}, bias = 4")));
     assert!(marked[0] != plain && marked[1] != plain && marked[0] != marked[1], "{marked:?}");
+}
+
+/// Puts a plugin into a project's cache of registries, as if it had been pulled; gives what its manifest goes by.
+fn pulled(project: &Project, plugin: &str) -> String {
+    let digest = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let component = std::fs::read(guest(plugin)).expect("it is built");
+    let manifest = json!({
+        "schemaVersion": 2,
+        "config": {"mediaType": "application/vnd.wasm.config.v0+json", "digest": "sha256:0", "size": 2},
+        "layers": [{
+            "mediaType": "application/wasm",
+            "digest": format!("sha256:{}", digest(&component)),
+            "size": component.len(),
+        }],
+    });
+    let manifest = manifest.to_string();
+    for blob in [&component[..], manifest.as_bytes()] {
+        project.write(&format!("hf/hub/oci/blobs/sha256/{}", digest(blob)), blob);
+    }
+    format!("sha256:{}", digest(manifest.as_bytes()))
+}
+
+#[test]
+fn a_plugin_of_a_registry_is_what_its_file_is() {
+    let step = "kind = \"plugin\"\nplugin = \"own\"\ninputs = { text = \"text\" }";
+    let project = pipeline("redact_pii", "", &[], step, "clean = \"s.text\"");
+    let pinned = format!("oci://registry.example/acme/redact@{}", pulled(&project, "redact_pii"));
+    let by_file = answer(&project, &TICKETS, &[]).exits(0).stdout;
+    let set = format!("plugins.own.source={pinned:?}");
+    assert_eq!(answer(&project, &TICKETS, &[&set]).exits(0).stdout, by_file);
+    let inspected = project.run(["plugin", "inspect", &pinned]).exits(0).stdout;
+    let file = project.run(["plugin".as_ref(), "inspect".as_ref(), guest("redact_pii").as_os_str()]).exits(0).stdout;
+    assert_eq!(inspected, format!("{file}source       {pinned}\n"));
+
+    // The sha256 of a pipeline is that of the component, wherever it is.
+    let sha256 = |digits: &str| format!("plugins.own.sha256={digits:?}");
+    let own = file.lines().find_map(|line| line.strip_prefix("sha256")).expect("a digest").trim();
+    assert_eq!(answer(&project, &TICKETS, &[&set, &sha256(own)]).exits(0).stdout, by_file);
+    let other = answer(&project, &TICKETS, &[&set, &sha256(&"0".repeat(64))]);
+    let _refused = other.exits(69).says(&["`runtime plugin inspect FILE` shows what it is"]);
+
+    // What is not in the cache is not looked for: the network may not be used here.
+    let set = "plugins.own.source=\"oci://registry.example/acme/redact:1.0\"";
+    let absent = answer(&project, &TICKETS, &[set]).exits(69);
+    let _said = absent.says(&["`oci://registry.example/acme/redact:1.0` is not in the cache", "HF_HUB_OFFLINE"]);
+    let set = "plugins.own.source=\"oci://registry.example/acme/redact\"";
+    let wrong = project.run(["validate", "p.toml", "--set", set]).exits(78);
+    let _said = wrong.says(&["it has neither a tag nor a digest", "oci://REGISTRY/NAME:TAG"]);
+
+    // An architecture, by a flag and in a pipeline file.
+    let pinned = format!("oci://registry.example/acme/bert:1.0@{}", pulled(&project, "bert_plugin"));
+    let model = golden_model("bert-nli").to_string_lossy().into_owned();
+    let task = ["task", "text-classification", "--model", &model, "a phone"];
+    let built_in = project.run(task).exits(0).stdout;
+    assert_eq!(project.run(task.into_iter().chain(["--plugin", &pinned])).exits(0).stdout, built_in);
+    let _absent = project.run(task.into_iter().chain(["--plugin", "oci://registry.example/acme/none:1"])).exits(69);
+    let graph = ["model", "graph", &model, "--plugin", &pinned];
+    assert_eq!(project.run(graph).exits(0).stdout, project.run(["model", "graph", &model]).exits(0).stdout);
 }
 
 #[test]

@@ -2,7 +2,11 @@
 
 use std::fs;
 
-use runtime_tests::{Floats, Following, PIPELINE, Project, Tensors, guest};
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+
+use runtime_tests::{Endpoint, Floats, Following, PIPELINE, Project, Reply, Tensors, golden_model, guest};
+use serde_json::{Value, json};
 
 /// What makes the first rung answer everything, or nothing, with the tiny model.
 const ALL: &str = "threshold = 0.0";
@@ -229,6 +233,146 @@ fn a_replaced_plugin_is_loaded_beside_and_swapped() {
     watched.project.replace("bert.wasm", &component);
     watched.loaded(2);
     watched.process.settles_on(&answers);
+}
+
+/// A component in which `from`, which is in it once, is `to`: what a rebuild after an edit of a constant gives.
+fn rebuilt(component: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let places: Vec<usize> = (0..component.len()).filter(|place| component[*place..].starts_with(from)).collect();
+    assert_eq!(places.len(), 1, "{from:?} is at {places:?}");
+    let mut rebuilt = component.to_vec();
+    rebuilt[places[0]..places[0] + to.len()].copy_from_slice(to);
+    rebuilt
+}
+
+/// The two builds of `redact-pii`, whose placeholders are `[EMAIL]` and `<EMAIL>`.
+fn redacting() -> [Vec<u8>; 2] {
+    let component = fs::read(guest("redact_pii")).expect("it is built");
+    let other = rebuilt(&component, b"[{kind}]numbered", b"<{kind}>numbered");
+    [component, other]
+}
+
+#[test]
+fn a_step_that_is_rebuilt_answers_anew() {
+    let project = Project::empty();
+    let [component, other] = redacting();
+    project.write("redact.wasm", &component);
+    project.write("in.jsonl", "{\"text\": \"write to jo@example.com\"}\n");
+    let text = "name = \"p\"\n[input]\nfile = \"in.jsonl\"\n[plugins.own]\nsource = \"redact.wasm\"\n\
+                [[steps]]\nname = \"s\"\nkind = \"plugin\"\nplugin = \"own\"\ninputs = { text = \"text\" }\n\
+                [output]\nclean = \"s.text\"\n";
+    project.write(PIPELINE, text);
+    let mut watched = Watched::start(project);
+    assert!(watched.answers.contains("write to [EMAIL]"), "{}", watched.answers);
+    watched.project.replace("redact.wasm", &other);
+    watched.answers_anew();
+    assert!(watched.answers.contains("write to <EMAIL>"), "{}", watched.answers);
+    // A broken one, and one of another world, change nothing.
+    for wrong in [other[..other.len() / 2].to_vec(), fs::read(guest("watermark")).expect("it is built")] {
+        watched.project.replace("redact.wasm", wrong);
+        watched.process.said("the pipeline from before goes on");
+        assert_eq!(watched.process.soon(), None);
+    }
+    // A digest is of one build alone.
+    let inspected =
+        watched.project.run(["plugin".as_ref(), "inspect".as_ref(), guest("redact_pii").as_os_str()]).exits(0);
+    let digest =
+        inspected.stdout.lines().find_map(|line| line.strip_prefix("sha256")).expect("a digest").trim().to_owned();
+    watched.project.write("redact.wasm", &component);
+    watched.answers_anew();
+    watched.project.edit(
+        PIPELINE,
+        "source = \"redact.wasm\"",
+        &format!("source = \"redact.wasm\"\nsha256 = {digest:?}"),
+    );
+    watched.process.said("models loaded");
+    watched.project.replace("redact.wasm", &other);
+    watched.process.said("the pipeline from before goes on");
+    watched.project.replace("redact.wasm", &component);
+    let answers = watched.answers.clone();
+    watched.process.settles_on(&answers);
+    assert_eq!(watched.loads(), 0);
+}
+
+#[test]
+fn a_processor_of_scores_that_is_rebuilt_answers_anew() {
+    let project = Project::empty();
+    let component = fs::read(guest("watermark")).expect("it is built");
+    // The number that hashing a key begins with, as WebAssembly writes constants.
+    let constant = |number: i64| {
+        let mut bytes = Vec::new();
+        let mut rest = number;
+        while !(-64..64).contains(&rest) {
+            bytes.push(u8::try_from(rest & 0x7f).expect("seven bits") | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(u8::try_from(rest & 0x7f).expect("seven bits"));
+        bytes
+    };
+    let [begin, other] = [0xcbf2_9ce4_8422_2325_u64, 0xcbf2_9ce4_8422_2326].map(|begin| constant(begin.cast_signed()));
+    let other = rebuilt(&component, &begin, &other);
+    project.write("mark.wasm", &component);
+    project.write("in.jsonl", "{\"text\": \"The capital of France is\"}\n");
+    let model = golden_model("llama-chat");
+    let text = format!(
+        "name = \"p\"\n[input]\nfile = \"in.jsonl\"\n[models.llm]\nsource = {:?}\n\
+         [plugins.mark]\nsource = \"mark.wasm\"\n\
+         [[steps]]\nname = \"s\"\nkind = \"generate\"\nmodel = \"llm\"\nprompt = \"{{{{ text }}}}\"\n\
+         max_new_tokens = 16\nseed = 1\n\
+         logits_processors = [{{ plugin = \"mark\", parameters = {{ key = \"a\", bias = 8 }} }}]\n\
+         [output]\nreply = \"s.text\"\n",
+        model.to_string_lossy()
+    );
+    project.write(PIPELINE, text);
+    let mut watched = Watched::start(project);
+    let first = watched.answers.clone();
+    watched.project.replace("mark.wasm", &other);
+    watched.answers_anew();
+    watched.project.replace("mark.wasm", &component);
+    watched.answers_anew();
+    assert_eq!(watched.answers, first);
+    assert_eq!(watched.loads(), 0, "the model is the same");
+}
+
+#[test]
+fn a_record_under_way_finishes_on_the_plugin_that_it_began_with() {
+    let (asked, asks) = channel();
+    let (release, held) = channel::<()>();
+    let (asked, held) = (Mutex::new(asked), Mutex::new(held));
+    let endpoint = Endpoint::start(move |question| {
+        let text = question.prompt().to_owned();
+        if text.contains("first") {
+            let _nobody = asked.lock().expect("nobody panics").send(());
+            let _ended = held.lock().expect("nobody panics").recv();
+        }
+        Reply::text(&format!("{text}: jo@example.com"))
+    });
+    let project = Project::empty();
+    let [component, other] = redacting();
+    project.write("redact.wasm", component);
+    let text = format!(
+        "name = \"p\"\n[models.hosted]\nprovider = \"openai\"\nbase_url = {:?}\nmodel = \"m\"\n\
+         [plugins.own]\nsource = \"redact.wasm\"\n\
+         [[steps]]\nname = \"reply\"\nkind = \"chat\"\nmodel = \"hosted\"\nprompt = \"{{{{ text }}}}\"\n\
+         [[steps]]\nname = \"s\"\nkind = \"plugin\"\nplugin = \"own\"\ninputs = {{ text = \"reply.text\" }}\n\
+         [output]\nclean = \"s.text\"\n",
+        endpoint.base_url()
+    );
+    project.write(PIPELINE, text);
+    let arguments = ["run", PIPELINE, "--format", "jsonl", "--input", "-", "--watch"];
+    let mut process = Following::start(project.command(arguments));
+    process.write("{\"text\": \"first\"}\n");
+    asks.recv_timeout(std::time::Duration::from_secs(20)).expect("the model is asked");
+    project.replace("redact.wasm", other);
+    process.said("swapped in");
+    release.send(()).expect("the endpoint waits");
+    process.write("{\"text\": \"second\"}\n");
+    let mut clean = || json_of(&process.line())["clean"].clone();
+    assert_eq!([clean(), clean()], [json!("first: [EMAIL]"), json!("second: <EMAIL>")]);
+}
+
+fn json_of(line: &str) -> Value {
+    line.parse().expect("JSON")
 }
 
 #[test]

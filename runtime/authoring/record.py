@@ -69,6 +69,8 @@ def main():
         result = model(input_ids=torch.tensor([ids]))
     if "start_logits" in result:
         result["logits"] = torch.stack([result["start_logits"], result["end_logits"]], dim=-1)
+    if "encoder_last_hidden_state" in result:
+        result["last_hidden_state"] = result["encoder_last_hidden_state"]
     for key in ("logits", "last_hidden_state"):
         if torch.is_tensor(result.get(key)):
             records[f"result.{key}"] = result[key].detach().float().clone().contiguous()

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: where things are, how a guest or the binary is found, folders to work in, the
 //! program as a process, model folders made by hand, and plugins beside what was recorded.
 
+mod attack;
 mod endpoint;
 mod following;
 mod gpu;
@@ -12,6 +13,7 @@ mod wheel;
 
 use std::path::{Path, PathBuf};
 
+pub use attack::{attack, attacks};
 pub use endpoint::{Asked, Endpoint, Reply};
 pub use following::Following;
 pub use gpu::{open_gpus, without_gpu};

@@ -38,8 +38,8 @@ pub fn build(folder: &Path) -> Result<Built, Error> {
     }
     // The last component is that of the crate itself: what it depends on is built before it.
     let messages = String::from_utf8_lossy(&output.stdout);
-    let files = messages.lines().filter_map(|line| component(&serde_json::from_str(line).ok()?));
-    files.last().map(|file| Built { file }).ok_or_else(|| Error::NoComponent { folder: folder.to_owned() })
+    let mut files = messages.lines().filter_map(|line| component(&serde_json::from_str(line).ok()?));
+    files.next_back().map(|file| Built { file }).ok_or_else(|| Error::NoComponent { folder: folder.to_owned() })
 }
 
 /// The component among the files of an artifact that cargo tells of.

@@ -190,8 +190,9 @@ pub(crate) struct ModelGraph {
     /// The head to build [default: the one that config.json is for]
     #[arg(long, value_parser = parse_head)]
     pub(crate) head: Option<Head>,
-    /// A plugin that describes the model, instead of a built-in architecture
-    #[arg(long, value_name = "FILE")]
+    /// A plugin that describes the model, instead of a built-in architecture: a file, `org/name:FILE` of the hub, or
+    /// `oci://REGISTRY/NAME:TAG`
+    #[arg(long, value_name = "PLUGIN")]
     pub(crate) plugin: Option<PathBuf>,
 }
 

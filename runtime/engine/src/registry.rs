@@ -21,6 +21,7 @@ use crate::devices::{Devices, Placed};
 use crate::generate::Generator;
 use crate::hosted::Hosted;
 use crate::memo::Memo;
+use crate::plugins::loading::{self, Loaded};
 use crate::scheduler::{Scheduler, TOKEN_BUDGET};
 use crate::{Architecture, Error, Stamp};
 
@@ -315,17 +316,18 @@ impl Registry {
 
     /// The architecture in a file, loaded once while the file stays as it is.
     fn plugin(&self, file: PluginFile<'_>) -> Result<Plugin, Error> {
-        self.loaded_plugins.get(file, Plugin::digest, |file| Ok(self.plugins()?.load(file)?))
+        self.loaded_plugins.get(file, Plugin::digest, |file| self.open_plugin(file.path, |host| host.load(file)))
     }
 
     /// The step in a file, in the same way.
     pub(crate) fn step_plugin(&self, file: PluginFile<'_>) -> Result<StepPlugin, Error> {
-        self.loaded_steps.get(file, StepPlugin::digest, |file| Ok(self.plugins()?.load_step(file)?))
+        self.loaded_steps.get(file, StepPlugin::digest, |file| self.open_plugin(file.path, |host| host.load_step(file)))
     }
 
     /// The processor of scores in a file, in the same way.
     pub(crate) fn logits_plugin(&self, file: PluginFile<'_>) -> Result<LogitsPlugin, Error> {
-        self.loaded_processors.get(file, LogitsPlugin::digest, |file| Ok(self.plugins()?.load_logits(file)?))
+        self.loaded_processors
+            .get(file, LogitsPlugin::digest, |file| self.open_plugin(file.path, |host| host.load_logits(file)))
     }
 
     /// What a plugin's file is and says of itself.
@@ -333,17 +335,48 @@ impl Registry {
     /// # Errors
     /// Where it is no plugin.
     pub fn inspect_plugin(&self, path: &Path) -> Result<Inspection, Error> {
-        Ok(self.plugins()?.inspect(path)?)
+        self.open_plugin(path, |host| host.inspect(path))
+    }
+
+    /// The file of a plugin that the command line names: a path, a file of the hub or an artifact of a registry.
+    ///
+    /// # Errors
+    /// Where it cannot be downloaded.
+    pub fn named_plugin(&self, name: &Path) -> Result<PathBuf, Error> {
+        match Self::plugin_elsewhere(name)? {
+            Some(source) => Ok(self.hub()?.fetch_plugin(&source, self.options.progress)?),
+            None => Ok(name.to_owned()),
+        }
+    }
+
+    /// The same, but a tag of a registry is asked for anew; with the source that stands for this very file, if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::named_plugin`].
+    pub fn latest_plugin(&self, name: &Path) -> Result<(PathBuf, Option<String>), Error> {
+        let Some(HubPlugin::Oci(reference)) = Self::plugin_elsewhere(name)? else {
+            return Ok((self.named_plugin(name)?, None));
+        };
+        let hub = self.hub()?;
+        let path = hub.refresh_oci(&reference, self.options.progress)?;
+        let pinned = hub.oci_digest(&reference)?.map(|digest| reference.pinned(digest).to_string());
+        Ok((path, pinned))
+    }
+
+    /// Where a plugin is that has no path. What is there, and what is not Unicode, is one.
+    fn plugin_elsewhere(name: &Path) -> Result<Option<HubPlugin>, Error> {
+        let source = name.to_str().filter(|_| !name.exists()).map(HubPlugin::parse).transpose()?;
+        Ok(source.filter(|source| !matches!(source, HubPlugin::File(_))))
     }
 
     /// The file of a plugin that a pipeline in the folder `base` names.
     ///
     /// # Errors
-    /// Where it is of the hub, and cannot be downloaded.
+    /// Where it is elsewhere, and cannot be downloaded.
     pub(crate) fn plugin_file(&self, plugin: &PluginSource, base: &Path) -> Result<PathBuf, Error> {
         match HubPlugin::parse(&plugin.source)?.resolved_from(base) {
             HubPlugin::File(path) => Ok(path),
-            HubPlugin::Hub { repo, file } => Ok(self.hub()?.fetch_file(&repo, &file, self.options.progress)?),
+            elsewhere => Ok(self.hub()?.fetch_plugin(&elsewhere, self.options.progress)?),
         }
     }
 
@@ -351,7 +384,7 @@ impl Registry {
     pub(crate) fn has_plugin(&self, plugin: &PluginSource, base: &Path) -> bool {
         match HubPlugin::parse(&plugin.source).map(|source| source.resolved_from(base)) {
             Ok(HubPlugin::File(path)) => path.is_file(),
-            Ok(HubPlugin::Hub { repo, file }) => self.hub().is_ok_and(|hub| hub.cached_file(&repo, &file).is_ok()),
+            Ok(elsewhere) => self.hub().is_ok_and(|hub| hub.cached_plugin(&elsewhere).is_ok()),
             Err(_) => false,
         }
     }
@@ -361,44 +394,18 @@ impl Registry {
         self.options.tell
     }
 
+    /// Loads a plugin, and says so where that takes time.
+    fn open_plugin<P>(
+        &self,
+        path: &Path,
+        load: impl FnOnce(&PluginHost) -> Result<P, PluginError>,
+    ) -> Result<P, Error> {
+        let host = self.plugins()?;
+        Ok(loading::told(self.options.tell, path, || load(host))?)
+    }
+
     fn plugins(&self) -> Result<&PluginHost, Error> {
         once(&self.plugins, || Ok(PluginHost::new(self.options.plugin_cache.clone(), Limits::default())?))
-    }
-}
-
-/// Plugins of one kind by their files, each loaded once while its file stays as it is.
-struct Loaded<P>(Mutex<HashMap<PathBuf, (Option<Stamp>, P)>>);
-
-impl<P> Default for Loaded<P> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<P: Clone> Loaded<P> {
-    fn get(
-        &self,
-        file: PluginFile<'_>,
-        digest: impl Fn(&P) -> &str,
-        load: impl FnOnce(PluginFile<'_>) -> Result<P, Error>,
-    ) -> Result<P, Error> {
-        let stamp = Stamp::of(file.path);
-        let mut loaded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, plugin)) = loaded.get(file.path).filter(|(known, _)| known.is_some() && *known == stamp) {
-            let found = digest(plugin);
-            return match file.sha256.filter(|expected| !expected.eq_ignore_ascii_case(found)) {
-                None => Ok(plugin.clone()),
-                Some(expected) => Err(PluginError::OtherDigest {
-                    path: file.path.to_owned(),
-                    expected: expected.to_owned(),
-                    found: found.to_owned(),
-                }
-                .into()),
-            };
-        }
-        let plugin = load(file)?;
-        loaded.insert(file.path.to_owned(), (stamp, plugin.clone()));
-        Ok(plugin)
     }
 }
 

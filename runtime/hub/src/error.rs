@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use runtime_diagnostics::{Exit, Explain};
 
-use crate::Repo;
+use crate::{OciError, Repo};
 
 /// What went wrong while finding or downloading a model.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +127,9 @@ pub enum Error {
         /// The lock file.
         lock: PathBuf,
     },
+    /// A plugin of a registry cannot be had.
+    #[error(transparent)]
+    Oci(#[from] OciError),
     /// A file cannot be read.
     #[error("`{path}` cannot be read")]
     Read {
@@ -170,11 +173,13 @@ impl Explain for Error {
             | Self::Busy { .. } => Exit::Unavailable,
             Self::Read { .. } | Self::Write { .. } => Exit::Io,
             Self::Json { .. } => Exit::Config,
+            Self::Oci(error) => error.exit(),
         }
     }
 
     fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Oci(error) => return error.hint(),
             Self::NoCache => "set `HF_HOME` or `HF_HUB_CACHE` to a folder".to_owned(),
             Self::NoFolder { .. } | Self::NotAFolder { .. } => {
                 "a model folder holds `config.json`, `tokenizer.json` and `model.safetensors`".to_owned()

@@ -1,4 +1,5 @@
-//! Where models come from: a folder, a GGUF file, or a repository of the Hugging Face hub through its cache.
+//! Where models come from: a folder, a GGUF file, or a repository of the Hugging Face hub through its cache; and where
+//! plugins come from, which may be in an OCI registry too.
 //!
 //! A [`ModelSource`] is what a pipeline or the command line writes. [`Hub::resolve`] turns it into a folder that
 //! holds `config.json`, `tokenizer.json` and `model.safetensors` (or an index and its shards), downloading what is
@@ -12,6 +13,7 @@
 mod cache;
 mod error;
 mod hub;
+mod oci;
 mod plan;
 mod plugin;
 mod remote;
@@ -20,6 +22,7 @@ mod source;
 
 pub use error::Error;
 pub use hub::Hub;
+pub use oci::{Digest, OciError, OciReference};
 pub use plugin::PluginSource;
 pub use settings::Settings;
 pub use source::{ModelSource, Repo, SourceError};

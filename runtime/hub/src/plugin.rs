@@ -3,9 +3,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::oci::SCHEME;
 use crate::remote::Remote;
 use crate::source::{expand_home, is_name};
-use crate::{Error, Hub, ModelSource, Repo, SourceError, cache};
+use crate::{Error, Hub, ModelSource, OciReference, Repo, SourceError, cache};
 
 /// Where the file of a plugin is, as a pipeline names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,21 +20,27 @@ pub enum PluginSource {
         /// The file's path in it, of which no part leads out.
         file: String,
     },
+    /// An artifact of a registry: `oci://REGISTRY/NAME:TAG` or `oci://REGISTRY/NAME@sha256:...`.
+    Oci(OciReference),
 }
 
 impl PluginSource {
-    /// Reads either form; opens nothing. What has no `:`, or begins like a path, is a path.
+    /// Reads any form; opens nothing. What has no `:`, or begins like a path, is a path.
     ///
     /// ```
     /// use runtime_hub::PluginSource;
     /// assert!(matches!(PluginSource::parse("plugins/bert.wasm")?, PluginSource::File(_)));
     /// assert!(matches!(PluginSource::parse("acme/mamba:architecture.wasm")?, PluginSource::Hub { .. }));
+    /// assert!(matches!(PluginSource::parse("oci://ghcr.io/acme/mamba:1.0")?, PluginSource::Oci(_)));
     /// # Ok::<(), runtime_hub::SourceError>(())
     /// ```
     ///
     /// # Errors
-    /// Where a repository, a revision or a file's name cannot be one.
+    /// Where a repository, a revision, a file's name or a reference cannot be one.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
+        if text.starts_with(SCHEME) {
+            return OciReference::parse(text).map(Self::Oci);
+        }
         let Some((repo, file)) = text.split_once(':') else { return Ok(Self::File(PathBuf::from(text))) };
         // A drive, or a path with a colon in it.
         if !repo.contains('/') || repo.starts_with(['.', '/', '~']) {
@@ -51,7 +58,7 @@ impl PluginSource {
     pub fn resolved_from(self, base: &Path) -> Self {
         match self {
             Self::File(path) => Self::File(base.join(expand_home(&path)).components().collect()),
-            hub @ Self::Hub { .. } => hub,
+            elsewhere @ (Self::Hub { .. } | Self::Oci(_)) => elsewhere,
         }
     }
 }
@@ -61,11 +68,36 @@ impl fmt::Display for PluginSource {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Hub { repo, file } => write!(f, "{repo}:{file}"),
+            Self::Oci(reference) => reference.fmt(f),
         }
     }
 }
 
 impl Hub {
+    /// The file of a plugin if it is here; never touches the network.
+    ///
+    /// # Errors
+    /// Where it is not here, but for a path, which is not looked at.
+    pub fn cached_plugin(&self, source: &PluginSource) -> Result<PathBuf, Error> {
+        match source {
+            PluginSource::File(path) => Ok(path.clone()),
+            PluginSource::Hub { repo, file } => self.cached_file(repo, file),
+            PluginSource::Oci(reference) => self.cached_oci(reference),
+        }
+    }
+
+    /// As [`Hub::cached_plugin`], else downloads it.
+    ///
+    /// # Errors
+    /// Whatever kept it from being downloaded.
+    pub fn fetch_plugin(&self, source: &PluginSource, progress: bool) -> Result<PathBuf, Error> {
+        match source {
+            PluginSource::File(path) => Ok(path.clone()),
+            PluginSource::Hub { repo, file } => self.fetch_file(repo, file, progress),
+            PluginSource::Oci(reference) => self.fetch_oci(reference, progress),
+        }
+    }
+
     /// A file of a repository if it is in the cache; never touches the network.
     ///
     /// # Errors

@@ -20,6 +20,8 @@ pub struct Settings {
     pub token: Option<String>,
     /// Never touch the network.
     pub offline: bool,
+    /// The file in which docker keeps credentials of registries, if there can be one.
+    pub docker_config: Option<PathBuf>,
 }
 
 impl Settings {
@@ -30,6 +32,7 @@ impl Settings {
     /// | `cache` | `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HOME/hub` |
     /// | `endpoint` | `HF_ENDPOINT`, the public hub |
     /// | `token` | `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, the file `HF_TOKEN_PATH`, the file `HOME/token` |
+    /// | `docker_config` | `DOCKER_CONFIG/config.json`, `~/.docker/config.json` |
     /// | `offline` | `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`: `1`, `on`, `yes` or `true` in any case |
     ///
     /// where `HOME` is `HF_HOME`, else `XDG_CACHE_HOME/huggingface`, else `~/.cache/huggingface`. An empty variable
@@ -71,6 +74,10 @@ impl Settings {
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             token,
             offline: offline.is_some_and(|value| is_true(&value)),
+            docker_config: environment
+                .path("DOCKER_CONFIG")
+                .or_else(|| Some(environment.user_home.as_ref()?.join(".docker")))
+                .map(|folder| folder.join("config.json")),
         })
     }
 }
@@ -83,6 +90,7 @@ impl fmt::Debug for Settings {
             .field("endpoint", &self.endpoint)
             .field("token", &self.token.as_ref().map(|_| "(hidden)"))
             .field("offline", &self.offline)
+            .field("docker_config", &self.docker_config)
             .finish()
     }
 }

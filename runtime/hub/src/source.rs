@@ -161,6 +161,14 @@ pub enum SourceError {
         /// What was written after `:`.
         file: String,
     },
+    /// What begins with `oci://` and is no reference.
+    #[error("`{text}` names no artifact of a registry: {reason}")]
+    Oci {
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// A revision with something that git or the hub does not allow.
     #[error("`{revision}` cannot be a revision of a hub model")]
     Revision {
@@ -175,8 +183,14 @@ impl Explain for SourceError {
     }
 
     fn hint(&self) -> Option<String> {
-        if let Self::File { .. } = self {
-            return Some("write `org/name:FILE`, of letters, digits, `-`, `_`, `.` and `/`".to_owned());
+        match self {
+            Self::File { .. } => {
+                return Some("write `org/name:FILE`, of letters, digits, `-`, `_`, `.` and `/`".to_owned());
+            }
+            Self::Oci { .. } => {
+                return Some("write `oci://REGISTRY/NAME:TAG` or `oci://REGISTRY/NAME@sha256:DIGITS`".to_owned());
+            }
+            _ => {}
         }
         let hint = "a folder begins with `./`, `../`, `/` or `~/`, a file ends in `.gguf`; a model of the hub is `org/name` or \
                     `org/name@revision`, of letters, digits, `-`, `_` and `.`";

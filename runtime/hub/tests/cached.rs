@@ -38,7 +38,7 @@ impl Cache {
     fn hub(&self, offline: bool) -> Hub {
         // Nothing listens on port 1: a test that touched the network would fail by another error.
         let endpoint = "http://127.0.0.1:1".to_owned();
-        Hub::new(Settings { cache: self.folder.path().to_owned(), endpoint, token: None, offline })
+        Hub::new(Settings { cache: self.folder.path().to_owned(), endpoint, token: None, offline, docker_config: None })
     }
 
     fn snapshot(&self) -> PathBuf {

@@ -38,6 +38,7 @@ impl Client {
             endpoint: server.endpoint(),
             token: token.map(str::to_owned),
             offline: false,
+            docker_config: None,
         };
         Self { cache, hub: Hub::new(settings) }
     }
@@ -226,7 +227,13 @@ fn an_unknown_revision_is_named() {
 fn no_server_is_a_network_error_with_its_cause() {
     let server = Server::start(&[], None, Fault::None);
     let cache = tempfile::tempdir().unwrap();
-    let settings = |endpoint: String, offline| Settings { cache: cache.path().into(), endpoint, token: None, offline };
+    let settings = |endpoint: String, offline| Settings {
+        cache: cache.path().into(),
+        endpoint,
+        token: None,
+        offline,
+        docker_config: None,
+    };
     let repo = Repo::new("org/name", "main").unwrap();
 
     let error = Hub::new(settings("http://127.0.0.1:1".into(), false)).fetch(&repo, false).unwrap_err();

@@ -385,7 +385,7 @@ impl Explain for Error {
             )),
             Self::RemoteCode { .. } => Some(format!(
                 "ask its author for a sandboxed plugin, `{}`, beside `config.json`; or name one with `plugin` in the \
-                 pipeline",
+                 pipeline or `--plugin`; plugins/PORTING.md is how such Python becomes one",
                 crate::PLUGIN_FILE
             )),
             Self::AdapterBeside { .. } => Some(

@@ -219,9 +219,9 @@ fn check_vocabulary(
 ) -> Result<(), Error> {
     let any = tokenizer.pieces("a", 1)?;
     let framed = [Some(tokenizer.single(&any, usize::MAX)?), tokenizer.pair(&any, &any, usize::MAX)?];
-    let framed = || framed.iter().flatten();
-    let highest = framed().flat_map(|frame| frame.token_ids.iter().copied()).fold(tokenizer.highest_id(), u32::max);
-    let highest_type = framed().flat_map(|frame| frame.token_types.iter().copied()).max().unwrap_or(0);
+    let highest = tokenizer.highest_id();
+    let types = framed.iter().flatten().flat_map(|frame| frame.token_types.iter().copied());
+    let highest_type = types.max().unwrap_or(0);
     if let Some(rows) = rows_for(graph, &[Input::TokenTypes]).filter(|rows| highest_type >= *rows) {
         return Err(Error::TokenTypes { folder: folder.path().to_owned(), highest: highest_type, rows });
     }

@@ -4,15 +4,18 @@ use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 
 use crate::engine::FRAMES;
 use crate::error::Cause;
+use crate::limits::{Denied, TABLE_ELEMENTS};
 use crate::state::Bounds;
 use crate::{Limits, Site, text};
 
 /// Crates that carry a plugin's calls or come with the SDK; what their functions are called says nothing to its author.
 const CARRIERS: &[&str] = &[
     "alloc",
+    "componentize_py_runtime",
     "core",
     "hashbrown",
     "indexmap",
+    "pyo3",
     "runtime_graph",
     "runtime_plugin_sdk",
     "serde",
@@ -39,6 +42,7 @@ pub(crate) fn site(plugin: &str, version: Option<&str>, called: &str, error: Opt
         version: version.map(str::to_owned),
         function: own.unwrap_or(called).to_owned(),
         backtrace,
+        is_granted: false,
     }
 }
 
@@ -48,17 +52,21 @@ pub(crate) fn cause(error: &wasmtime::Error, bounds: &Bounds, limits: &Limits) -
         return cause.clone();
     }
     let depth = error.downcast_ref::<WasmBacktrace>().map_or(0, |backtrace| backtrace.frames().len());
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => Cause::Deadline { limit: limits.deadline },
-        Some(Trap::StackOverflow) => Cause::Stack,
+    let denied = bounds.limiter.denied().map(|denied| match denied {
+        Denied::Memory => Cause::Memory { limit: limits.memory },
+        Denied::Tables => Cause::Tables { limit: TABLE_ELEMENTS },
+    });
+    match (error.downcast_ref::<Trap>(), denied) {
+        (Some(Trap::Interrupt), _) => Cause::Deadline { limit: limits.deadline },
+        (Some(Trap::StackOverflow), _) => Cause::Stack,
         // Most languages keep a second stack at the lower end of the guest's memory: overrun, it ends below address 0.
-        Some(Trap::MemoryOutOfBounds) if depth >= FRAMES => Cause::Stack,
-        Some(Trap::MemoryOutOfBounds) => Cause::OutOfBounds,
+        (Some(Trap::MemoryOutOfBounds), _) if depth >= FRAMES => Cause::Stack,
+        (Some(Trap::MemoryOutOfBounds), _) => Cause::OutOfBounds,
         // A guest that is denied memory aborts, as one that panics does.
-        _ if bounds.limiter.denied() => Cause::Memory { limit: limits.memory },
-        Some(Trap::UnreachableCodeReached) => Cause::Panic { message: bounds.stderr.panic_message() },
-        Some(trap) => Cause::Other(trap.to_string()),
-        None => Cause::Other(text::printable(&error.root_cause().to_string())),
+        (_, Some(denied)) => denied,
+        (Some(Trap::UnreachableCodeReached), _) => Cause::Panic { message: bounds.stderr.panic_message() },
+        (Some(trap), _) => Cause::Other(trap.to_string()),
+        (None, _) => Cause::Other(text::printable(&error.root_cause().to_string())),
     }
 }
 
@@ -115,6 +123,13 @@ mod tests {
         let rust = [&carriers[..], &["mine::layer", "mine::build", "build"]].concat();
         assert_eq!(own(&rust).as_deref(), Some("mine::layer"));
         assert_eq!(own(&carriers), None);
+        let python = [
+            "componentize_py_runtime::__pyfunction_call_import",
+            "<pyo3::err::PyErr>::print",
+            "_PyEval_EvalFrameDefault",
+            "wit_dylib_export_call",
+        ];
+        assert_eq!(own(&python), None);
         assert_eq!(own(&["cabi_realloc", "layer", "exports_build"]).as_deref(), Some("layer"));
         assert_eq!(own(&[]), None);
     }

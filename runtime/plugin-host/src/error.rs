@@ -208,6 +208,8 @@ pub struct Site {
     pub function: String,
     /// All of the functions, innermost first.
     pub backtrace: Vec<String>,
+    /// Whether its memory and time are what a pipeline file grants.
+    pub is_granted: bool,
 }
 
 impl fmt::Display for Site {
@@ -236,6 +238,12 @@ pub enum Cause {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// It asked for more or larger tables than it may have.
+    #[error("it asked for tables of more than {limit} elements")]
+    Tables {
+        /// The limit, of all its tables together.
+        limit: usize,
+    },
     /// Its calls nest too deep.
     #[error("its calls nest too deep for the stack")]
     Stack,
@@ -260,6 +268,17 @@ pub enum Cause {
     /// Anything else, in wasmtime's words.
     #[error("{0}")]
     Other(String),
+}
+
+impl Cause {
+    /// The grant that would have let the plugin go on.
+    fn grant(&self) -> Option<&'static str> {
+        match self {
+            Self::Deadline { .. } => Some("seconds"),
+            Self::Memory { .. } => Some("memory_mib"),
+            _ => None,
+        }
+    }
 }
 
 impl Explain for Error {
@@ -301,7 +320,13 @@ impl Explain for Error {
             Self::OtherDigest { .. } => Some(
                 "the file was changed or is another version; `runtime plugin inspect FILE` shows what it is".to_owned(),
             ),
-            Self::Misuse { site, .. } | Self::Trap { site, .. } => site.calls(),
+            Self::Misuse { site, .. } => site.calls(),
+            Self::Trap { site, cause } => {
+                let grant = cause.grant().filter(|_| site.is_granted);
+                let grant = grant.map(|grant| format!("`{grant}` in its grants gives it more"));
+                let said: Vec<String> = grant.into_iter().chain(site.calls()).collect();
+                (!said.is_empty()).then(|| said.join("; "))
+            }
             _ => None,
         }
     }
@@ -332,12 +357,17 @@ mod tests {
             version: Some("0.1.0".to_owned()),
             function: "bert::layer".to_owned(),
             backtrace: backtrace.iter().map(|&name| name.to_owned()).collect(),
+            is_granted: true,
         };
         let deep = site(&["core::panic", "bert::layer", "bert::layer", "bert::build", "build"]);
         assert_eq!(deep.to_string(), "the plugin `bert` 0.1.0, in `bert::layer`,");
         let error = Error::Trap { site: Box::new(deep), cause: Cause::Stack };
         assert_eq!(error.hint().as_deref(), Some("calls, innermost first: `bert::layer`, `bert::build`, `build`"));
         assert_eq!(site(&["bert::layer"]).calls(), None);
+        let late =
+            |site| Error::Trap { site: Box::new(site), cause: Cause::Deadline { limit: Duration::from_secs(1) } };
+        assert_eq!(late(site(&[])).hint().as_deref(), Some("`seconds` in its grants gives it more"));
+        assert_eq!(late(Site { is_granted: false, ..site(&[]) }).hint(), None);
         assert_eq!(site(&[]).calls(), None);
     }
 }

@@ -26,11 +26,13 @@ impl Granted {
         self.log_text.then(|| text::printable(text))
     }
 
-    /// The same error without what the plugin said, unless that may be shown.
+    /// The same error without what the plugin said, unless that may be shown; it knows that more could be granted.
     pub(crate) fn withhold(&self, error: Error) -> Error {
         match error {
-            Error::Trap { site, cause: Cause::Panic { .. } } if !self.log_text => {
-                Error::Trap { site, cause: Cause::Panic { message: None } }
+            Error::Trap { mut site, cause } => {
+                site.is_granted = true;
+                let is_withheld = !self.log_text && matches!(cause, Cause::Panic { .. });
+                Error::Trap { site, cause: if is_withheld { Cause::Panic { message: None } } else { cause } }
             }
             other => other,
         }

@@ -33,8 +33,9 @@ impl Default for Limits {
     }
 }
 
-/// Elements of a table, which hold a component's function pointers.
-const TABLE_ELEMENTS: usize = 1 << 16;
+/// Elements of all tables of a component, which hold its function pointers: a Python interpreter has 5,808. The host has a
+/// pointer for each.
+pub(crate) const TABLE_ELEMENTS: usize = 1 << 16;
 
 /// Core instances, memories and tables of one component; those of interpreted languages have dozens.
 const PARTS: usize = 256;
@@ -43,32 +44,49 @@ const PARTS: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Limiter {
     left: usize,
-    denied: bool,
+    elements: usize,
+    denied: Option<Denied>,
+}
+
+/// What was asked for beyond the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denied {
+    Memory,
+    Tables,
 }
 
 impl Limiter {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { left: limits.memory, denied: false }
+        Self { left: limits.memory, elements: TABLE_ELEMENTS, denied: None }
     }
 
-    /// Whether more memory was asked for than there may be.
-    pub(crate) fn denied(&self) -> bool {
+    /// What more was asked for than there may be, if anything: the last of it.
+    pub(crate) fn denied(&self) -> Option<Denied> {
         self.denied
+    }
+
+    /// Takes what something grows by from what is left, or notes that it is not there.
+    fn take(left: &mut usize, denied: &mut Option<Denied>, what: Denied, current: usize, desired: usize) -> bool {
+        match left.checked_sub(desired.saturating_sub(current)) {
+            Some(rest) => {
+                *left = rest;
+                true
+            }
+            None => {
+                *denied = Some(what);
+                false
+            }
+        }
     }
 }
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let left = self.left.checked_sub(desired.saturating_sub(current));
-        self.denied |= left.is_none();
-        self.left = left.unwrap_or(self.left);
-        Ok(left.is_some())
+        Ok(Self::take(&mut self.left, &mut self.denied, Denied::Memory, current, desired))
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let granted = desired <= TABLE_ELEMENTS;
-        self.denied |= !granted;
-        Ok(granted)
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(Self::take(&mut self.elements, &mut self.denied, Denied::Tables, current, desired))
     }
 
     fn instances(&self) -> usize {
@@ -93,9 +111,19 @@ mod tests {
         let mut limiter = Limiter::new(&Limits { memory: 100, ..Limits::default() });
         assert!(limiter.memory_growing(0, 60, None)?);
         assert!(limiter.memory_growing(0, 40, None)?);
-        assert!(!limiter.denied());
+        assert_eq!(limiter.denied(), None);
         assert!(!limiter.memory_growing(40, 41, None)?);
-        assert!(limiter.denied());
+        assert_eq!(limiter.denied(), Some(Denied::Memory));
+        Ok(())
+    }
+
+    #[test]
+    fn tables_share_one_limit() -> wasmtime::Result<()> {
+        let mut limiter = Limiter::new(&Limits::default());
+        assert!(limiter.table_growing(0, TABLE_ELEMENTS - 5, None)?);
+        assert!(limiter.table_growing(0, 5, None)?);
+        assert!(!limiter.table_growing(5, 6, None)?);
+        assert_eq!(limiter.denied(), Some(Denied::Tables));
         Ok(())
     }
 }

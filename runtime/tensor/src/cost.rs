@@ -29,7 +29,8 @@ const FLOOR: u64 = 1 << 20;
 
 /// Refuses a graph that would need far more time or memory than its weights suggest.
 pub(crate) fn check(graph: &Graph) -> Result<(), Error> {
-    let weights: u64 = graph.nodes.iter().filter(|node| is_weight(node)).map(|node| elements(&node.shape)).sum();
+    let weights = graph.nodes.iter().filter(|node| is_weight(node)).map(|node| elements(&node.shape));
+    let weights = weights.fold(0, u64::saturating_add);
     let computed = || graph.nodes.iter().filter(|node| !is_weight(node));
     let work = computed().map(|node| work(graph, node)).fold(0, u64::saturating_add);
     let fixed = computed().filter(|node| is_fixed(&node.shape)).map(|node| elements(&node.shape));
@@ -132,7 +133,10 @@ fn scratch(graph: &Graph, node: &Node) -> u64 {
 /// Keys and values of one token, for all attentions that they may be kept for, and its part of the states of a block.
 fn kept(graph: &Graph) -> u64 {
     let keeps = |node: &&Node| matches!(node.op, Op::CrossAttention(_)) || attends_to_texts(node);
-    let numbers = |node: &Node| node.inputs[1..3].iter().map(|input| elements(&graph.node(*input).shape)).sum::<u64>();
+    let numbers = |node: &Node| {
+        let kept = node.inputs[1..3].iter().map(|input| elements(&graph.node(*input).shape));
+        kept.fold(0, u64::saturating_add)
+    };
     let states = graph.nodes.iter().map(|node| state(graph, node)).fold(0, u64::saturating_add);
     let keys = graph.nodes.iter().filter(keeps).map(numbers).fold(0, u64::saturating_add);
     keys.saturating_add(states.div_ceil(BLOCK as u64))
@@ -188,6 +192,18 @@ mod tests {
             Err(Error::TooCostly { what, .. }) => Some(what),
             _ => None,
         }
+    }
+
+    /// Found by fuzzing.
+    #[test]
+    fn sizes_beyond_all_files_are_counted() {
+        let (builder, recording) = Builder::native(
+            "test",
+            Catalog::new(["a", "b"].map(|name| (name, vec![u32::MAX, u32::MAX], DType::F32)), ""),
+        );
+        builder.output("y", &builder.tensor("a").transpose());
+        builder.output("z", &builder.tensor("b").transpose());
+        assert_eq!(refusal(&recording.finish().expect("well formed")), None, "as much is computed as there is of weights");
     }
 
     #[test]

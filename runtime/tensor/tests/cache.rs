@@ -145,3 +145,18 @@ fn what_has_no_room_or_cannot_be_kept_is_refused() {
     let encoder = compile(&encoder, &weights, Device::Cpu, Precision::F32).expect("a plan");
     assert!(matches!(encoder.cache(1), Err(Error::NotCausal { operator: "attention", .. })));
 }
+
+/// As `fuzz_graph` compares: behind a past, tokens that are not counted were.
+#[test]
+fn positions_that_leave_tokens_out_keep_a_plan_from_a_cache() {
+    let weights = weights();
+    let (graph, recording) = Builder::native("positions", weights.catalog());
+    let x = graph.tensor("words.weight").rows(&graph.token_ids());
+    graph.output("states", &(&x + &graph.tensor("words.weight").rows(&graph.positions_without(1))));
+    let graph = recording.finish().expect("a graph");
+    let plan = compile(&graph, &weights, Device::Cpu, Precision::F32).expect("a plan");
+    assert_eq!(whole(&*plan, &[3, 1, 5]).len(), 3 * 12);
+    let error = plan.cache(1).expect_err("the count is not kept");
+    let said = "the keys and values of this model cannot be kept, since `positions` do not count some of the tokens before";
+    assert_eq!(error.to_string(), said);
+}

@@ -5,7 +5,7 @@
 
 mod support;
 
-use runtime_graph::{Activation, AttentionOptions, Builder, Pooling, Value};
+use runtime_graph::{Activation, AttentionOptions, Builder, Catalog, DType, Pooling, Value};
 use runtime_tensor::{Batch, Device, Error, Precision, compile};
 use support::{BATCHES, VOCABULARY, WIDTH, Wide, agree, batch, embedded, product, run, weights};
 
@@ -245,4 +245,15 @@ fn what_cannot_be_computed_is_an_error() {
     long.push(&[0; 4], &[]);
     long.push(&[0; 5], &[]);
     assert!(matches!(plan.run(&long), Err(Error::TooLong { sequence: 1, tokens: 5, limit: 4 })));
+}
+
+/// Found by fuzzing: there was to be room for what such a weight makes before it was read.
+#[test]
+fn a_weight_that_is_not_as_large_as_it_says_takes_no_memory() {
+    let catalog = Catalog::new([("words.weight", vec![u32::MAX, u32::MAX], DType::F32)], "");
+    let (builder, recording) = Builder::native("test", catalog);
+    builder.output("y", &builder.tensor("words.weight").transpose());
+    let graph = recording.finish().expect("well formed");
+    let error = compile(&graph, &weights(), Device::Cpu, Precision::F32).err().expect("it is another weight");
+    assert!(matches!(&error, Error::WeightShape { name, .. } if name == "words.weight"), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use runtime_graph::{Dim, Element, Graph, Op, Output, ValueId};
+use runtime_graph::{Dim, Element, Graph, Node, Op, Output, ValueId};
 
 /// What a module takes or gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub(crate) enum Side {
 pub(crate) struct Probe {
     /// The module, as its weight in the checkpoint is called, and with `@1` and so on where it is called again.
     pub(crate) name: String,
-    pub(crate) value: ValueId,
+    /// The value; and where it is then scaled also that, since an embedding may scale what it gives itself.
+    pub(crate) values: Vec<ValueId>,
     /// The node of the module, which for its input is a later one.
     pub(crate) node: usize,
 }
@@ -32,8 +33,13 @@ pub(crate) fn probes(graph: &Graph) -> Vec<Probe> {
         let input = (graph.nodes[node].op != Op::Rows).then(|| (Side::Input, graph.nodes[node].inputs[0]));
         let output = (Side::Output, ValueId::from_number(u32::try_from(node).unwrap_or(u32::MAX)));
         for (side, value) in input.into_iter().chain([output]).filter(|(_, value)| is_computed(graph, *value)) {
+            let values = if side == Side::Output {
+                [value].into_iter().chain(scaled(graph, value)).collect()
+            } else {
+                vec![value]
+            };
             let side = if side == Side::Input { "input" } else { "output" };
-            probes.push(Probe { name: format!("{module}.{side}{again}"), value, node });
+            probes.push(Probe { name: format!("{module}.{side}{again}"), values, node });
         }
     }
     probes
@@ -55,6 +61,13 @@ fn module(graph: &Graph, node: usize) -> Option<&str> {
         Op::Weight { name } => name.strip_suffix(".weight").or_else(|| name.strip_suffix(".gamma")),
         _ => None,
     }
+}
+
+/// What is a multiple of a value.
+fn scaled(graph: &Graph, value: ValueId) -> impl Iterator<Item = ValueId> {
+    let nodes = graph.nodes.iter().zip(0..);
+    let is_scaled = move |node: &Node| matches!(node.op, Op::Scale { .. }) && node.inputs == [value];
+    nodes.filter(move |(node, _)| is_scaled(node)).map(|(_, number)| ValueId::from_number(number))
 }
 
 /// Whether a value is a matrix of numbers with a row for each token, text or row that is asked for.

@@ -67,11 +67,11 @@ fn cut(runner: &Runner<'_>, plan: &dyn Plan, head: Head, tokens: &[u32]) -> Resu
 
 fn not_finite(runner: &Runner<'_>, graph: &Graph, tokens: &[u32]) -> Result<Option<String>, Error> {
     let probes = probes(graph);
-    let probed = with_results(graph, probes.iter().map(|probe| probe.value));
+    let probed = with_results(graph, probes.iter().map(|probe| probe.values[0]));
     let outputs = runner.run(&*runner.compile(&probed)?, &[tokens])?;
     let is_finite =
         |name: &str| outputs.get(name).is_none_or(|matrix| matrix.data.iter().all(|number| number.is_finite()));
-    let named = probes.into_iter().map(|probe| (probe.name, result(probe.value)));
+    let named = probes.into_iter().map(|probe| (probe.name, result(probe.values[0])));
     let named = named.chain(graph.outputs.iter().map(|output| (output.name.clone(), output.name.clone())));
     Ok(named.filter(|(_, result)| !is_finite(result)).map(|(name, _)| name).next())
 }

@@ -56,8 +56,9 @@ pub(crate) struct ModelArgs {
     /// The model: `./folder`, `./file.gguf` or `org/name[@revision]`
     #[arg(long)]
     pub(crate) model: String,
-    /// A plugin that describes the model, instead of a built-in architecture
-    #[arg(long, value_name = "FILE")]
+    /// A plugin that describes the model, instead of a built-in architecture: a file, `org/name:FILE` of the hub, or
+    /// `oci://REGISTRY/NAME:TAG`
+    #[arg(long, value_name = "PLUGIN")]
     pub(crate) plugin: Option<PathBuf>,
     /// The folder of a LoRA adapter for the model; with names, several share its weights, and requests choose
     #[arg(long = "adapter", value_name = "[NAME=]FOLDER")]

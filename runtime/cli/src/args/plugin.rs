@@ -60,8 +60,8 @@ pub(crate) struct PluginCheck {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct PluginInspect {
-    /// The component
-    #[arg(value_name = "FILE")]
+    /// The component: a file, `org/name:FILE` of the hub, or `oci://REGISTRY/NAME:TAG`, which is asked for anew
+    #[arg(value_name = "PLUGIN")]
     pub(crate) file: PathBuf,
 }
 

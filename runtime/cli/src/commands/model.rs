@@ -19,7 +19,8 @@ pub(crate) fn graph(options: &ModelGraph) -> Result<Exit, Failure> {
         Some(head) => head,
         None => folder.config().map_err(Error::from)?.head.unwrap_or(Head::Base),
     };
-    let graph = registry.graph(&folder, options.plugin.as_ref().map(PluginFile::from), head)?;
+    let plugin = options.plugin.as_deref().map(|name| registry.named_plugin(name)).transpose()?;
+    let graph = registry.graph(&folder, plugin.as_ref().map(PluginFile::from), head)?;
     print(&graph.to_string())
 }
 

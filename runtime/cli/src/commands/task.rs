@@ -44,8 +44,9 @@ pub(crate) fn run(options: &Task) -> Result<Exit, Failure> {
     }
     let registry = Registry::new(devices::options(&options.model.device));
     let folder = registry.folder(&model)?;
+    let plugin = options.model.plugin.as_deref().map(|name| registry.named_plugin(name)).transpose()?;
     let how = LoadOptions {
-        plugin: options.model.plugin.as_ref().map(PluginFile::from),
+        plugin: plugin.as_ref().map(PluginFile::from),
         dtype: options.model.dtype,
         adapter: options.model.only_adapter(NAMED)?,
         device: None,

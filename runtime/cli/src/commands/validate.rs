@@ -8,6 +8,7 @@ use runtime_pipeline::{Name, Pipeline, Plugin, Spanned, StepKind};
 
 use crate::args::Validate;
 use crate::failure::{Failure, report};
+use crate::generating::aside;
 use crate::output::print;
 use crate::project::Project;
 
@@ -31,7 +32,11 @@ fn check(project: &Project) -> Result<Pipeline, Failure> {
     let pipeline = project.read()?;
     report(&pipeline.warnings.iter().cloned().collect());
     let mut problems = check_files(&pipeline, project.base());
-    problems.extend(check_plugins(&pipeline, project.base(), &Registry::new(Options::default())));
+    problems.extend(check_plugins(
+        &pipeline,
+        project.base(),
+        &Registry::new(Options { tell: aside, ..Options::default() }),
+    ));
     Ok(problems.into_result(pipeline)?)
 }
 

@@ -76,8 +76,8 @@ pub(crate) fn load(args: &ModelArgs, params: &Map<String, Value>) -> Result<Adap
     let registry = Registry::new(devices::options(&args.device));
     let folder = registry.folder(&source(&args.model)?)?;
     LanguageModel::defaults(&folder)?.with_params(params).map_err(Error::from)?;
-    let how =
-        LoadOptions { plugin: args.plugin.as_ref().map(PluginFile::from), dtype: args.dtype, adapter, device: None };
+    let plugin = args.plugin.as_deref().map(|name| registry.named_plugin(name)).transpose()?;
+    let how = LoadOptions { plugin: plugin.as_ref().map(PluginFile::from), dtype: args.dtype, adapter, device: None };
     let mut adapters = Adapters::none(LanguageModel::load(&registry, &folder, how)?);
     for (name, folder) in named {
         adapters.add(name, folder)?;

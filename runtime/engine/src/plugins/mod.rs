@@ -1,6 +1,7 @@
 //! Plugins that see records: what they are granted, and the steps that they are.
 
 mod build;
+pub(crate) mod loading;
 mod record;
 mod runner;
 mod scores;

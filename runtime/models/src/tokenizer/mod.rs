@@ -84,7 +84,9 @@ impl Tokenizer {
         let (single, pair, processor) = parts.map_err(failed)?;
         let id = |role: Special| Some((role, inner.token_to_id(settings.named(role)?)?));
         let roles = Special::ALL.into_iter().filter_map(id).collect();
-        let highest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
+        // A post-processor has its own ids for special tokens, which need not be those of the vocabulary.
+        let around = [single.highest(), pair.highest()].into_iter().flatten();
+        let highest_id = inner.get_vocab(true).into_values().chain(around).max().unwrap_or(0);
         Ok(Self { inner, processor, single, pair, settings, roles, highest_id })
     }
 
@@ -131,4 +133,25 @@ fn plain() -> tokenizers::Result<PostProcessorWrapper> {
 /// What the library returns; where it panics, as it does on some files and texts, that is an error like others.
 fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(panic_message(&*panic).into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by fuzzing: special tokens that the vocabulary does not have were not counted.
+    #[test]
+    fn the_highest_id_may_be_one_of_special_tokens() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let file = serde_json::json!({
+            "version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": null, "decoder": null,
+            "post_processor": {"type": "BertProcessing", "sep": ["[SEP]", 7], "cls": ["[CLS]", 9]},
+            "model": {"type": "WordLevel", "vocab": {"a": 0, "b": 3}, "unk_token": "a"},
+        });
+        std::fs::write(folder.path().join("tokenizer.json"), file.to_string()).expect("there is room");
+        let tokenizer = Tokenizer::open(&ModelFolder::new(folder.path())).expect("it opens");
+        let windows = tokenizer.encode(Text::Whole("b"), None, &EncodeOptions::default()).expect("it is encoded");
+        assert_eq!(windows[0].token_ids, [9, 3, 7]);
+        assert_eq!(tokenizer.highest_id(), 9);
+    }
 }

@@ -46,6 +46,12 @@ impl Template {
         self.0.iter().filter(|(place, _)| matches!(place, Place::Special(_))).count()
     }
 
+    /// The highest id among the special tokens.
+    pub(super) fn highest(&self) -> Option<u32> {
+        let special = |(place, _): &(Place, u32)| if let Place::Special(id) = place { Some(*id) } else { None };
+        self.0.iter().filter_map(special).max()
+    }
+
     /// The sequence of these tokens.
     pub(super) fn fill(&self, text: &[u32], pair: &[u32]) -> Sequence {
         let length = self.added() + text.len() + pair.len();

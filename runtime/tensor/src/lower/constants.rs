@@ -174,10 +174,11 @@ impl<'g> Values<'g> {
 
     #[expect(clippy::cast_possible_truncation, reason = "rounding to single precision")]
     fn compute(&self, node: &Node) -> Result<Vec<f32>, Error> {
-        let count = node.shape.dims().iter().map(|dim| if let Dim::Fixed(size) = dim { *size as usize } else { 0 });
-        let mut to = vec![0.0; count.product()];
+        // Weights that are read are as large as they say; only then is there room for what is as large as they are.
         let operands: Vec<Cow<'_, [f32]>> =
             node.inputs.iter().map(|input| self.numbers(*input)).collect::<Result<_, _>>()?;
+        let count = node.shape.dims().iter().map(|dim| if let Dim::Fixed(size) = dim { *size as usize } else { 0 });
+        let mut to = vec![0.0; count.product()];
         let width = |operand: usize| self.graph.node(node.inputs[operand]).shape.width().unwrap_or(1) as usize;
         let team = &Team::alone();
         match &node.op {

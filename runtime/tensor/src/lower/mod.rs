@@ -18,7 +18,7 @@ mod tables;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use runtime_graph::{CrossAttentionOptions, Dim, Graph, Node, Op, Relative, ValueId};
+use runtime_graph::{CrossAttentionOptions, Dim, Graph, Input, Node, Op, Relative, ValueId};
 use runtime_kernels::Place;
 
 use crate::{Error, Matrix, Precision, Weights};
@@ -528,6 +528,8 @@ fn looks_ahead(graph: &Graph) -> Option<NotCausal> {
             }
             Op::Convolution { .. } => "sees tokens that follow",
             Op::Pool(_) => "needs whole sequences",
+            // How many of the tokens before were counted is not kept.
+            Op::Input(Input::Positions { padding: Some(_), .. }) => "do not count some of the tokens before",
             _ => return None,
         };
         Some(NotCausal { operator: node.op.name(), reason })

@@ -40,10 +40,19 @@ impl Settings {
             key_value_heads: config.size_or("num_key_value_heads", heads)?,
             head_size: config.size_or("head_dim", hidden / heads)?,
             epsilon: config.number_or("rms_norm_eps", 1e-6)?,
-            theta: config.number_or("rope_theta", 10_000.0)?,
+            theta: theta(config)?,
             activation: config.activation_or("hidden_act", Activation::Silu)?,
             tied: config.flag_or("tie_word_embeddings", false)?,
         })
+    }
+}
+
+/// The base of the rotary frequencies, which newer files have in `rope_parameters`.
+fn theta(config: &Config) -> Result<f64, Refusal> {
+    let of_parameters = config.get("rope_parameters").and_then(|rope| rope.get("rope_theta"));
+    match of_parameters.and_then(|theta| theta.as_f64()) {
+        Some(theta) => Ok(theta),
+        None => config.number_or("rope_theta", 10_000.0),
     }
 }
 

@@ -7,16 +7,18 @@ use runtime_engine::{Options, PluginFile, Registry};
 use crate::args::PluginCheck;
 use crate::commands::model::source;
 use crate::failure::Failure;
+use crate::generating::aside;
 use crate::output::print;
 
 pub(crate) fn run(options: &PluginCheck) -> Result<Exit, Failure> {
-    let registry = Registry::new(Options { progress: true, ..Options::default() });
+    let registry = Registry::new(Options { tell: aside, progress: true, ..Options::default() });
     let folder = registry.folder(&source(&options.model)?)?;
+    let plugin = options.file.as_deref().map(|name| registry.named_plugin(name)).transpose()?;
     let report = check(
         &registry,
         &Check {
             folder: &folder,
-            plugin: options.file.as_ref().map(PluginFile::from),
+            plugin: plugin.as_ref().map(PluginFile::from),
             head: options.head,
             text: &options.text,
             reference: options.against.as_deref(),

@@ -6,11 +6,15 @@ use runtime_diagnostics::Exit;
 use runtime_engine::{Described, Inspection, Options, Registry, Slot, World};
 
 use crate::failure::Failure;
+use crate::generating::aside;
 use crate::output::print;
 
-pub(crate) fn inspect(file: &Path) -> Result<Exit, Failure> {
-    let inspection = Registry::new(Options::default()).inspect_plugin(file)?;
-    print(&text(&inspection))
+pub(crate) fn inspect(plugin: &Path) -> Result<Exit, Failure> {
+    let registry = Registry::new(Options { tell: aside, progress: true, ..Options::default() });
+    let (path, pinned) = registry.latest_plugin(plugin)?;
+    let inspection = registry.inspect_plugin(&path)?;
+    let pinned = pinned.map(|pinned| format!("{:WIDTH$} {pinned}\n", "source"));
+    print(&(text(&inspection) + pinned.as_deref().unwrap_or_default()))
 }
 
 /// The columns of names.

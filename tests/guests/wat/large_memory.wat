@@ -1,0 +1,3 @@
+;; architecture
+;; Begins with 4 GiB.
+(memory (export "memory") 65536)
