@@ -3,13 +3,14 @@
 
     python record.py MODEL reference.safetensors --text "Once upon a time"
 
-MODEL is a folder or a name of the hub. Needs torch, transformers and safetensors. For each module with parameters of its
+MODEL is a folder or a name of the hub. Needs torch, transformers from 4.56 on and safetensors. For each module with parameters of its
 own the file has the tensors `NAME.input` and `NAME.output`, in single precision and as the module saw them; where it is
 called again, `NAME.input@1` and so on. `input_ids` is the text, and `result.NAME` what the model itself returns.
 """
 
 import argparse
 import collections
+from collections.abc import Iterable
 
 import torch
 import transformers
@@ -26,7 +27,8 @@ def hook(records, calls, name):
         calls[name] += 1
         suffix = f"@{call}" if call else ""
         before = first_tensor([*args, *kwargs.values()])
-        after = output if torch.is_tensor(output) else first_tensor(output if isinstance(output, tuple) else output.values())
+        values = output.values() if hasattr(output, "values") and not torch.is_tensor(output) else output
+        after = output if torch.is_tensor(output) else first_tensor(values if isinstance(values, Iterable) else ())
         for part, tensor in (("input", before), ("output", after)):
             if tensor is not None and tensor.is_floating_point():
                 records[f"{name}.{part}{suffix}"] = tensor.detach().float().clone().contiguous()
@@ -66,7 +68,7 @@ def main():
         if name_of_module and next(module.parameters(recurse=False), None) is not None:
             module.register_forward_hook(hook(records, calls, name_of_module), with_kwargs=True)
     with torch.no_grad():
-        result = model(input_ids=torch.tensor([ids]))
+        result = model(input_ids=torch.tensor([ids]), return_dict=True)
     if "start_logits" in result:
         result["logits"] = torch.stack([result["start_logits"], result["end_logits"]], dim=-1)
     if "encoder_last_hidden_state" in result:

@@ -23,14 +23,14 @@ pub struct Built {
 /// # Errors
 /// Where there is no crate, no Rust or no standard library for components, or cargo refuses.
 pub fn build(folder: &Path) -> Result<Built, Error> {
-    let manifest = folder.join("Cargo.toml");
-    if !manifest.is_file() {
+    if !folder.join("Cargo.toml").is_file() {
         return Err(Error::NoCrate { folder: folder.to_owned() });
     }
     check_target(folder)?;
     let mut cargo = Command::new(program("CARGO", "cargo"));
     cargo.args(["build", "--release", "--lib", "--target", TARGET, "--message-format", "json-render-diagnostics"]);
-    cargo.args(["--config", "profile.release.strip='symbols'", "--manifest-path"]).arg(&manifest);
+    // In the folder, so that the toolchain and the settings that it asks for are taken.
+    cargo.args(["--config", "profile.release.strip='symbols'"]).current_dir(folder);
     let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.map_err(|source| Error::NoToolchain { program: "cargo".to_owned(), source })?;
     if !output.status.success() {
@@ -51,7 +51,7 @@ fn component(message: &Value) -> Option<PathBuf> {
 /// Whether there is a standard library for the target, with the toolchain that the folder asks for.
 fn check_target(folder: &Path) -> Result<(), Error> {
     let mut rustc = Command::new(program("RUSTC", "rustc"));
-    rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder).stderr(Stdio::null());
+    rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder).stderr(Stdio::inherit());
     let output = rustc.output().map_err(|source| Error::NoToolchain { program: "rustc".to_owned(), source })?;
     let libraries = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     let holds_core = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with("libcore-");

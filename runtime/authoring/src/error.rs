@@ -128,6 +128,7 @@ impl Explain for Error {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Exists { .. } => "give another name, or remove the folder first",
             Self::NoCrate { .. } => {
                 "name the folder of a plugin in Rust, such as `runtime plugin new` writes; components of other languages are \
                  built by their own tools"
@@ -139,7 +140,7 @@ impl Explain for Error {
             Self::NothingInCommon { theirs, ours, .. } => {
                 return Some(format!("the reference has {theirs}, and the graph {ours}: is it of another model?"));
             }
-            Self::Source => "compare whole answers: record cases with tests/record.py, and run `runtime verify`",
+            Self::Source => "`runtime verify` compares whole answers of such a model with recorded ones",
             Self::Engine(error) => return error.hint(),
             Self::Model(error) => return error.hint(),
             _ => return None,

@@ -80,7 +80,7 @@ fn check_name(name: &str) -> Result<(), Error> {
     } else if !name.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || "-_".contains(char)) {
         "has lower-case letters, digits, `-` and `_`"
     } else if RESERVED.contains(&name) {
-        "is none that Rust uses itself"
+        "is no word of Rust's, of cargo's or of the SDK's"
     } else {
         return Ok(());
     };
@@ -88,7 +88,7 @@ fn check_name(name: &str) -> Result<(), Error> {
 }
 
 /// Names that cargo refuses, or that would hide what every crate is written with.
-const RESERVED: [&str; 56] = [
+const RESERVED: [&str; 64] = [
     "abstract",
     "alloc",
     "as",
@@ -113,6 +113,7 @@ const RESERVED: [&str; 56] = [
     "final",
     "fn",
     "for",
+    "gen",
     "if",
     "impl",
     "in",
@@ -130,7 +131,10 @@ const RESERVED: [&str; 56] = [
     "pub",
     "ref",
     "return",
+    "runtime-graph",
+    "runtime-plugin-sdk",
     "self",
+    "serde_json",
     "static",
     "std",
     "struct",
@@ -142,9 +146,13 @@ const RESERVED: [&str; 56] = [
     "type",
     "typeof",
     "unsafe",
+    "unsized",
     "use",
+    "virtual",
     "where",
     "while",
+    "wit-bindgen",
+    "yield",
 ];
 
 #[cfg(test)]
@@ -161,6 +169,8 @@ mod tests {
             ("", "letter"),
             ("match", "Rust"),
             ("core", "Rust"),
+            ("gen", "Rust"),
+            ("runtime-plugin-sdk", "SDK"),
         ] {
             let refused =
                 scaffold(Path::new("nowhere"), name, World::Step).map(|_| ()).map_err(|error| error.to_string());

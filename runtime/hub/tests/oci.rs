@@ -188,9 +188,12 @@ fn credentials_go_to_their_registry_alone() {
     let last = requests.last().map(|request| (request.path.starts_with("/store/"), request.authorization.as_deref()));
     assert_eq!(last, Some((true, None)), "they go where the registry is, and not where it leads to");
 
-    let plain = Registry::start(Access::PlainRealm);
-    let error = client.fetch(&plain.tagged("1.0")).unwrap_err();
-    assert!(error.to_string().ends_with("the realm `http://registry.example/token` is not encrypted"), "{error}");
+    for realm in ["http://registry.example/token", "HTTP://127.0.0.2:9/token", "http://localhost:x@127.0.0.2:9/token"] {
+        let plain = Registry::start(Access::Realm(realm));
+        client.knows(plain.address(), "bWU6c2VjcmV0");
+        let error = client.fetch(&plain.tagged("1.0")).unwrap_err();
+        assert!(error.to_string().ends_with(&format!("the realm `{realm}` is not encrypted")), "{error}");
+    }
 
     fs::write(client.folder.path().join("config.json"), "{").unwrap();
     let error = client.fetch(&basic.tagged("2.0")).unwrap_err();

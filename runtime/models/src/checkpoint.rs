@@ -35,6 +35,15 @@ impl Checkpoint {
         }
     }
 
+    /// The name of the tensor that the weight called `name` is in: another one for an expert's matrix in a stack.
+    pub fn tensor_of(&self, name: &str) -> String {
+        let stack = match &self.0 {
+            Kind::Safetensors(tensors) => tensors.stack_of(name),
+            Kind::Gguf(_) => None,
+        };
+        stack.unwrap_or_else(|| name.to_owned())
+    }
+
     /// Its files of safetensors, where it is in that form.
     pub(crate) fn safetensors(&self) -> Option<&Safetensors> {
         match &self.0 {

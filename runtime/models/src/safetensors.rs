@@ -154,6 +154,12 @@ impl Safetensors {
         Some((shard, shard.metadata.info(name)?))
     }
 
+    /// The stack that the expert's matrix called `name` is in, if it is in one.
+    pub(crate) fn stack_of(&self, name: &str) -> Option<String> {
+        let shape_of = |stack: &str| self.find(stack).map(|(_, info)| info.shape.as_slice());
+        Matrix::find(name, shape_of).map(|matrix| matrix.stack).filter(|_| !self.tensors.contains_key(name))
+    }
+
     pub(crate) fn read(&self, name: &str) -> Result<StoredTensor<'_>, Error> {
         let missing = || Error::NoTensor { name: name.to_owned() };
         let Some((shard, info)) = self.find(name) else { return self.read_matrix(name) };

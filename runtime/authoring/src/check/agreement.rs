@@ -11,6 +11,9 @@ use super::reference::Reference;
 use super::{Runner, probes};
 use crate::Error;
 
+/// What the names begin with that the recorder has for what the model itself returns.
+const RESULT: &str = "result.";
+
 /// How a graph compares with its original.
 #[derive(Clone, Debug)]
 pub struct Agreement {
@@ -101,7 +104,7 @@ pub(super) fn compare(
             Some(found) => agreement.first = Some(difference(graph, probe, &found, &agreeing)),
         }
     }
-    if agreeing.is_empty() && agreement.first.is_none() {
+    if known.iter().all(|name| name.starts_with(RESULT)) {
         return Err(nothing_in_common(path, reference, &probes));
     }
     let unknown = reference.tensors().map(|(name, _)| name).filter(|name| !known.contains(name));
@@ -113,11 +116,21 @@ pub(super) fn compare(
 fn results(graph: &Graph) -> impl Iterator<Item = Probe> {
     graph.outputs.iter().map(|output| {
         let name = if output.name == "hidden_states" { "last_hidden_state" } else { &output.name };
-        Probe { name: format!("result.{name}"), values: vec![output.value], node: output.value.index() }
+        Probe { name: format!("{RESULT}{name}"), values: vec![output.value], node: output.value.index() }
     })
 }
 
 impl Agreement {
+    /// Whether everything that was compared agrees, and is of the recorded sizes.
+    pub fn holds(&self) -> bool {
+        self.first.is_none() && self.unlike.is_empty()
+    }
+
+    /// How many activations agree.
+    pub fn compared(&self) -> usize {
+        self.layers.iter().map(|layer| layer.compared).sum()
+    }
+
     fn count(&mut self, layer: Option<u32>, name: &str, error: f64) {
         if self.layers.last().is_none_or(|last| last.layer != layer) {
             self.layers.push(Layer { layer, compared: 0, largest: 0.0, worst: name.to_owned() });

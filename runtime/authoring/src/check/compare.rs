@@ -4,6 +4,9 @@ use runtime_tensor::Matrix;
 
 use super::reference::Recorded;
 
+/// What errors are over where the original has nothing but smaller numbers: noise about zero is no difference.
+const SMALLEST: f64 = 1e-6;
+
 /// Where two tensors are furthest apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Apart {
@@ -22,7 +25,8 @@ pub(crate) fn apart(ours: &Matrix, recorded: &Recorded) -> Option<Apart> {
 }
 
 fn furthest(ours: &Matrix, theirs: &[f32]) -> Apart {
-    let largest = theirs.iter().fold(f64::MIN_POSITIVE, |largest, number| largest.max(f64::from(*number).abs()));
+    let finite = theirs.iter().filter(|number| number.is_finite());
+    let largest = finite.fold(SMALLEST, |largest, number| largest.max(f64::from(*number).abs()));
     let error = |ours: f32, theirs: f32| {
         let error = (f64::from(ours) - f64::from(theirs)).abs() / largest;
         // Masked scores are infinities that agree.
@@ -99,6 +103,11 @@ mod tests {
         data[4] = 3.5;
         let found = apart(&matrix(2, 3, &data), &recorded(&[2, 3])).expect("the sizes fit");
         assert_eq!(found, Apart { error: 0.1, row: 1, column: 1, ours: 3.5, theirs: 4.0 });
+        let infinite = Recorded { shape: vec![1, 2], numbers: vec![f32::INFINITY, 1.0] };
+        let found = apart(&matrix(1, 2, &[f32::INFINITY, 5.0]), &infinite).expect("the sizes fit");
+        assert_eq!((found.error, found.column), (4.0, 1), "beside an infinity that agrees");
+        let nothing = Recorded { shape: vec![1, 1], numbers: vec![0.0] };
+        assert!(apart(&matrix(1, 1, &[1e-12]), &nothing).is_some_and(|found| found.error < 1e-5), "noise about zero");
         data[2] = f32::NAN;
         let found = apart(&matrix(2, 3, &data), &recorded(&[2, 3])).expect("the sizes fit");
         assert_eq!((found.error, found.row, found.column), (f64::INFINITY, 0, 2));

@@ -6,6 +6,7 @@ mod probe;
 mod properties;
 mod reference;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -64,7 +65,7 @@ pub struct Report {
 impl Report {
     /// Whether nothing is wrong.
     pub fn holds(&self) -> bool {
-        self.properties.hold() && self.agreement.as_ref().is_none_or(|agreement| agreement.first.is_none())
+        self.properties.hold() && self.agreement.as_ref().is_none_or(Agreement::holds)
     }
 }
 
@@ -100,9 +101,13 @@ pub fn check(registry: &Registry, options: &Check<'_>) -> Result<Report, Error> 
         _ => None,
     };
     let checkpoint = folder.checkpoint()?;
-    let is_read =
-        |name: &str| graph.nodes.iter().any(|node| matches!(&node.op, Op::Weight { name: read } if read == name));
-    let (read, unread): (Vec<&str>, Vec<&str>) = checkpoint.names().into_iter().partition(|name| is_read(name));
+    let weights = graph.nodes.iter().filter_map(|node| match &node.op {
+        Op::Weight { name } => Some(checkpoint.tensor_of(name)),
+        _ => None,
+    });
+    let weights: HashSet<String> = weights.collect();
+    let (read, unread): (Vec<&str>, Vec<&str>) =
+        checkpoint.names().into_iter().partition(|name| weights.contains(*name));
     Ok(Report {
         architecture: graph.name.clone(),
         head,

@@ -38,7 +38,7 @@ pub(crate) struct PluginBuild {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct PluginCheck {
-    /// The component [default: that of the model's folder, or the built-in architecture]
+    /// The component, as for `inspect` [default: that of the model's folder, or the built-in architecture]
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
     /// A model that it describes: `./folder`, `./file.gguf` or `org/name[@revision]`

@@ -25,7 +25,10 @@ pub(crate) fn told<T>(tell: fn(&str), path: &Path, load: impl FnOnce() -> T) -> 
             if loading.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
                 let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
                 let name = printable(&path.display().to_string());
-                tell(&format!("compiling `{name}` ({} KiB), which is kept for the next time", size >> 10));
+                tell(&format!(
+                    "loading `{name}` ({} KiB); what is compiled of it is kept for the next time",
+                    size >> 10
+                ));
             }
         });
         let result = load();
@@ -80,7 +83,7 @@ mod tests {
     fn loading_is_told_where_it_takes_long() {
         static TOLD: AtomicUsize = AtomicUsize::new(0);
         fn tell(said: &str) {
-            assert!(said.starts_with("compiling `plugin.wasm`"), "{said}");
+            assert!(said.starts_with("loading `plugin.wasm`"), "{said}");
             TOLD.fetch_add(1, Ordering::SeqCst);
         }
         let path = Path::new("plugin.wasm");

@@ -9,7 +9,7 @@ use std::{fs, io, thread};
 use indicatif::ProgressBar;
 use serde_json::Value;
 use ureq::http::header::{ACCEPT, AUTHORIZATION, WWW_AUTHENTICATE};
-use ureq::http::{HeaderValue, Response};
+use ureq::http::{HeaderValue, Response, Uri};
 use ureq::{Agent, Body};
 
 use super::error::OciError;
@@ -166,8 +166,8 @@ impl<'a> Registry<'a> {
         let wrong = |reason: String| OciError::Challenge { reference: self.reference.clone(), reason };
         let realm = parameter(parameters, "realm").ok_or_else(|| wrong("no realm is named".to_owned()))?;
         // The agent refuses to send anything unencrypted, but for a registry of this machine, whose realm is here too.
-        let authority = realm.strip_prefix("http://").map(|rest| rest.split(['/', '?']).next().unwrap_or_default());
-        if authority.is_some_and(|authority| !is_local(authority)) {
+        let address: Uri = realm.parse().map_err(|_| wrong(format!("the realm `{realm}` is no address")))?;
+        if address.scheme_str() != Some("https") && !address.host().is_some_and(is_local) {
             return Err(wrong(format!("the realm `{realm}` is not encrypted")));
         }
         let scope = format!("repository:{}:pull", self.reference.repository);

@@ -24,7 +24,7 @@ pub(crate) enum Access {
     /// Whoever sends these credentials.
     Basic(&'static str),
     /// Whoever has a token of a place that is not encrypted, and elsewhere.
-    PlainRealm,
+    Realm(&'static str),
 }
 
 /// One request, as far as the tests look at it.
@@ -151,7 +151,7 @@ impl State {
         if !may {
             let challenge = match self.access {
                 Access::Basic(_) => "Basic realm=\"acme\"".to_owned(),
-                Access::PlainRealm => "Bearer realm=\"http://registry.example/token\"".to_owned(),
+                Access::Realm(realm) => format!("Bearer realm=\"{realm}\""),
                 _ => format!("Bearer realm=\"http://{}/token\",service=\"the registry\"", self.address),
             };
             return answer("401 Unauthorized", &format!("www-authenticate: {challenge}\r\n"), b"");

@@ -95,7 +95,13 @@ fn compared(agreement: &Agreement) -> String {
         }
     }
     match &agreement.first {
-        None => line("agrees", "with the original, in all that was compared"),
+        None if agreement.unlike.is_empty() => {
+            line(
+                "agrees",
+                &format!("with the original, in all {} activations that were compared", agreement.compared()),
+            );
+        }
+        None => line("DIFFERS", "from the original in sizes"),
         Some(first) => text.push_str(&difference(first)),
     }
     text
@@ -110,7 +116,11 @@ fn difference(first: &Difference) -> String {
     if !from.is_empty() {
         text.push_str(&format!("  it is computed from what agrees: {}\n", printable(&listed(from))));
     }
-    text.push_str("  by\n");
+    text.push_str(if by.is_empty() {
+        "  with nothing between: the original computes something there\n"
+    } else {
+        "  by\n"
+    });
     for operator in by {
         let operator = printable(operator);
         let cut: String = operator.chars().take(LINE).collect();
