@@ -38,7 +38,7 @@ fn requests_at_once_and_conversations_that_go_on_are_answered_as_alone() {
 #[test]
 fn the_program_runs_it_from_a_file_and_from_its_folder() {
     let arguments = ["In the beginning", "--max-new-tokens", "20", "--param", "do_sample=false"];
-    let (answer, without) = DIFFLLAMA.check_program("generate", &arguments);
+    let (answer, without) = DIFFLLAMA.check_program("DiffLlamaForCausalLM", "generate", &arguments);
     assert!(answer.trim_end().len() > 20, "{answer}");
     assert!(without.contains("diffllama"), "{without}");
 }

@@ -50,7 +50,7 @@ fn no_guess_is_made_that_could_not_be_taken_back() {
 #[test]
 fn the_program_runs_it_from_a_file_and_from_its_folder() {
     let arguments = ["In the beginning", "--max-new-tokens", "20", "--param", "do_sample=false"];
-    let (answer, without) = MAMBA.check_program("generate", &arguments);
+    let (answer, without) = MAMBA.check_program("MambaForCausalLM", "generate", &arguments);
     assert!(answer.trim_end().len() > 20, "{answer}");
     assert!(without.contains("mamba"), "{without}");
 }

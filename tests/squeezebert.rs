@@ -33,10 +33,12 @@ fn the_program_does_tasks_with_it() {
     for case in SQUEEZEBERT.cases("tasks") {
         let task = case["task"].as_str().expect("a name");
         let text = case["text"].as_str().expect("a text");
-        let (found, without) = SQUEEZEBERT.check_program(&format!("task {task}"), &[text, "--param", "top_k=3"]);
+        let class = case["class"].as_str().expect("a name");
+        let arguments = [text, "--param", "top_k=3"];
+        let (found, without) = SQUEEZEBERT.check_program(class, &format!("task {task}"), &arguments);
         let found: Value = serde_json::from_str(found.lines().next().expect("a record")).expect("JSON");
         let expected = case["result"].as_array().expect("a list");
-        let found = found["result"].as_array().expect("a list");
+        let found = found.as_array().expect("a list");
         assert_eq!(found.len(), expected.len(), "{task}");
         for (found, expected) in found.iter().zip(expected) {
             for field in ["label", "token", "token_str"] {

@@ -35,7 +35,7 @@ def main():
     # Grouped heads of another size than hidden_size / heads, biases, and lambdas far from those of an untrained model.
     config = hf.DiffLlamaConfig(
         vocab_size=len(tokenizer), hidden_size=24, intermediate_size=40, num_hidden_layers=3, num_attention_heads=8,
-        num_key_value_heads=4, head_dim=6, attention_bias=True, max_position_embeddings=128, lambda_std_dev=0.5,
+        num_key_value_heads=4, head_dim=6, attention_bias=True, max_position_embeddings=512, lambda_std_dev=0.5,
         pad_token_id=None, bos_token_id=None, eos_token_id=None, use_cache=True,
     )
     folder = HERE / "model"

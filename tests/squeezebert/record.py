@@ -96,7 +96,7 @@ def main():
     for task, head, texts in TASKS:
         pipeline = hf.pipeline(task, model=models[head], tokenizer=tokenizer, device="cpu")
         for text in texts:
-            tasks.append({"task": task, "text": text, "result": pipeline(text, top_k=3)})
+            tasks.append({"task": task, "class": HEADS[head].__name__, "text": text, "result": pipeline(text, top_k=3)})
     (HERE / "recorded.json").write_text(json.dumps({"forward": forward, "tasks": tasks}, separators=(",", ":")))
 
 

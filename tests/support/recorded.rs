@@ -179,17 +179,21 @@ impl Recorded {
         }
     }
 
-    /// Runs the program with the plugin named, carried by the model's folder, and without it; returns what it answers and what
-    /// it says without.
+    /// Runs the program on the model as one of this class, with the plugin named, carried by the model's folder, and without
+    /// it; returns what it answers and what it says without.
     ///
     /// # Panics
     /// Where the first two differ, or the last succeeds.
-    pub fn check_program(&self, command: &str, arguments: &[&str]) -> (String, String) {
+    pub fn check_program(&self, class: &str, command: &str, arguments: &[&str]) -> (String, String) {
         let project = Project::empty();
         let plugin = guest(self.plugin);
         let (plain, carrying) = (project.path("plain"), project.path("carrying"));
         for to in [&plain, &carrying] {
             copy_folder(self.model().path(), to);
+            let config = to.join("config.json");
+            let mut fields: Value = serde_json::from_slice(&fs::read(&config).expect("it is there")).expect("JSON");
+            fields["architectures"] = json!([class]);
+            fs::write(&config, fields.to_string()).expect("written");
         }
         fs::copy(&plugin, carrying.join("architecture.wasm")).expect("copied");
         let run = |model: &std::path::Path, more: &[&str]| {

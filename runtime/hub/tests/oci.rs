@@ -180,7 +180,7 @@ fn credentials_go_to_their_registry_alone() {
     client.fetch(&registry.tagged("1.0")).unwrap();
 
     let basic = Registry::start(Access::Basic("bWU6c2VjcmV0"));
-    basic.push("1.0", COMPONENT);
+    basic.push("1.0", b"another component, which is not in the cache");
     assert!(matches!(client.fetch(&basic.tagged("1.0")), Err(OciError::Refused { known: false, .. })));
     client.knows(&format!("https://{}", basic.address()), "bWU6c2VjcmV0");
     client.fetch(&basic.tagged("1.0")).unwrap();
@@ -193,7 +193,7 @@ fn credentials_go_to_their_registry_alone() {
     assert!(error.to_string().ends_with("the realm `http://registry.example/token` is not encrypted"), "{error}");
 
     fs::write(client.folder.path().join("config.json"), "{").unwrap();
-    let error = client.fetch(&basic.tagged("1.0")).unwrap_err();
+    let error = client.fetch(&basic.tagged("2.0")).unwrap_err();
     assert!(matches!(error, OciError::Credentials { .. }) && error.exit() == Exit::Config, "{error}");
 }
 

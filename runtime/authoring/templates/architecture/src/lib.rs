@@ -3,7 +3,7 @@
 //! What stands here is a decoder in the manner of Llama, to be changed into the one that is ported. The graph is recorded
 //! once, while a model loads; the host runs it, and keeps keys, values and states between runs.
 
-use runtime_plugin_sdk::{Activation, Architecture, AttentionOptions, Builder, Config, Head, Refusal, Rotary, Value};
+use runtime_plugin_sdk::{Activation, Architecture, AttentionOptions, Builder, Config, Head, Refusal, Rope, Value};
 
 /// What the plugin exports.
 pub const ARCHITECTURE: Architecture = Architecture {
@@ -23,9 +23,8 @@ struct Settings {
     layers: u32,
     heads: u32,
     key_value_heads: u32,
-    head_size: u32,
     epsilon: f64,
-    theta: f64,
+    rope: Rope,
     activation: Activation,
     tied: bool,
 }
@@ -33,31 +32,24 @@ struct Settings {
 impl Settings {
     fn read(config: &Config) -> Result<Self, Refusal> {
         let heads = config.size_or("num_attention_heads", 32)?;
-        let hidden = config.size_or("hidden_size", 4096)?;
+        let head_size = config.size_or("head_dim", config.size_or("hidden_size", 4096)? / heads)?;
+        let positions = config.size_or("max_position_embeddings", 2048)?;
         Ok(Self {
             layers: config.layers_or("num_hidden_layers", 32)?,
             heads,
             key_value_heads: config.size_or("num_key_value_heads", heads)?,
-            head_size: config.size_or("head_dim", hidden / heads)?,
             epsilon: config.number_or("rms_norm_eps", 1e-6)?,
-            theta: theta(config)?,
+            rope: Rope::read(config, head_size, positions, 10_000.0)?,
             activation: config.activation_or("hidden_act", Activation::Silu)?,
             tied: config.flag_or("tie_word_embeddings", false)?,
         })
     }
 }
 
-/// The base of the rotary frequencies, which newer files have in `rope_parameters`.
-fn theta(config: &Config) -> Result<f64, Refusal> {
-    let of_parameters = config.get("rope_parameters").and_then(|rope| rope.get("rope_theta"));
-    match of_parameters.and_then(|theta| theta.as_f64()) {
-        Some(theta) => Ok(theta),
-        None => config.number_or("rope_theta", 10_000.0),
-    }
-}
-
 fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
     let settings = Settings::read(config)?;
+    // Frequencies may be for texts of some length alone.
+    settings.rope.limit.into_iter().for_each(|tokens| graph.max_sequence(tokens));
     let mut x = graph.embedding("model.embed_tokens").rows(&graph.token_ids());
     for index in 0..settings.layers {
         x = graph.layer(index, |graph| layer(graph, &settings, &format!("model.layers.{index}"), &x));
@@ -81,9 +73,8 @@ fn layer(graph: &Builder, settings: &Settings, name: &str, x: &Value) -> Value {
     let norm = |part: &str, x: &Value| x.rms_norm(&graph.tensor(&format!("{name}.{part}.weight")), settings.epsilon);
 
     let normed = norm("input_layernorm", x);
-    let rotary = Rotary::plain(settings.head_size, settings.head_size, settings.theta);
-    let query = linear("self_attn.q_proj", &normed).rotary(&rotary);
-    let key = linear("self_attn.k_proj", &normed).rotary(&rotary);
+    let query = linear("self_attn.q_proj", &normed).rotary(&settings.rope.rotary);
+    let key = linear("self_attn.k_proj", &normed).rotary(&settings.rope.rotary);
     let value = linear("self_attn.v_proj", &normed);
     let options = AttentionOptions::causal(settings.heads, settings.key_value_heads);
     let attended = query.attention(&key, &value, options);
