@@ -143,7 +143,7 @@ fn another_step_reads_them() {
     let documents = texts.iter().flat_map(|text| ["--document", text]);
     let task =
         ["task", "rerank", "--model", &model, "--query", "a phone", "--format", "jsonl"].into_iter().chain(documents);
-    assert_eq!(project.run(task).exits(0).field("result"), [run[0]["ranking"].clone()], "the same as without a plugin");
+    assert_eq!(project.run(task).exits(0).records(), [run[0]["ranking"].clone()], "the same as without a plugin");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn what_is_wrong_is_told_and_what_is_lacking_named() {
     let _memory = run(&format!("{READER}\nmemory_mib = 8"), "")
         .says(&["it asked for more than 8388608 bytes of memory", "`memory_mib` in its grants gives it more"]);
     let project = pipeline(&component, &format!("{READER}\nseconds = 0.005"), "");
-    let late = cut(&project, &TEXT.repeat(200)).exits(65);
+    let late = cut(&project, &TEXT.repeat(200)).exits(69);
     let _late = late.says(&["was ended: it ran for more than 5 ms", "`seconds` in its grants gives it more"]);
 }
 
