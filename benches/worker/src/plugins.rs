@@ -38,7 +38,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A component whose code is in the cache, by a program that has just begun.
+/// A component whose code is in the cache, by a new host.
 fn load(cache: &Path, name: &str, file: &Path) -> Result<()> {
     let once = |host: &PluginHost| -> Result<Duration> {
         let before = Instant::now();

@@ -150,7 +150,9 @@ impl<'a> Run<'a> {
             // It is changed in place later, and may not share its memory.
             Step::Copy { x, .. } => self.slot(*x).narrow(1, x.first, x.columns)?.force_contiguous()?,
             Step::Join { a, b, parts, to } => {
-                let in_parts = |x: &Home| self.columns(*x)?.reshape((rows, *parts, x.columns / parts));
+                let in_parts = |x: &Home| -> Result<Tensor, Error> {
+                    Ok(self.columns(*x)?.reshape((rows, *parts, x.columns / parts))?)
+                };
                 Tensor::cat(&[in_parts(a)?, in_parts(b)?], 2)?.reshape((rows, to.width))?
             }
             Step::Rotary { x, angles, frequencies, head_size } => self.rotary(*x, *angles, *frequencies, *head_size)?,
