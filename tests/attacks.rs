@@ -13,6 +13,8 @@ use runtime_plugin_host::{
     Answer, Completion, CompletionStream, Error, Failure, Fields, Granted, Level, Limits, PluginHost, Prompt, StepHost,
     TextHost, Token, World,
 };
+#[cfg(target_os = "linux")]
+use runtime_tests::{Held, in_its_own_process};
 use runtime_tests::{attack, attacks, guest};
 use serde_json::json;
 
@@ -265,32 +267,6 @@ fn a_destructor_that_traps_is_never_run() {
     use_fully(&host, &attack("trapping_destructor"), PATIENT).expect("it does what it should until then");
 }
 
-/// What the process holds: threads, open files, mappings of memory, and bytes of memory.
-#[cfg(target_os = "linux")]
-#[derive(Debug)]
-struct Held {
-    threads: usize,
-    files: usize,
-    mappings: usize,
-    bytes: usize,
-}
-
-#[cfg(target_os = "linux")]
-impl Held {
-    fn now() -> Self {
-        let entries = |folder: &str| fs::read_dir(folder).expect("Linux has it").count();
-        let text = |file: &str| fs::read_to_string(file).expect("Linux has it");
-        let pages: usize =
-            text("/proc/self/statm").split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("a number");
-        Self {
-            threads: entries("/proc/self/task"),
-            files: entries("/proc/self/fd"),
-            mappings: text("/proc/self/maps").lines().count(),
-            bytes: pages * 4096,
-        }
-    }
-}
-
 /// Times that each attack is repeated.
 #[cfg(target_os = "linux")]
 const ROUNDS: usize = 20;
@@ -303,18 +279,11 @@ const GUESTS: &[&str] =
 #[test]
 #[cfg(target_os = "linux")]
 fn nothing_is_left_behind() {
-    // In a process of its own, where nothing else comes and goes.
-    const CHILD: &str = "RUNTIME_TESTS_HELD";
-    if std::env::var_os(CHILD).is_none() {
-        let test = std::env::current_exe().expect("a test knows where it is");
-        let mut child = std::process::Command::new(test);
-        child.args(["--exact", "nothing_is_left_behind", "--nocapture"]).env(CHILD, "1");
-        let output = child.output().expect("it starts");
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-        println!("{said}");
-        return;
-    }
+    in_its_own_process("nothing_is_left_behind", repeat_attacks);
+}
+
+#[cfg(target_os = "linux")]
+fn repeat_attacks() {
     // What is ended by its deadline is ended soon; whatever else is too slow for it is refused all the same.
     let short = Duration::from_millis(50);
     let host = host(short);
