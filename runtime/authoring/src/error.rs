@@ -104,15 +104,15 @@ pub enum Error {
         /// Two of the graph's.
         ours: String,
     },
-    /// The graph is one of a model that reads a source.
-    #[error("a model that reads a source text cannot be checked apart from it")]
-    Source,
+    /// What is kept of a text between runs has no room.
+    #[error(transparent)]
+    Keep(#[from] runtime_tensor::CacheFull),
 }
 
 impl Explain for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Name { .. } | Self::Exists { .. } | Self::Source => Exit::Usage,
+            Self::Name { .. } | Self::Exists { .. } => Exit::Usage,
             Self::Write { .. } => Exit::Io,
             Self::NoCrate { .. } => Exit::NoInput,
             Self::NoToolchain { .. } | Self::NoTarget { .. } => Exit::Unavailable,
@@ -121,6 +121,7 @@ impl Explain for Error {
             Self::Engine(error) => error.exit(),
             Self::Model(error) => error.exit(),
             Self::Run { .. } => Exit::Data,
+            Self::Keep(_) => Exit::Internal,
             Self::ReadReference { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NoInput,
             Self::ReadReference { .. } => Exit::Io,
         }
@@ -140,7 +141,6 @@ impl Explain for Error {
             Self::NothingInCommon { theirs, ours, .. } => {
                 return Some(format!("the reference has {theirs}, and the graph {ours}: is it of another model?"));
             }
-            Self::Source => "`runtime verify` compares whole answers of such a model with recorded ones",
             Self::Engine(error) => return error.hint(),
             Self::Model(error) => return error.hint(),
             _ => return None,

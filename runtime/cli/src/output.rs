@@ -2,6 +2,7 @@
 
 mod csv;
 mod jsonl;
+mod named;
 mod readable;
 mod summary;
 mod table;
@@ -20,6 +21,7 @@ use crate::args::Format;
 use crate::failure::{Failure, IoError};
 use crate::input::Record;
 
+pub(crate) use named::{hanging, named};
 pub(crate) use summary::{Summary, count, number, seconds};
 pub(crate) use task::TaskSink;
 

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use crate::infer::MOST_FREQUENCIES;
 use crate::recording::{NativeRecording, Recording};
 use crate::{
-    Activation, AttentionOptions, Binary, Catalog, CrossAttentionOptions, Embedding, Expert, ExpertsOptions, Input,
-    Linear, Norm, Op, Pooling, Relative, Rotary, Shape, TensorInfo, ValueId,
+    Activation, AttentionOptions, Binary, Catalog, CrossAttentionOptions, Dim, Embedding, Expert, ExpertsOptions,
+    Input, Linear, Norm, Op, Pooling, Relative, Rotary, Shape, TensorInfo, ValueId,
 };
 
 /// The author's line, where it is known.
@@ -102,25 +102,39 @@ impl Builder {
         self.record(Op::Sinusoids { rows, frequencies }, &[])
     }
 
-    /// Ones, `[1, width]`, of at most 8192 columns: such as the weight of a norm that has none.
+    /// Ones, `[1, width]`: such as the weight of a norm that has none.
     #[track_caller]
     #[must_use]
     pub fn ones(&self, width: u32) -> Value {
-        self.zeros_and_ones(width).columns(width, width)
+        self.constant(width, width)
     }
 
-    /// Zeros, `[1, width]`, of at most 8192 columns.
+    /// Zeros, `[1, width]`.
     #[track_caller]
     #[must_use]
     pub fn zeros(&self, width: u32) -> Value {
-        self.zeros_and_ones(width).columns(0, width)
+        self.constant(width, 0)
     }
 
-    /// The sines and the cosines of nothing.
+    /// The sines of nothing, or from the column `width` on its cosines.
     #[track_caller]
-    fn zeros_and_ones(&self, width: u32) -> Value {
-        // One more than may be is refused as any other number of them is.
-        self.sinusoids(1, vec![0.0; width.min(MOST_FREQUENCIES + 1) as usize])
+    fn constant(&self, width: u32, start: u32) -> Value {
+        if width <= MOST_FREQUENCIES {
+            return self.sinusoids(1, vec![0.0; width as usize]).columns(start, width);
+        }
+        let half = self.constant(width / 2, start.min(width / 2));
+        let whole = half.join(&half, 1);
+        if width.is_multiple_of(2) { whole } else { whole.join(&self.constant(1, start.min(1)), 1) }
+    }
+
+    /// A vector `[w]` as a row `[1, w]`, of which columns can be taken.
+    #[track_caller]
+    #[must_use]
+    pub fn row(&self, vector: &Value) -> Value {
+        match vector.shape().dims() {
+            [Dim::Fixed(width)] => self.zeros(1).linear(&self.zeros(*width).transpose(), Some(vector)),
+            _ => vector.clone(),
+        }
     }
 
     /// Shape and type of a tensor of the checkpoint, if it is there.
@@ -316,6 +330,35 @@ impl Value {
             let part = self.columns(start, width);
             start += width;
             part
+        })
+    }
+
+    /// Of each of `parts` parts of a row its first `1 / N`, its second and so on: `[rows, parts * N * w]` gives `N` times
+    /// `[rows, parts * w]`. So a fused product of queries, keys and values that has them side by side for each head is taken
+    /// apart, as `view(.., heads, N, w)` and `unbind(-2)` do. Of a weight, [transposed](Self::transpose), it is done once, while
+    /// the model loads; of what is computed from tokens in each run.
+    #[must_use]
+    #[track_caller]
+    pub fn split_each<const N: usize>(&self, parts: u32) -> [Self; N] {
+        let count = u32::try_from(N).unwrap_or(u32::MAX);
+        let all = self.shape().width().unwrap_or(0);
+        let pieces = count.checked_mul(parts).filter(|pieces| *pieces > 0 && all.is_multiple_of(*pieces));
+        let Some(width) = pieces.map(|pieces| all / pieces).filter(|width| *width > 0) else {
+            // Told by the columns that are not there.
+            let none = self.columns(all, 0);
+            return [(); N].map(|()| none.clone());
+        };
+        let mut first = 0;
+        [(); N].map(|()| {
+            let mut joined: Vec<Self> =
+                (0..parts).map(|part| self.columns((part * count + first) * width, width)).collect();
+            first += 1;
+            // In pairs, so that few columns are copied often.
+            while joined.len() > 1 {
+                let pair = |pair: &[Self]| if let [a, b] = pair { a.join(b, 1) } else { pair[0].clone() };
+                joined = joined.chunks(2).map(pair).collect();
+            }
+            joined.remove(0)
         })
     }
 

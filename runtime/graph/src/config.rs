@@ -1,5 +1,6 @@
 //! A model's `config.json`, read with defaults and errors that name the field.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
@@ -47,6 +48,14 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// A field that has a value which the architecture does not do; `supported` goes on "it can be".
+    pub fn unsupported(field: &str, value: impl fmt::Display, supported: &str) -> Self {
+        let (value, supported) = (value.to_string(), supported.to_owned());
+        Self::Unsupported { field: field.to_owned(), value, supported }
+    }
+}
+
 impl FromStr for Config {
     type Err = Refusal;
 
@@ -68,6 +77,17 @@ impl Config {
     /// Whether a field is there, be it `null`.
     pub fn has(&self, field: &str) -> bool {
         self.0.contains_key(field)
+    }
+
+    /// The same fields, and `field` with this value where it is absent: for a default that is not the usual one, or a
+    /// field that goes by another name, before something else reads it, such as [`Rope::read`](crate::Rope::read).
+    #[must_use]
+    pub fn with_default(&self, field: &str, value: impl Into<Value>) -> Self {
+        let mut fields = self.0.clone();
+        if self.get(field).is_none() {
+            fields.insert(field.to_owned(), value.into());
+        }
+        Self(fields)
     }
 
     /// A size: a positive whole number below 2^31.

@@ -1,26 +1,35 @@
 //! The activations of a graph beside those of its original.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
-use runtime_graph::{Graph, Op, ValueId};
+use runtime_graph::{Dim, Graph, Node, Op, ValueId};
 
 use super::compare::{Apart, apart};
-use super::probe::{Probe, result, with_results};
+use super::probe::{Probe, probes};
 use super::reference::Reference;
-use super::{Runner, probes};
+use super::run::{Runner, Text};
 use crate::Error;
 
 /// What the names begin with that the recorder has for what the model itself returns.
 const RESULT: &str = "result.";
 
+/// An error that is this many times the largest before it comes of more than rounding.
+const JUMP: f64 = 30.0;
+
+/// What single precision leaves of an operator or two: errors below are not looked at.
+const ROUNDING: f64 = 1e-6;
+
 /// How a graph compares with its original.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Agreement {
     /// Each layer, and what is before, between and behind them, up to the first difference.
     pub layers: Vec<Layer>,
     /// Where they first differ.
     pub first: Option<Difference>,
+    /// The first activation that agrees but with an error far above all before it, and that error: what differs may be small,
+    /// such as one kind of GELU from another.
+    pub jump: Option<(String, f64)>,
     /// Activations of the graph that were not recorded.
     pub not_recorded: Vec<String>,
     /// Those whose sizes are others than what was recorded, with both.
@@ -57,59 +66,63 @@ pub struct Difference {
     pub ours: f32,
     /// The original's.
     pub theirs: f32,
+    /// The first row that differs: those before it agree.
+    pub first_row: usize,
     /// The activations that it is computed from, and that agree.
     pub from: Vec<String>,
-    /// The operators in between, as `runtime model graph` prints them.
+    /// The operators in between, as `runtime model graph` prints them, and the weights that they take.
     pub by: Vec<String>,
 }
 
-pub(super) fn compare(
-    runner: &Runner<'_>,
-    graph: &Graph,
-    path: &Path,
-    reference: &Reference,
-    tolerance: f64,
-) -> Result<Agreement, Error> {
-    let probes: Vec<Probe> = probes(graph).into_iter().chain(results(graph)).collect();
-    let probed = with_results(graph, probes.iter().flat_map(|probe| probe.values.iter().copied()));
-    let outputs = runner.run(&*runner.compile(&probed)?, &[&reference.tokens])?;
-    let mut agreement = Agreement {
-        layers: Vec::new(),
-        first: None,
-        not_recorded: Vec::new(),
-        unlike: Vec::new(),
-        not_in_graph: Vec::new(),
-    };
-    let (mut known, mut agreeing) = (HashSet::new(), Vec::new());
-    for probe in &probes {
-        let Some((name, recorded)) = reference.find(&probe.name) else {
-            agreement.not_recorded.push(probe.name.clone());
-            continue;
-        };
-        known.insert(name);
-        // What follows a difference differs as well.
-        if agreement.first.is_some() {
-            continue;
-        }
-        let ours = probe.values.iter().filter_map(|value| outputs.get(&result(*value)));
-        match ours.filter_map(|ours| apart(ours, recorded)).min_by(|a, b| a.error.total_cmp(&b.error)) {
-            None => {
-                let shape = &graph.node(probe.values[0]).shape;
-                agreement.unlike.push(format!("{}: {shape} here, {:?} recorded", probe.name, recorded.shape));
+/// A graph, what was recorded of its original, and the text that both have run.
+pub(super) struct Comparison<'a> {
+    pub(super) runner: &'a Runner<'a>,
+    pub(super) graph: &'a Graph,
+    pub(super) path: &'a Path,
+    pub(super) reference: &'a Reference,
+    pub(super) text: Text<'a>,
+}
+
+impl Comparison<'_> {
+    pub(super) fn run(&self, tolerance: f64) -> Result<Agreement, Error> {
+        let Self { graph, reference, .. } = *self;
+        let probes: Vec<Probe> = probes(graph, Some(reference)).into_iter().chain(results(graph)).collect();
+        let values = probes.iter().flat_map(|probe| probe.values.iter().copied());
+        let outputs = self.runner.values(graph, values, self.text)?;
+        let mut agreement = Agreement::default();
+        let (mut known, mut agreeing) = (HashSet::new(), Vec::new());
+        for probe in &probes {
+            let Some((name, recorded)) = reference.find(&probe.name) else {
+                agreement.not_recorded.push(probe.name.clone());
+                continue;
+            };
+            known.insert(name);
+            // What follows a difference differs as well.
+            if agreement.first.is_some() {
+                continue;
             }
-            Some(found) if found.error <= tolerance => {
-                agreement.count(graph.nodes[probe.node].layer, &probe.name, found.error);
-                agreeing.push(probe);
+            let ours = probe.values.iter().filter_map(|value| outputs.get(value));
+            let nearest = ours.filter_map(|ours| apart(ours, recorded, tolerance));
+            match nearest.min_by(|a, b| a.error.total_cmp(&b.error)) {
+                None => {
+                    let shape = &graph.node(probe.values[0]).shape;
+                    agreement.unlike.push(format!("{}: {shape} here, {:?} recorded", probe.name, recorded.shape));
+                }
+                Some(found) if found.error <= tolerance => {
+                    agreement.watch(&probe.name, found.error);
+                    agreement.count(graph.nodes[probe.node].layer, &probe.name, found.error);
+                    agreeing.push(probe);
+                }
+                Some(found) => agreement.first = Some(difference(graph, probe, &found, &agreeing)),
             }
-            Some(found) => agreement.first = Some(difference(graph, probe, &found, &agreeing)),
         }
+        if known.iter().all(|name| name.starts_with(RESULT)) {
+            return Err(nothing_in_common(self.path, reference, &probes));
+        }
+        let unknown = reference.tensors().map(|(name, _)| name).filter(|name| !known.contains(name));
+        agreement.not_in_graph = unknown.map(str::to_owned).collect();
+        Ok(agreement)
     }
-    if known.iter().all(|name| name.starts_with(RESULT)) {
-        return Err(nothing_in_common(path, reference, &probes));
-    }
-    let unknown = reference.tensors().map(|(name, _)| name).filter(|name| !known.contains(name));
-    agreement.not_in_graph = unknown.map(str::to_owned).collect();
-    Ok(agreement)
 }
 
 /// The graph's own results, under the names that the recorder has for them.
@@ -142,12 +155,20 @@ impl Agreement {
             }
         }
     }
+
+    fn watch(&mut self, name: &str, error: f64) {
+        let before = self.layers.iter().map(|layer| layer.largest).fold(ROUNDING, f64::max);
+        if self.jump.is_none() && error > JUMP * before {
+            self.jump = Some((name.to_owned(), error));
+        }
+    }
 }
 
 fn difference(graph: &Graph, probe: &Probe, found: &Apart, agreeing: &[&Probe]) -> Difference {
     let (from, by) = between(graph, probe.values[0], agreeing);
-    let Apart { error, row, column, ours, theirs } = *found;
-    Difference { name: probe.name.clone(), error, row, column, ours, theirs, from, by }
+    let Apart { error, row, column, ours, theirs, first_row } = *found;
+    let first_row = first_row.unwrap_or(row);
+    Difference { name: probe.name.clone(), error, row, column, ours, theirs, first_row, from, by }
 }
 
 /// What a value is computed from that agrees, and the operators between.
@@ -158,7 +179,9 @@ fn between(graph: &Graph, value: ValueId, agreeing: &[&Probe]) -> (Vec<String>, 
         let node = graph.node(value);
         if let Some(probe) = agreeing.iter().find(|probe| probe.values.contains(&value)) {
             from.push((value, probe.name.clone()));
-        } else if !matches!(node.op, Op::Weight { .. } | Op::Input(_)) {
+        } else if is_fixed(node) {
+            by.push((value, format!("%{} = {} : {}", value.number(), of_weights(graph, value), node.shape)));
+        } else if !matches!(node.op, Op::Input(_)) {
             by.push((value, format!("%{} = {node}", value.number())));
             open.extend(node.inputs.iter().filter(|input| seen.insert(**input)));
         }
@@ -166,6 +189,29 @@ fn between(graph: &Graph, value: ValueId, agreeing: &[&Probe]) -> (Vec<String>, 
     from.sort();
     by.sort();
     (from.into_iter().map(|(_, name)| name).collect(), by.into_iter().map(|(_, line)| line).collect())
+}
+
+/// Whether a value depends on no text.
+fn is_fixed(node: &Node) -> bool {
+    node.shape.dims().iter().all(|dim| matches!(dim, Dim::Fixed(_)))
+}
+
+/// A weight, or the weights that a value is computed from while a model loads.
+fn of_weights(graph: &Graph, value: ValueId) -> String {
+    if let Op::Weight { name } = &graph.node(value).op {
+        return format!("weight `{name}`");
+    }
+    let (mut names, mut open, mut seen) = (BTreeSet::new(), vec![value], HashSet::new());
+    while let Some(value) = open.pop() {
+        let node = graph.node(value);
+        match &node.op {
+            Op::Weight { name } => {
+                names.insert(format!("`{name}`"));
+            }
+            _ => open.extend(node.inputs.iter().filter(|input| seen.insert(**input))),
+        }
+    }
+    if names.is_empty() { "constant".to_owned() } else { format!("of {}", Vec::from_iter(names).join(", ")) }
 }
 
 fn nothing_in_common(path: &Path, reference: &Reference, probes: &[Probe]) -> Error {

@@ -5,22 +5,23 @@ mod compare;
 mod probe;
 mod properties;
 mod reference;
+mod run;
+mod sources;
 
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+pub use agreement::{Agreement, Difference, Layer};
+pub use properties::Properties;
 use runtime_engine::{PluginFile, Registry};
 use runtime_graph::{Dim, Graph, Head, Input, Op};
 use runtime_models::ModelFolder;
-use runtime_tensor::{Batch, Device, Outputs, Plan, Precision, compile};
-
-pub use agreement::{Agreement, Difference, Layer};
-pub use properties::Properties;
 
 use crate::Error;
-use probe::probes;
+use agreement::Comparison;
 use reference::Reference;
+use run::{Runner, Text, reads_sources};
 
 /// What is checked.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +57,8 @@ pub struct Report {
     pub unread: Vec<String>,
     /// Tokens of the text.
     pub tokens: usize,
+    /// Those of its source, where the model reads one.
+    pub source: Option<usize>,
     /// What must hold of every model.
     pub properties: Properties,
     /// The comparison with the original, where one was recorded.
@@ -86,20 +89,29 @@ pub fn check(registry: &Registry, options: &Check<'_>) -> Result<Report, Error> 
     let before = Instant::now();
     let graph = registry.graph(folder, plugin, head)?;
     let recording = before.elapsed();
-    if graph.nodes.iter().any(|node| matches!(node.op, Op::Input(input) if input.rows() == Dim::Source)) {
-        return Err(Error::Source);
-    }
     let tokens = match &reference {
         Some(reference) => reference.tokens.clone(),
         None => encode(folder, &graph, options.text)?,
     };
+    // A decoder's own text is its source's, behind the token that it begins with.
+    let target = match reference.as_ref().and_then(|reference| reference.target.clone()) {
+        _ if !reads_sources(&graph) => None,
+        Some(target) => Some(target),
+        None => Some(behind_start(folder, &tokens)?),
+    };
+    let text = match &target {
+        Some(target) => Text { source: Some(&tokens), tokens: target },
+        None => Text { source: None, tokens: &tokens },
+    };
 
     let runner = Runner { folder };
-    let properties = properties::check(&runner, &graph, head, &tokens)?;
-    let agreement = match (options.reference, &reference) {
-        (Some(path), Some(reference)) => Some(agreement::compare(&runner, &graph, path, reference, options.tolerance)?),
-        _ => None,
+    let properties = properties::check(&runner, &graph, head, text)?;
+    let original = options.reference.zip(reference.as_ref());
+    let compare = |(path, reference)| {
+        let comparison = Comparison { runner: &runner, graph: &graph, path, reference, text };
+        comparison.run(options.tolerance)
     };
+    let agreement = original.map(compare).transpose()?;
     let checkpoint = folder.checkpoint()?;
     let weights = graph.nodes.iter().filter_map(|node| match &node.op {
         Op::Weight { name } => Some(checkpoint.tensor_of(name)),
@@ -115,7 +127,8 @@ pub fn check(registry: &Registry, options: &Check<'_>) -> Result<Report, Error> 
         recording,
         read: read.len(),
         unread: unread.into_iter().map(str::to_owned).collect(),
-        tokens: tokens.len(),
+        tokens: text.tokens.len(),
+        source: text.source.map(<[u32]>::len),
         properties,
         agreement,
     })
@@ -132,37 +145,19 @@ fn encode(folder: &ModelFolder, graph: &Graph, text: &str) -> Result<Vec<u32>, E
         }
     }
     let is_looked_up = |node: &&runtime_graph::Node| {
-        node.op == Op::Rows && graph.node(node.inputs[1]).op == Op::Input(Input::TokenIds)
+        node.op == Op::Rows && matches!(graph.node(node.inputs[1]).op, Op::Input(Input::TokenIds | Input::SourceIds))
     };
     let table = graph.nodes.iter().find(is_looked_up).map(|node| graph.node(node.inputs[0]).shape.dims());
     let Some([Dim::Fixed(vocabulary), ..]) = table else { return Ok(vec![0; 8]) };
     Ok((1..=12_u32).map(|index| index.wrapping_mul(7919) % vocabulary).collect())
 }
 
-/// Runs graphs of one model.
-struct Runner<'a> {
-    folder: &'a ModelFolder,
-}
-
-impl Runner<'_> {
-    fn compile(&self, graph: &Graph) -> Result<std::sync::Arc<dyn Plan>, Error> {
-        let checkpoint = self.folder.checkpoint()?;
-        compile(graph, &checkpoint, Device::Cpu, Precision::F32).map_err(|source| self.failed(source))
-    }
-
-    /// The results of sequences, with all of their rows.
-    fn run(&self, plan: &dyn Plan, sequences: &[&[u32]]) -> Result<Outputs, Error> {
-        let mut batch = Batch::new();
-        sequences.iter().for_each(|tokens| batch.push(tokens, &[]));
-        ask_all(&mut batch);
-        plan.run(&batch).map_err(|source| self.failed(source))
-    }
-
-    fn failed(&self, source: runtime_tensor::Error) -> Error {
-        Error::Run { folder: self.folder.path().to_owned(), source }
-    }
-}
-
-fn ask_all(batch: &mut Batch) {
-    (0..batch.tokens()).filter_map(|row| u32::try_from(row).ok()).for_each(|row| batch.ask_row(row));
+/// The tokens behind the one that a decoder begins with, as many as there are.
+fn behind_start(folder: &ModelFolder, tokens: &[u32]) -> Result<Vec<u32>, Error> {
+    let config = folder.config()?;
+    let last = tokens.last().copied().unwrap_or_default();
+    let first = config.fields.token_or("decoder_start_token_id", last).unwrap_or(last);
+    // A configuration that was made small may still name a token of the large one.
+    let first = if config.vocab_size.is_some_and(|size| first >= size) { last } else { first };
+    Ok(std::iter::once(first).chain(tokens.iter().copied()).take(tokens.len().max(2)).collect())
 }

@@ -1,11 +1,13 @@
 //! Which values of a graph the original's modules have a name for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use runtime_graph::{Dim, Element, Graph, Node, Op, Output, ValueId};
 
+use super::reference::Reference;
+
 /// What a module takes or gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Side {
     Input,
     Output,
@@ -23,30 +25,49 @@ pub(crate) struct Probe {
 }
 
 /// What the modules take and give, in the order of the graph. A module is an operator with a weight; what is between two of
-/// them shows in what the second one takes.
-pub(crate) fn probes(graph: &Graph) -> Vec<Probe> {
-    let mut calls: HashMap<&str, usize> = HashMap::new();
+/// them shows in what the second one takes. Where the original's class has other names than the checkpoint, the reference
+/// knows them.
+pub(crate) fn probes(graph: &Graph, reference: Option<&Reference>) -> Vec<Probe> {
+    let mut calls: HashMap<(&str, bool), usize> = HashMap::new();
+    let mut parts = HashSet::new();
     let mut probes = Vec::new();
     for (node, module) in (0..graph.nodes.len()).filter_map(|node| Some((node, module(graph, node)?))) {
-        let call = calls.entry(module).and_modify(|call| *call += 1).or_default();
-        let again = if *call == 0 { String::new() } else { format!("@{call}") };
-        let input = (graph.nodes[node].op != Op::Rows).then(|| (Side::Input, graph.nodes[node].inputs[0]));
+        let looks_up = graph.nodes[node].op == Op::Rows;
+        let input = (!looks_up).then(|| (Side::Input, graph.nodes[node].inputs[0]));
+        // The parts of a product that was taken apart take what the whole does, once.
+        if module.is_part && !parts.insert((module.name, input)) {
+            continue;
+        }
         let output = (Side::Output, ValueId::from_number(u32::try_from(node).unwrap_or(u32::MAX)));
-        for (side, value) in input.into_iter().chain([output]).filter(|(_, value)| is_computed(graph, *value)) {
+        let call = calls.entry((module.name, looks_up)).and_modify(|call| *call += 1).or_default();
+        let known = reference.map_or_else(|| vec![module.name], |known| known.modules(module.name, looks_up));
+        // Modules that share a weight are called one after the other, and the last of them again.
+        let of = (*call).min(known.len() - 1);
+        let again = if *call == of { String::new() } else { format!("@{}", *call - of) };
+        let output = Some(output).filter(|_| !module.is_part);
+        for (side, value) in input.into_iter().chain(output).filter(|(_, value)| is_computed(graph, *value)) {
             let values = if side == Side::Output {
                 [value].into_iter().chain(scaled(graph, value)).collect()
             } else {
                 vec![value]
             };
             let side = if side == Side::Input { "input" } else { "output" };
-            probes.push(Probe { name: format!("{module}.{side}{again}"), values, node });
+            probes.push(Probe { name: format!("{}.{side}{again}", known[of]), values, node });
         }
     }
     probes
 }
 
-/// The module that a node is, by the name of its weight without `.weight`.
-fn module(graph: &Graph, node: usize) -> Option<&str> {
+/// A module by the name of its weight without `.weight`.
+#[derive(Clone, Copy)]
+struct Module<'a> {
+    name: &'a str,
+    /// Whether the weight was taken apart or put together anew before the product.
+    is_part: bool,
+}
+
+/// The module that a node is.
+fn module(graph: &Graph, node: usize) -> Option<Module<'_>> {
     let at = match graph.nodes[node].op {
         Op::Rows => 0,
         Op::Linear | Op::LayerNorm { .. } | Op::RmsNorm { .. } | Op::Convolution { .. } | Op::CausalConvolution => 1,
@@ -57,10 +78,33 @@ fn module(graph: &Graph, node: usize) -> Option<&str> {
     while weight.op == Op::Transpose {
         weight = graph.node(weight.inputs[0]);
     }
+    if graph.nodes[node].op == Op::Linear && matches!(weight.op, Op::Columns { .. } | Op::Join { .. }) {
+        let name = only_weight(graph, weight)?;
+        return Some(Module { name: name_of(name)?, is_part: true });
+    }
     match &weight.op {
-        Op::Weight { name } => name.strip_suffix(".weight").or_else(|| name.strip_suffix(".gamma")),
+        Op::Weight { name } => Some(Module { name: name_of(name)?, is_part: false }),
         _ => None,
     }
+}
+
+fn name_of(weight: &str) -> Option<&str> {
+    weight.strip_suffix(".weight").or_else(|| weight.strip_suffix(".gamma"))
+}
+
+/// The one weight that a node only rearranges.
+fn only_weight<'a>(graph: &'a Graph, node: &'a Node) -> Option<&'a str> {
+    let (mut open, mut found, mut seen) = (vec![node], None, HashSet::new());
+    while let Some(node) = open.pop() {
+        match &node.op {
+            Op::Weight { name } if found.is_none_or(|found| found == name) => found = Some(name.as_str()),
+            Op::Columns { .. } | Op::Join { .. } | Op::Transpose => {
+                open.extend(node.inputs.iter().filter(|input| seen.insert(**input)).map(|input| graph.node(*input)));
+            }
+            _ => return None,
+        }
+    }
+    found
 }
 
 /// What is a multiple of a value.
@@ -74,7 +118,7 @@ fn scaled(graph: &Graph, value: ValueId) -> impl Iterator<Item = ValueId> {
 fn is_computed(graph: &Graph, value: ValueId) -> bool {
     let node = graph.node(value);
     let rows = node.shape.as_matrix().map(|(rows, _)| rows);
-    node.element == Element::Real && matches!(rows, Some(Dim::Tokens | Dim::Sequences | Dim::Rows))
+    node.element == Element::Real && matches!(rows, Some(Dim::Tokens | Dim::Source | Dim::Sequences | Dim::Rows))
 }
 
 /// The graph with these values as results besides its own; the name of a result is the number of its value.

@@ -1,10 +1,10 @@
 //! What must hold of every model, whatever it computes.
 
-use runtime_graph::{Graph, Head};
-use runtime_tensor::{Batch, Cached, Matrix, Plan};
+use runtime_graph::{Graph, Head, ValueId};
+use runtime_tensor::{Matrix, Plan};
 
-use super::probe::{result, with_results};
-use super::{Runner, ask_all, probes};
+use super::probe::probes;
+use super::run::{Runner, Text};
 use crate::Error;
 
 /// What must hold of every model.
@@ -26,14 +26,14 @@ impl Properties {
     }
 }
 
-pub(super) fn check(runner: &Runner<'_>, graph: &Graph, head: Head, tokens: &[u32]) -> Result<Properties, Error> {
+pub(super) fn check(runner: &Runner<'_>, graph: &Graph, head: Head, text: Text<'_>) -> Result<Properties, Error> {
     let plan = runner.compile(graph)?;
-    let whole = last(runner.run(&*plan, &[tokens])?, head);
-    let among = last(runner.run(&*plan, &[tokens, &tokens[..tokens.len().div_ceil(2)], &tokens[..1]])?, head);
+    let whole = last(runner.run(&*plan, &[text])?, head);
+    let among = last(runner.run(&*plan, &[text, text.part(2), text.part(usize::MAX)])?, head);
     // A result has rows for the first text first.
     let alone_as_among_others = !whole.data.is_empty() && same_bits(&whole.data, &among.data);
-    let whole_as_cut = cut(runner, &*plan, head, tokens)?.map(|found| same_bits(&whole.data, &found));
-    Ok(Properties { not_finite: not_finite(runner, graph, tokens)?, alone_as_among_others, whole_as_cut })
+    let whole_as_cut = cut(runner, &*plan, head, text)?.map(|found| same_bits(&whole.data, &found));
+    Ok(Properties { not_finite: not_finite(runner, graph, text)?, alone_as_among_others, whole_as_cut })
 }
 
 /// Whether the second begins with the first.
@@ -46,35 +46,24 @@ fn last(outputs: runtime_tensor::Outputs, head: Head) -> Matrix {
 }
 
 /// The result of the text in two runs, where what a token is computed from is kept.
-fn cut(runner: &Runner<'_>, plan: &dyn Plan, head: Head, tokens: &[u32]) -> Result<Option<Vec<f32>>, Error> {
-    if tokens.len() < 2 {
+fn cut(runner: &Runner<'_>, plan: &dyn Plan, head: Head, text: Text<'_>) -> Result<Option<Vec<f32>>, Error> {
+    if text.tokens.len() < 2 || plan.cache(1).is_err() {
         return Ok(None);
     }
-    // Room for the text in blocks of any size.
-    let Ok(mut cache) = plan.cache(tokens.len() + 1) else { return Ok(None) };
-    let (mut cached, mut found) = (Cached::new(), Vec::new());
-    let (before, after) = tokens.split_at(tokens.len() / 2);
-    for part in [before, after].into_iter().filter(|part| !part.is_empty()) {
-        if cache.reserve(&mut cached, part.len()).is_err() {
-            return Ok(None);
-        }
-        let mut batch = Batch::new();
-        batch.push_after(&cached, part);
-        ask_all(&mut batch);
-        let outputs = plan.run_after(&batch, &mut cache).map_err(|source| runner.failed(source))?;
-        found.extend(last(outputs, head).data);
-        cached.advance(part.len());
-    }
+    let mut kept = runner.begin(plan, &[text])?;
+    let (before, after) = text.tokens.split_at(text.tokens.len() / 2);
+    let mut found = last(runner.go_on(plan, &mut kept, &[before])?, head).data;
+    found.extend(last(runner.go_on(plan, &mut kept, &[after])?, head).data);
     Ok(Some(found))
 }
 
-fn not_finite(runner: &Runner<'_>, graph: &Graph, tokens: &[u32]) -> Result<Option<String>, Error> {
-    let probes = probes(graph);
-    let probed = with_results(graph, probes.iter().map(|probe| probe.values[0]));
-    let outputs = runner.run(&*runner.compile(&probed)?, &[tokens])?;
+fn not_finite(runner: &Runner<'_>, graph: &Graph, text: Text<'_>) -> Result<Option<String>, Error> {
+    let probes = probes(graph, None);
+    let outputs = graph.outputs.iter().map(|output| (output.name.clone(), output.value));
+    let named: Vec<(String, ValueId)> =
+        probes.into_iter().map(|probe| (probe.name, probe.values[0])).chain(outputs).collect();
+    let found = runner.values(graph, named.iter().map(|(_, value)| *value), text)?;
     let is_finite =
-        |name: &str| outputs.get(name).is_none_or(|matrix| matrix.data.iter().all(|number| number.is_finite()));
-    let named = probes.into_iter().map(|probe| (probe.name, result(probe.values[0])));
-    let named = named.chain(graph.outputs.iter().map(|output| (output.name.clone(), output.name.clone())));
-    Ok(named.filter(|(_, result)| !is_finite(result)).map(|(name, _)| name).next())
+        |value: &ValueId| found.get(value).is_none_or(|matrix| matrix.data.iter().all(|number| number.is_finite()));
+    Ok(named.into_iter().find(|(_, value)| !is_finite(value)).map(|(name, _)| name))
 }

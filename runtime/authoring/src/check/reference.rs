@@ -20,9 +20,13 @@ pub(crate) struct Recorded {
 #[derive(Clone, Debug)]
 pub(crate) struct Reference {
     pub(crate) tokens: Vec<u32>,
+    /// The decoder's tokens, where `tokens` are those of a source.
+    pub(crate) target: Option<Vec<u32>>,
     /// The head of the class that was recorded, where it is one that this program knows.
     pub(crate) head: Option<Head>,
     tensors: BTreeMap<String, Recorded>,
+    /// The modules that have a tensor of the checkpoint, where they are others than it says or several.
+    names: BTreeMap<String, Vec<String>>,
 }
 
 impl Reference {
@@ -33,15 +37,16 @@ impl Reference {
 
     fn of(bytes: &[u8]) -> Result<Self, String> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
-        let class = header.metadata().as_ref().and_then(|metadata| metadata.get("class"));
+        let metadata = |key: &str| header.metadata().as_ref().and_then(|metadata| metadata.get(key));
+        let class = metadata("class");
+        let names = metadata("names").map(|names| serde_json::from_str(names)).transpose();
+        let names = names.map_err(|error| format!("its names of modules are none: {error}"))?.unwrap_or_default();
         let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-        let (mut tokens, mut tensors) = (None, BTreeMap::new());
+        let (mut tokens, mut target, mut tensors) = (None, None, BTreeMap::new());
         for (name, view) in file.tensors() {
             match (name.as_str(), view.dtype()) {
-                ("input_ids", Dtype::I64) => {
-                    let ids = view.data().as_chunks::<8>().0.iter().map(|id| u32::try_from(i64::from_le_bytes(*id)));
-                    tokens = Some(ids.collect::<Result<Vec<u32>, _>>().map_err(|_| "an id is no token's")?);
-                }
+                ("input_ids", Dtype::I64) => tokens = Some(ids(view.data())?),
+                ("decoder_input_ids", Dtype::I64) => target = Some(ids(view.data())?),
                 (_, Dtype::F32) => {
                     let numbers =
                         view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
@@ -51,7 +56,20 @@ impl Reference {
             }
         }
         let tokens = tokens.filter(|tokens| !tokens.is_empty()).ok_or("it has no `input_ids`")?;
-        Ok(Self { tokens, head: class.and_then(|class| Head::of_class(class)), tensors })
+        let target = target.filter(|target| !target.is_empty());
+        Ok(Self { tokens, target, head: class.and_then(|class| Head::of_class(class)), tensors, names })
+    }
+
+    /// What the modules with a weight are called that the checkpoint calls `module`: those that look up rows of it, which
+    /// are given no numbers, or the others.
+    pub(crate) fn modules<'a>(&'a self, module: &'a str, look_up: bool) -> Vec<&'a str> {
+        let Some(names) = self.names.get(module) else { return vec![module] };
+        let fits = |name: &&str| {
+            self.tensors.contains_key(&format!("{name}.output"))
+                && self.tensors.contains_key(&format!("{name}.input")) != look_up
+        };
+        let found: Vec<&str> = names.iter().map(String::as_str).filter(fits).collect();
+        if found.is_empty() { vec![module] } else { found }
     }
 
     /// Names and tensors.
@@ -69,6 +87,11 @@ impl Reference {
         let mut like = self.tensors().filter(|(known, _)| ends(known, name) || ends(name, known));
         like.next().filter(|_| like.next().is_none())
     }
+}
+
+fn ids(bytes: &[u8]) -> Result<Vec<u32>, String> {
+    let ids = bytes.as_chunks::<8>().0.iter().map(|id| u32::try_from(i64::from_le_bytes(*id)));
+    ids.collect::<Result<_, _>>().map_err(|_| "an id is no token's".to_owned())
 }
 
 #[cfg(test)]

@@ -38,9 +38,9 @@ pub(crate) struct PluginBuild {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct PluginCheck {
-    /// The component, as for `inspect` [default: that of the model's folder, or the built-in architecture]
-    #[arg(value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
+    /// The component: a file, `org/name:FILE` of the hub, or `oci://REGISTRY/NAME:TAG` [default: that of the model's
+    /// folder, or the built-in architecture]
+    pub(crate) plugin: Option<PathBuf>,
     /// A model that it describes: `./folder`, `./file.gguf` or `org/name[@revision]`
     #[arg(long)]
     pub(crate) model: String,
@@ -54,15 +54,14 @@ pub(crate) struct PluginCheck {
     #[arg(long, default_value = "The quick brown fox jumps over the lazy dog.")]
     pub(crate) text: String,
     /// How far numbers may be apart, over the largest magnitude in the original's tensor
-    #[arg(long, default_value_t = 1e-3, value_name = "ERROR", value_parser = parse_tolerance)]
+    #[arg(long, default_value_t = 1e-4, value_name = "ERROR", value_parser = parse_tolerance)]
     pub(crate) tolerance: f64,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct PluginInspect {
     /// The component: a file, `org/name:FILE` of the hub, or `oci://REGISTRY/NAME:TAG`, which is asked for anew
-    #[arg(value_name = "PLUGIN")]
-    pub(crate) file: PathBuf,
+    pub(crate) plugin: PathBuf,
 }
 
 fn parse_world(name: &str) -> Result<World, String> {
@@ -72,5 +71,5 @@ fn parse_world(name: &str) -> Result<World, String> {
 
 fn parse_tolerance(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
-    number.ok_or_else(|| "it is a number, 0 or more, such as 1e-3".to_owned())
+    number.ok_or_else(|| "it is a number, 0 or more, such as 1e-4".to_owned())
 }

@@ -8,12 +8,12 @@ use crate::args::PluginCheck;
 use crate::commands::model::source;
 use crate::failure::Failure;
 use crate::generating::aside;
-use crate::output::print;
+use crate::output::{hanging, named, print};
 
 pub(crate) fn run(options: &PluginCheck) -> Result<Exit, Failure> {
     let registry = Registry::new(Options { tell: aside, progress: true, ..Options::default() });
     let folder = registry.folder(&source(&options.model)?)?;
-    let plugin = options.file.as_deref().map(|name| registry.named_plugin(name)).transpose()?;
+    let plugin = options.plugin.as_deref().map(|name| registry.named_plugin(name)).transpose()?;
     let report = check(
         &registry,
         &Check {
@@ -41,12 +41,13 @@ const LINE: usize = 100;
 
 fn text(report: &Report) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:WIDTH$} {}\n", printable(value)));
+    let mut line = |name: &str, value: &str| text.push_str(&named(WIDTH, name, &printable(value)));
     line("architecture", &report.architecture);
     line("head", report.head.name());
     line("graph", &format!("{} nodes, recorded in {:.2} ms", report.nodes, report.recording.as_secs_f64() * 1e3));
     line("weights", &weights(report));
-    line("run", &format!("{} tokens", report.tokens));
+    let behind = report.source.map(|source| format!(", behind a source of {source}")).unwrap_or_default();
+    line("run", &format!("{} tokens{behind}", report.tokens));
     let properties = &report.properties;
     match &properties.not_finite {
         None => line("finite", "yes"),
@@ -79,7 +80,7 @@ fn listed(names: &[String]) -> String {
 
 fn compared(agreement: &Agreement) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:WIDTH$} {}\n", printable(value)));
+    let mut line = |name: &str, value: &str| text.push_str(&named(WIDTH, name, &printable(value)));
     for layer in &agreement.layers {
         let name = layer.layer.map_or_else(|| "no layer".to_owned(), |layer| format!("layer {layer}"));
         let largest = format!("largest error {:.1e} in `{}`", layer.largest, layer.worst);
@@ -93,6 +94,13 @@ fn compared(agreement: &Agreement) -> String {
         if !names.is_empty() {
             line(name, &listed(names));
         }
+    }
+    if let Some((name, error)) = &agreement.jump {
+        let like = "such as of another kind of GELU, or of a weight that was rounded";
+        line(
+            "suspicious",
+            &format!("`{name}` has an error of {error:.1e}, far above all before it: more than rounding, {like}"),
+        );
     }
     match &agreement.first {
         None if agreement.unlike.is_empty() => {
@@ -108,13 +116,18 @@ fn compared(agreement: &Agreement) -> String {
 }
 
 fn difference(first: &Difference) -> String {
-    let Difference { name, error, row, column, ours, theirs, from, by } = first;
+    let Difference { name, error, row, column, ours, theirs, first_row, from, by } = first;
     let mut text = format!("\nfirst difference: {}\n", printable(name));
     text.push_str(&format!(
         "  row {row}, column {column}: {ours} here, {theirs} in the original (error {error:.1e})\n"
     ));
+    text.push_str(&match first_row {
+        0 => "  row 0 differs already\n".to_owned(),
+        1 => "  row 0 agrees\n".to_owned(),
+        rows => format!("  rows 0 to {} agree\n", rows - 1),
+    });
     if !from.is_empty() {
-        text.push_str(&format!("  it is computed from what agrees: {}\n", printable(&listed(from))));
+        text.push_str(&hanging("  it is computed from what agrees: ", 4, &printable(&listed(from))));
     }
     text.push_str(if by.is_empty() {
         "  with nothing between: the original computes something there\n"

@@ -7,13 +7,13 @@ use runtime_engine::{Described, Inspection, Options, Registry, Slot, World};
 
 use crate::failure::Failure;
 use crate::generating::aside;
-use crate::output::print;
+use crate::output::{named, print};
 
 pub(crate) fn inspect(plugin: &Path) -> Result<Exit, Failure> {
     let registry = Registry::new(Options { tell: aside, progress: true, ..Options::default() });
     let (path, pinned) = registry.latest_plugin(plugin)?;
     let inspection = registry.inspect_plugin(&path)?;
-    let pinned = pinned.map(|pinned| format!("{:WIDTH$} {pinned}\n", "source"));
+    let pinned = pinned.map(|pinned| named(WIDTH, "source", &pinned.to_string()));
     print(&(text(&inspection) + pinned.as_deref().unwrap_or_default()))
 }
 
@@ -22,7 +22,7 @@ const WIDTH: usize = 12;
 
 fn text(inspection: &Inspection) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:WIDTH$} {value}\n"));
+    let mut line = |name: &str, value: &str| text.push_str(&named(WIDTH, name, value));
     let (name, version) = match &inspection.described {
         Described::Architecture(described) => (&described.name, &described.version),
         Described::Step(described) => (&described.name, &described.version),

@@ -18,7 +18,7 @@ pub(crate) fn run(command: &PluginCommand) -> Result<Exit, Failure> {
         PluginCommand::New(options) => new(options),
         PluginCommand::Build(options) => build(&options.folder),
         PluginCommand::Check(options) => check::run(options),
-        PluginCommand::Inspect(options) => inspect::inspect(&options.file),
+        PluginCommand::Inspect(options) => inspect::inspect(&options.plugin),
     }
 }
 
