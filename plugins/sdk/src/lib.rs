@@ -54,6 +54,7 @@ pub mod logits;
 mod recorder;
 mod records;
 pub mod step;
+mod vocabulary;
 pub mod wit;
 
 use std::rc::Rc;
