@@ -28,6 +28,7 @@
 //! | a norm with `elementwise_affine=False` | the same with [`Builder::ones`] for the weight |
 //! | `x.view(.., heads, d).transpose(1, 2)` and back | nothing: operators are told the number of heads |
 //! | `x.chunk(2, dim=-1)`; of heads, `x.chunk(2, dim=1)` | [`Value::split`], and [`Value::columns`] for parts of other widths |
+//! | `x.view(.., heads, 3, d).unbind(-2)` | [`Value::split_each`], best of the weight, transposed |
 //! | `torch.cat([a, b], dim=-1)`; of each head | [`Value::join`] with 1 part; with as many parts as heads |
 //! | `a - b`, `a / 3` | `&a + &b.scale(-1.0)`, `a.scale(1.0 / 3.0)` |
 //! | `a * gate` where `gate` is `[.., 1]` | `&a * &gate`, of a gate `[n, 1]` |
@@ -39,9 +40,8 @@
 //! | `lm_head(hidden_states)` | [`Value::select_rows`] first: only some rows are asked for |
 //! | tied weights | [`Builder::first_tensor`] with both names |
 //!
-//! Two recipes for what has no operator of its own. A vector `[w]` becomes a row `[1, w]`, which products and sums of weights
-//! take: `graph.ones(w).rms_norm(&vector, 0.0)`. A number `[1, 1]` becomes a column `[n, 1]`, which scales rows:
-//! `x.columns(0, 1).linear(&graph.zeros(1), Some(&number))`.
+//! A vector `[w]` becomes a row `[1, w]`, which products and sums of weights take, with [`Builder::row`]. A number `[1, 1]`
+//! becomes a column `[n, 1]`, which scales rows: `x.columns(0, 1).linear(&graph.zeros(1), Some(&number))`.
 //!
 //! # One file, built in or not
 //!

@@ -96,7 +96,9 @@ impl Activation {
 /// The names that `config.json` uses (the keys of `ACT2FN` in transformers).
 const CONFIG_ACTIVATIONS: &[(&str, Activation)] = &[
     ("gelu", Activation::Gelu),
+    ("gelu_python", Activation::Gelu),
     ("gelu_new", Activation::GeluTanh),
+    ("gelu_fast", Activation::GeluTanh),
     ("gelu_pytorch_tanh", Activation::GeluTanh),
     ("relu", Activation::Relu),
     ("silu", Activation::Silu),

@@ -39,12 +39,14 @@ pub(crate) fn probes(graph: &Graph, reference: Option<&Reference>) -> Vec<Probe>
             continue;
         }
         let output = (Side::Output, ValueId::from_number(u32::try_from(node).unwrap_or(u32::MAX)));
-        let call = calls.entry((module.name, looks_up)).and_modify(|call| *call += 1).or_default();
+        // A reference that does not say which modules share a tensor counts all calls as those of one.
+        let apart = looks_up && reference.is_some_and(|reference| reference.knows(module.name));
+        let call = calls.entry((module.name, apart)).and_modify(|call| *call += 1).or_default();
         let known = reference.map_or_else(|| vec![module.name], |known| known.modules(module.name, looks_up));
         // Modules that share a weight are called one after the other, and the last of them again.
         let of = (*call).min(known.len() - 1);
         let again = if *call == of { String::new() } else { format!("@{}", *call - of) };
-        let output = Some(output).filter(|_| !module.is_part);
+        let output = Some(output).filter(|_| !module.is_part && has_own_bias(graph, node, module.name));
         for (side, value) in input.into_iter().chain(output).filter(|(_, value)| is_computed(graph, *value)) {
             let values = if side == Side::Output {
                 [value].into_iter().chain(scaled(graph, value)).collect()
@@ -85,6 +87,14 @@ fn module(graph: &Graph, node: usize) -> Option<Module<'_>> {
     match &weight.op {
         Op::Weight { name } => Some(Module { name: name_of(name)?, is_part: false }),
         _ => None,
+    }
+}
+
+/// Whether what a product adds is the module's own, or nothing: the original may add something else behind it.
+fn has_own_bias(graph: &Graph, node: usize, module: &str) -> bool {
+    match (&graph.nodes[node].op, graph.nodes[node].inputs.get(2).map(|bias| &graph.node(*bias).op)) {
+        (Op::Linear, Some(Op::Weight { name })) => name.strip_suffix(".bias") == Some(module),
+        _ => true,
     }
 }
 
@@ -133,4 +143,37 @@ pub(crate) fn with_results(graph: &Graph, values: impl IntoIterator<Item = Value
 
 pub(crate) fn result(value: ValueId) -> String {
     format!("%{}", value.number())
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime_graph::{Builder, Catalog, DType};
+
+    use super::*;
+
+    fn names(graph: &Graph) -> Vec<String> {
+        probes(graph, None).into_iter().map(|probe| probe.name).collect()
+    }
+
+    #[test]
+    fn what_an_operator_does_besides_its_module_is_not_taken_for_that() {
+        let tensors = [
+            ("words.weight", vec![10, 4]),
+            ("a.fused.weight", vec![12, 4]),
+            ("a.other.weight", vec![4, 4]),
+            ("a.bias", vec![4]),
+        ];
+        let catalog = Catalog::new(tensors.map(|(name, shape)| (name, shape, DType::F32)), "");
+        let (graph, recording) = Builder::native("test", catalog);
+        let x = graph.embedding("words").rows(&graph.token_ids());
+        let fused = graph.tensor("a.fused.weight").transpose();
+        let [q, k, v] = fused.split_each(2).map(|weight| x.linear(&weight.transpose(), None));
+        // Of two weights it is neither.
+        let both = fused.columns(0, 4).join(&graph.tensor("a.other.weight"), 1).transpose();
+        let x = &(&q * &k) * &(&v * &x.linear(&both, None).columns(0, 4));
+        // What is added is another module's, which the original does behind this one.
+        graph.output("hidden_states", &x.linear(&graph.tensor("a.other.weight"), Some(&graph.tensor("a.bias"))));
+        let graph = recording.finish().expect("it is sound");
+        assert_eq!(names(&graph), ["words.output", "a.fused.input", "a.other.input"]);
+    }
 }

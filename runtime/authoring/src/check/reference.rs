@@ -60,6 +60,11 @@ impl Reference {
         Ok(Self { tokens, target, head: class.and_then(|class| Head::of_class(class)), tensors, names })
     }
 
+    /// Whether it was recorded which modules have the tensor.
+    pub(crate) fn knows(&self, module: &str) -> bool {
+        self.names.contains_key(module)
+    }
+
     /// What the modules with a weight are called that the checkpoint calls `module`: those that look up rows of it, which
     /// are given no numbers, or the others.
     pub(crate) fn modules<'a>(&'a self, module: &'a str, look_up: bool) -> Vec<&'a str> {
@@ -127,6 +132,23 @@ mod tests {
         ] {
             assert_eq!(reference.find(asked).map(|(name, _)| name), found, "{asked}");
         }
+    }
+
+    #[test]
+    fn modules_of_a_shared_or_renamed_tensor_are_those_that_take_what_the_operator_does() {
+        let number = 1.5_f32.to_le_bytes();
+        let one = 7_i64.to_le_bytes();
+        let names = ["encoder.words.output", "decoder.words.output", "lm_head.input", "lm_head.output"];
+        let tensors = names.map(|name| (name, Dtype::F32, &number[..]));
+        let bytes = file(&[&tensors[..], &[("input_ids", Dtype::I64, &one[..])]].concat());
+        let mut reference = Reference::of(&bytes).expect("a reference");
+        let modules = ["shared", "encoder.words", "decoder.words", "lm_head"].map(str::to_owned).to_vec();
+        reference.names = [("shared".to_owned(), modules), ("embed_out".to_owned(), vec!["lm_head".to_owned()])].into();
+        assert_eq!(reference.modules("shared", true), ["encoder.words", "decoder.words"]);
+        assert_eq!(reference.modules("shared", false), ["lm_head"]);
+        assert_eq!(reference.modules("embed_out", false), ["lm_head"]);
+        assert_eq!(reference.modules("embed_out", true), ["embed_out"], "none that looks up was recorded");
+        assert_eq!(reference.modules("other", false), ["other"]);
     }
 
     #[test]

@@ -63,3 +63,35 @@ fn text_shape(shape: &Shape) -> Shape {
     let dim = |dim: &Dim| if *dim == Dim::Source { Dim::Tokens } else { *dim };
     Shape::new(shape.dims().iter().map(dim).collect::<Vec<_>>())
 }
+
+#[cfg(test)]
+mod tests {
+    use runtime_graph::{AttentionOptions, Builder, Catalog, CrossAttentionOptions, DType};
+
+    use super::*;
+
+    #[test]
+    fn the_encoder_alone_is_what_the_encoder_of_the_whole_was() {
+        let tensors = [("words", vec![10, 4]), ("places", vec![20, 4]), ("out", vec![10, 4])];
+        let catalog = Catalog::new(tensors.map(|(name, shape)| (name, shape, DType::F32)), "");
+        let (builder, recording) = Builder::native("test", catalog);
+        // The decoder's own look-up comes first, so that numbers differ.
+        let x = builder.table("words").rows(&builder.token_ids());
+        let places = builder.table("places").rows(&builder.source_positions(2));
+        let source = &builder.table("words").rows(&builder.source_ids()) + &places;
+        let source = source.attention(&source, &source, AttentionOptions::bidirectional(2));
+        let x = x.cross_attention(&source, &source, CrossAttentionOptions::new(2)).select_rows();
+        builder.output("logits", &x.linear(&builder.tensor("out"), None));
+        let graph = recording.finish().expect("it is sound");
+        let last = graph.nodes.iter().rposition(is_of_source).expect("there is one");
+        let value = ValueId::from_number(u32::try_from(last).expect("few"));
+
+        let text = encoder(&graph, &[value]).to_string();
+        for line in ["positions first=2 : [n]", "attention heads=2 ", &format!("output %{last} = ")] {
+            assert!(text.contains(line), "{line}:\n{text}");
+        }
+        for other in ["source", "cross", "out`", "[m"] {
+            assert!(!text.contains(other), "{other}:\n{text}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ pub const ARCHITECTURE: Architecture = Architecture {
     name: "{{name}}",
     // The values of `model_type` in `config.json` that it is for.
     model_types: &["{{name}}"],
-    // What begins the names of the base model's tensors, and is left out by checkpoints of the base model alone.
+    // The class's `base_model_prefix`: it begins the names of tensors, and checkpoints without a head leave it out.
     base_prefix: "model",
     heads: &[Head::Base, Head::CausalLm],
     build,
