@@ -42,7 +42,9 @@ def main():
     model = hf.BloomForCausalLM(config)
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            weight.normal_(1.0 if "layernorm.weight" in name or name.endswith("ln_f.weight") else 0.0, 0.3)
+            # Large weights and small biases, or the same token follows every other.
+            is_norm = weight.dim() == 1 and name.endswith("weight")
+            weight.normal_(1.0 if is_norm else 0.0, 0.05 if name.endswith("bias") else 0.5)
     model.bfloat16().save_pretrained(folder)
     for name in ["tokenizer.json", "tokenizer_config.json"]:
         shutil.copy(TOKENIZER / name, folder / name)

@@ -114,7 +114,7 @@ mod tests {
         let tensors = tensors.into_iter().map(|(name, shape)| (name, shape, DType::F32));
         let (builder, recording) = Builder::native(ARCHITECTURE.name, Catalog::new(tensors, ARCHITECTURE.base_prefix));
         build(&builder, &config.parse().expect("it is an object"), head).expect("the configuration is understood");
-        recording.finish().expect("the graph is sound")
+        recording.finish().unwrap_or_else(|error| panic!("the graph is not sound: {error}"))
     }
 
     #[test]
