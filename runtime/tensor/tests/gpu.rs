@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use runtime_graph::{Activation, AttentionOptions, Builder, CrossAttentionOptions, Graph, Rotary};
+use runtime_graph::{Activation, AttentionOptions, Builder, CrossAttentionOptions, Graph, Rotary, alibi_slopes};
 use runtime_tensor::{BLOCK, Batch, Cached, Device, Error, Gpu, GpuError, Matrix, Plan, Precision, compile, gpus};
 use support::{Memory, Random, VOCABULARY, close, other_devices};
 
@@ -40,6 +40,8 @@ fn decoder(weights: &Memory) -> Graph {
     let (query, bias) = (graph.linear("q").forward(&x), graph.tensor("buckets.weight"));
     let options = AttentionOptions { window: Some(50), ..AttentionOptions::causal(4, 2) };
     x = &x + &query.attention_biased(&key, &value, &bias, 30, options);
+    let slopes = graph.constant(alibi_slopes(4, 8.0));
+    x = &x + &query.attention_alibi(&key, &value, &slopes, AttentionOptions::causal(4, 2));
     graph.output("states", &x);
     graph.output("asked", &graph.linear_no_bias("gated").forward(&x.select_rows()));
     recording.finish().expect("a graph")
