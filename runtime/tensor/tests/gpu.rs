@@ -60,7 +60,11 @@ struct Kept {
 
 impl Kept {
     fn new(graph: &Graph, weights: &Memory, device: Device) -> Self {
-        let plan = compile(graph, weights, device, Precision::F32).expect("it compiles");
+        Self::in_precision(graph, weights, device, Precision::F32)
+    }
+
+    fn in_precision(graph: &Graph, weights: &Memory, device: Device, precision: Precision) -> Self {
+        let plan = compile(graph, weights, device, precision).expect("it compiles");
         let cache = plan.cache(400).expect("a causal graph");
         Self { plan, cache, sequences: Vec::new() }
     }
@@ -119,6 +123,29 @@ fn what_is_kept_is_as_on_the_processor() {
         for kept in &mut both {
             kept.sequences.clear();
             assert_eq!(kept.cache.held(), 0);
+        }
+    }
+}
+
+#[test]
+fn halves_take_half_of_the_memory() {
+    let (weights, mut random) = (weights(), Random(6));
+    let graph = decoder(&weights);
+    for device in other_devices().into_iter().filter(|device| matches!(device, Device::Gpu(_))) {
+        let single = Kept::new(&graph, &weights, device.clone());
+        let mut cpu = Kept::new(&graph, &weights, Device::Cpu);
+        let mut halves = Kept::in_precision(&graph, &weights, device, Precision::Bf16);
+        assert_eq!(2 * halves.cache.block_bytes(), single.cache.block_bytes());
+        for kept in [&mut cpu, &mut halves] {
+            kept.sequences.push(Cached::new());
+        }
+        for length in [70, 1, 33, 1, 1] {
+            let next = [(0, tokens(&mut random, length))];
+            for (found, expected) in halves.step(&next).iter().zip(&cpu.step(&next)) {
+                // Weights and what is kept have 11 bits, and there are some layers.
+                close("halves", 2e-2, found, expected);
+                assert_ne!(found.data, expected.data, "something is rounded");
+            }
         }
     }
 }
