@@ -4,7 +4,9 @@
 //! tokens times a slope of its own (ALiBi, [Press et al., 2022](https://arxiv.org/abs/2108.12409)). Queries, keys and values
 //! come of one product, in which they lie side by side for each head.
 
-use runtime_plugin_sdk::{Activation, Architecture, AttentionOptions, Builder, Config, Head, Linear, Refusal, Value};
+use runtime_plugin_sdk::{
+    Activation, Architecture, AttentionOptions, Builder, Config, Head, Linear, Refusal, Value, alibi_slopes,
+};
 
 /// BLOOM decoders.
 pub const ARCHITECTURE: Architecture = Architecture {
@@ -14,10 +16,6 @@ pub const ARCHITECTURE: Architecture = Architecture {
     heads: &[Head::Base, Head::CausalLm],
     build,
 };
-
-/// How long a text may be, four times what the published models were trained for. The original has no limit, but a table of
-/// distances has an end.
-const POSITIONS: u32 = 8192;
 
 struct BloomConfig {
     layers: u32,
@@ -46,13 +44,12 @@ impl BloomConfig {
 
 fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
     let config = BloomConfig::read(config)?;
-    graph.max_sequence(POSITIONS);
-    let alibi = alibi(graph, config.heads);
+    let slopes = graph.constant(alibi_slopes(config.heads, 8.0));
     let norm = |part: &str, x: &Value| graph.norm(&format!("transformer.{part}"), config.epsilon).forward(x);
     let embedded = graph.embedding("transformer.word_embeddings").rows(&graph.token_ids());
     let mut x = norm("word_embeddings_layernorm", &embedded);
     for index in 0..config.layers {
-        x = graph.layer(index, |graph| layer(graph, &config, &format!("transformer.h.{index}"), &alibi, &x));
+        x = graph.layer(index, |graph| layer(graph, &config, &format!("transformer.h.{index}"), &slopes, &x));
     }
     let output = match head {
         Head::CausalLm => {
@@ -66,7 +63,7 @@ fn build(graph: &Builder, config: &Config, head: Head) -> Result<(), Refusal> {
 }
 
 /// One layer: `[n, hidden]` to `[n, hidden]`.
-fn layer(graph: &Builder, config: &BloomConfig, name: &str, alibi: &Value, x: &Value) -> Value {
+fn layer(graph: &Builder, config: &BloomConfig, name: &str, slopes: &Value, x: &Value) -> Value {
     let norm = |part: &str, x: &Value| graph.norm(&format!("{name}.{part}"), config.epsilon).forward(x);
     let linear = |part: &str, x: &Value| graph.linear(&format!("{name}.{part}")).forward(x);
     let residual = |x: &Value, normed: &Value| if config.normed_residual { normed.clone() } else { x.clone() };
@@ -75,7 +72,7 @@ fn layer(graph: &Builder, config: &BloomConfig, name: &str, alibi: &Value, x: &V
     let fused = graph.linear(&format!("{name}.self_attention.query_key_value"));
     let [query, key, value] = apart(graph, &fused, config.heads).map(|part| part.forward(&normed));
     let options = AttentionOptions::causal(config.heads, config.heads);
-    let attended = query.attention_biased(&key, &value, alibi, 2 * POSITIONS, options);
+    let attended = query.attention_alibi(&key, &value, slopes, options);
     let x = &residual(x, &normed) + &linear("self_attention.dense", &attended);
 
     let normed = norm("post_attention_layernorm", &x);
@@ -90,24 +87,6 @@ fn apart(graph: &Builder, fused: &Linear, heads: u32) -> [Linear; 3] {
     let biases: Option<[Value; 3]> = fused.bias.as_ref().map(|bias| graph.row(bias).split_each(heads));
     let mut biases = biases.into_iter().flatten();
     weights.map(|weight| Linear { weight: weight.transpose(), bias: biases.next() })
-}
-
-/// What each distance, a row, adds to the scores of each head: `[2 * POSITIONS, heads]`. Of such a table `attention_biased`
-/// has a row for each distance in the first half alone.
-fn alibi(graph: &Builder, heads: u32) -> Value {
-    // The sine of a number so small is the number itself to single precision.
-    const SMALL: f64 = 1.0 / 16_777_216.0;
-    let frequencies = slopes(heads).into_iter().map(|slope| SMALL * slope).collect();
-    graph.sinusoids(2 * POSITIONS, frequencies).columns(0, heads).scale(-1.0 / SMALL)
-}
-
-/// Powers of a half at even steps, the last one `2^-8`. Where heads are no power of two, those for the power below come first,
-/// then every other one of those for the power above.
-fn slopes(heads: u32) -> Vec<f64> {
-    let below = 1 << heads.ilog2();
-    let slope = |of: u32| move |head: u32| (-8.0 * f64::from(head) / f64::from(of)).exp2();
-    let more = (1..=2 * (heads - below)).step_by(2);
-    (1..=below).map(slope(below)).chain(more.map(slope(2 * below))).collect()
 }
 
 runtime_plugin_sdk::export!(ARCHITECTURE);

@@ -4,7 +4,7 @@ use std::ops::{Add, Mul};
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::infer::MOST_FREQUENCIES;
+use crate::infer::MOST_NUMBERS;
 use crate::recording::{NativeRecording, Recording};
 use crate::{
     Activation, AttentionOptions, Binary, Catalog, CrossAttentionOptions, Dim, Embedding, Expert, ExpertsOptions,
@@ -102,29 +102,31 @@ impl Builder {
         self.record(Op::Sinusoids { rows, frequencies }, &[])
     }
 
-    /// Ones, `[1, width]`: such as the weight of a norm that has none.
+    /// These numbers, `[1, count]`, in single precision; at most 65536.
+    #[track_caller]
+    #[must_use]
+    pub fn constant(&self, numbers: impl Into<Vec<f64>>) -> Value {
+        self.record(Op::Constant { numbers: numbers.into() }, &[])
+    }
+
+    /// Ones, `[1, width]`, of at most 65536 columns: such as the weight of a norm that has none.
     #[track_caller]
     #[must_use]
     pub fn ones(&self, width: u32) -> Value {
-        self.constant(width, width)
+        self.alike(width, 1.0)
     }
 
-    /// Zeros, `[1, width]`.
+    /// Zeros, `[1, width]`, of at most 65536 columns.
     #[track_caller]
     #[must_use]
     pub fn zeros(&self, width: u32) -> Value {
-        self.constant(width, 0)
+        self.alike(width, 0.0)
     }
 
-    /// The sines of nothing, or from the column `width` on its cosines.
     #[track_caller]
-    fn constant(&self, width: u32, start: u32) -> Value {
-        if width <= MOST_FREQUENCIES {
-            return self.sinusoids(1, vec![0.0; width as usize]).columns(start, width);
-        }
-        let half = self.constant(width / 2, start.min(width / 2));
-        let whole = half.join(&half, 1);
-        if width.is_multiple_of(2) { whole } else { whole.join(&self.constant(1, start.min(1)), 1) }
+    fn alike(&self, width: u32, number: f64) -> Value {
+        // One more than may be is refused as any other number of them is.
+        self.constant(vec![number; width.min(MOST_NUMBERS + 1) as usize])
     }
 
     /// A vector `[w]` as a row `[1, w]`, of which columns can be taken.
@@ -429,6 +431,15 @@ impl Value {
     ) -> Self {
         let options = AttentionOptions { relative: Some(Relative::Bias { max_distance }), ..options };
         self.record(Op::Attention(options), &[keys, values, bias])
+    }
+
+    /// The same, with the distance times the slope of its head taken away from each score ([`Relative::Alibi`]); `slopes` is
+    /// `[heads]` or `[1, heads]`, such as [`constant`](Builder::constant) makes of [`alibi_slopes`](crate::alibi_slopes).
+    #[track_caller]
+    #[must_use]
+    pub fn attention_alibi(&self, keys: &Self, values: &Self, slopes: &Self, options: AttentionOptions) -> Self {
+        let options = AttentionOptions { relative: Some(Relative::Alibi), ..options };
+        self.record(Op::Attention(options), &[keys, values, slopes])
     }
 
     /// The same, with products of contents and positions added to each score ([`Relative::Disentangled`]).

@@ -28,7 +28,7 @@ fn parts_are_split_in_equal_pieces_or_refused() {
 }
 
 #[test]
-fn constants_and_rows_may_be_wider_than_one_table() {
+fn constants_and_rows_may_be_as_wide_as_a_fused_product() {
     let graph = record(|graph, x| {
         for width in [1, 8192, 8193, 20_001] {
             assert_eq!(graph.ones(width).shape(), Shape::fixed(&[1, width]));
