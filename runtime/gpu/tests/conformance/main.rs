@@ -13,6 +13,7 @@
 )]
 
 mod attention;
+mod cooperative;
 mod experts;
 mod failures;
 mod kept;

@@ -1,0 +1,137 @@
+//! Products by cooperative matrices: small matrices that the threads of a subgroup multiply together, in hardware.
+//!
+//! They take halves, and add up in single precision. What that costs is kept small, and nothing becomes infinite by it:
+//!
+//! - A row of activations is multiplied by the power of two that brings its greatest magnitude `m` to between 2^14 and 2^15,
+//!   and its sums by the inverse, which is exact. A matrix in bf16 or in blocks is multiplied by one such power as a whole.
+//! - Weights in f16 and bf16 are exact (those in bf16 down to 2^-31 of the matrix's greatest). Activations for them are two
+//!   halves each, `x = high + rest`, both multiplied with the same weight: that takes twice the products, and leaves the error
+//!   of an activation below 2^-20 |x| + 2^-28 m, so that results are those of single precision but for the last digits.
+//! - Weights in blocks are rounded to halves once they are multiplied by their factors, and so are activations, each by at
+//!   most 2^-10 of itself: less than the eight bits of an activation that the processor takes for blocks.
+//! - Weights in single precision are never multiplied so, since halves would hold a third of their digits.
+//!
+//! These bounds hold for drivers that round towards zero, and take halves below 2^-14 for 0, as they may.
+
+use crate::call::Call;
+use crate::product::Shape;
+use crate::{Buffer, Recorder, Weight};
+
+/// Inputs that a workgroup has in shared memory at once.
+pub(crate) const STEP: usize = 32;
+
+/// Threads that bring a row into halves.
+const THREADS: usize = 128;
+
+/// Bytes of shared memory that the largest tile takes: 128 rows of two halves, 64 outputs, and four matrices of sums.
+pub(crate) const SHARED_MEMORY: u32 = 2 * 128 * ROW + 64 * ROW + 4 * 16 * 16 * 4;
+
+/// Bytes of a row there: the halves of a step, and 16 bytes against conflicts of banks.
+const ROW: u32 = 80;
+
+/// Cooperative matrices as an adapter has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cooperative {
+    /// Rows and columns of a matrix: 8 or 16.
+    pub side: usize,
+    /// Threads of a subgroup, which are always as many.
+    pub(crate) lanes: usize,
+}
+
+/// Activations as a product reads them.
+pub(crate) enum Operand {
+    /// In single precision.
+    Single(Buffer),
+    /// In halves.
+    Halves(Halves),
+}
+
+/// Rows in halves, filled up with zeros.
+pub(crate) struct Halves {
+    numbers: Buffer,
+    /// What a row's sums are multiplied by.
+    scales: Buffer,
+    /// Vectors of a row.
+    fours: usize,
+    /// Vectors of all rows.
+    plane: usize,
+    /// Halves that an activation is the sum of.
+    terms: usize,
+}
+
+impl Operand {
+    /// Binds it as `x`.
+    pub(crate) fn bind<'a>(&'a self, call: Call<'a>, inputs: usize) -> Call<'a> {
+        match self {
+            Self::Single(x) => bind_single(call, x, inputs),
+            Self::Halves(halves) => call
+                .extensions(&["f16", "wgpu_cooperative_matrix"])
+                .read("x", "vec4<f16>", &halves.numbers)
+                .read("scales", "f32", &halves.scales)
+                .number("terms", halves.terms)
+                .size("inputs", inputs)
+                .size("fours", halves.fours)
+                .size("plane", halves.plane),
+        }
+    }
+}
+
+fn bind_single<'a>(call: Call<'a>, x: &'a Buffer, inputs: usize) -> Call<'a> {
+    let vectors = inputs.is_multiple_of(4);
+    call.flag("vectors", vectors).read("x", if vectors { "vec4<f32>" } else { "f32" }, x).size("inputs", inputs)
+}
+
+impl Recorder {
+    /// The rows of `x [rows, inputs]` as a shape takes them. None where there is no memory for that, which is reported at the
+    /// end.
+    pub(crate) fn operand(&mut self, shape: Shape, x: &Buffer, rows: usize, weight: &Weight) -> Option<Operand> {
+        match shape {
+            Shape::Few { .. } | Shape::Many { .. } => Some(Operand::Single(x.clone())),
+            Shape::Cooperative { rows: tile, .. } => self.halve(x, rows, weight, tile).map(Operand::Halves),
+        }
+    }
+
+    /// Brings rows into halves for a product in tiles of `tile` rows.
+    fn halve(&mut self, x: &Buffer, rows: usize, weight: &Weight, tile: usize) -> Option<Halves> {
+        let (inputs, terms) = (weight.inputs(), weight.terms());
+        let fours = inputs.next_multiple_of(STEP) / 4;
+        // A tile may begin with any row, and reads as many as it could have.
+        let plane = (rows + tile) * fours;
+        let numbers = self.own_scratch(8 * plane * terms)?;
+        let scales = self.own_scratch(4 * rows)?;
+        bind_single(Call::new("halve"), x, inputs)
+            .number("terms", terms)
+            .number("threads", THREADS)
+            .write("to", "vec2<u32>", &numbers)
+            .write("scales", "f32", &scales)
+            .size("fours", fours)
+            .size("plane", plane)
+            .run(self, rows);
+        Some(Halves { numbers, scales, fours, plane, terms })
+    }
+}
+
+/// The power of two that brings magnitudes of up to `greatest` to below 2^15, and its inverse, both normal numbers; what is
+/// not finite counts for the greatest that is.
+pub(crate) fn powers(greatest: f32) -> (f32, f32) {
+    let exponent = (greatest.abs().to_bits() >> 23).clamp(15, 254);
+    (f32::from_bits((268 - exponent) << 23), f32::from_bits((exponent - 14) << 23))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::powers;
+
+    #[test]
+    fn powers_undo_each_other_and_bring_numbers_below_2_to_15() {
+        for greatest in [0.0, 1e-45, f32::MIN_POSITIVE, 1e-30, 0.37, 1.0, 65504.0, 7e4, 1e30, f32::MAX] {
+            let (power, inverse) = powers(greatest);
+            assert!(power.is_normal() && inverse.is_normal(), "{greatest}: {power} and {inverse}");
+            assert_eq!(power * inverse, 1.0, "{greatest}");
+            assert!(greatest * power < 32768.0, "{greatest}: {}", greatest * power);
+            assert!(greatest < 1e-33 || greatest * power >= 16384.0, "{greatest}: {}", greatest * power);
+        }
+        assert_eq!(powers(f32::NAN), powers(f32::MAX));
+        assert_eq!(powers(f32::INFINITY), powers(f32::MAX));
+    }
+}
