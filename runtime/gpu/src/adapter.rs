@@ -52,7 +52,7 @@ pub struct Adapter {
     pub kind: Kind,
     /// The driver and its version.
     pub driver: String,
-    /// What kernels may use.
+    /// What kernels may use; what they do use by themselves is [`Self::used`].
     pub capabilities: Capabilities,
     /// The largest buffer in bytes.
     pub largest_buffer: u64,
@@ -82,6 +82,12 @@ pub fn adapters() -> Vec<Adapter> {
 }
 
 impl Adapter {
+    /// What kernels use of it where nothing else is said: what makes them faster.
+    pub fn used(&self) -> Capabilities {
+        let cooperative = self.capabilities.cooperative.filter(|_| self.kind != Kind::Cpu);
+        Capabilities { cooperative, ..self.capabilities }
+    }
+
     fn new(raw: wgpu::Adapter) -> Self {
         let (info, features, limits) = (raw.get_info(), raw.features(), raw.limits());
         let kind = match info.device_type {

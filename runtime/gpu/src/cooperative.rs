@@ -17,7 +17,7 @@ use crate::call::Call;
 use crate::product::Shape;
 use crate::{Buffer, Recorder, Weight};
 
-/// Inputs that a workgroup has in shared memory at once.
+/// What rows in halves, and the parts of them that workgroups share, are filled up to.
 pub(crate) const STEP: usize = 32;
 
 /// Threads that bring a row into halves.
@@ -29,7 +29,8 @@ pub(crate) const SHARED_MEMORY: u32 = 2 * 128 * ROW + 64 * ROW + 4 * 16 * 16 * 4
 /// Bytes of a row there: the halves of a step, and 16 bytes against conflicts of banks.
 const ROW: u32 = 80;
 
-/// Cooperative matrices as an adapter has them.
+/// Cooperative matrices as an adapter has them. Software has some too, without any use for them: Mesa's computes by them at
+/// half of the speed, so that they are not used there unless [`Gpu::open_with`](crate::Gpu::open_with) is told to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cooperative {
     /// Rows and columns of a matrix: 8 or 16.

@@ -38,14 +38,14 @@ pub(crate) struct Shared {
 }
 
 impl Gpu {
-    /// Opens an adapter with all that kernels can use of it, and lets it compute something that is known. Where that comes out
+    /// Opens an adapter with [what makes kernels faster](Adapter::used), and lets it compute something that is known. Where that comes out
     /// wrong, it is tried without cooperative matrices, which few programs use, and then with the least that kernels need:
     /// what drivers get wrong is rarely the common ground.
     ///
     /// # Errors
     /// Where the driver does not open it, or it computes something else.
     pub fn open(adapter: &Adapter) -> Result<Self, Error> {
-        let all = adapter.capabilities;
+        let all = adapter.used();
         let without = Capabilities { cooperative: None, ..all };
         let least = Capabilities { f16: false, subgroups: None, immediates: false, ..without };
         let mut tried = Self::open_with(adapter, all);

@@ -101,7 +101,7 @@ impl Shape {
             return Self::few(rows);
         }
         match Self::many(rows).on(gpu, weight) {
-            Self::Cooperative { outputs, matrices, .. } if rows > 64 => {
+            Self::Cooperative { outputs, matrices, .. } if rows > 64 && matrices.side == 16 => {
                 Self::Cooperative { rows: 128, outputs, matrices }
             }
             other => other,
@@ -121,8 +121,9 @@ impl Shape {
     /// The same rows by cooperative matrices, where there are some and they take the weight.
     pub(crate) fn on(self, gpu: &Gpu, weight: &Weight) -> Self {
         match (self, gpu.capabilities().cooperative) {
-            (Self::Many { rows, outputs }, Some(matrices)) if weight.halves() => {
-                Self::Cooperative { rows, outputs, matrices }
+            (Self::Many { rows, .. }, Some(matrices)) if weight.halves() => {
+                // Four or eight matrices of sums for each subgroup: more small ones are compiled for seconds.
+                Self::Cooperative { rows, outputs: 4 * matrices.side, matrices }
             }
             _ => self,
         }
@@ -200,7 +201,7 @@ impl Shape {
             Self::Cooperative { rows, outputs, matrices } => {
                 call.number("rows", rows)
                     .number("outputs", outputs)
-                    .number("step", cooperative::STEP)
+                    .number("step", 2 * matrices.side)
                     .number("side", matrices.side)
                     .number("lanes", matrices.lanes)
                     .run(recorder, row_tiles * all_outputs.div_ceil(outputs));

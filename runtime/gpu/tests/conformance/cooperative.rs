@@ -27,11 +27,12 @@ fn weight(gpu: &Gpu, stored: Stored, inputs: usize, bytes: &[u8]) -> Weight {
 }
 
 #[test]
-fn an_open_adapter_uses_those_that_it_has() {
+fn an_open_adapter_uses_what_it_says() {
     for adapter in &adapters() {
-        Gpu::open_with(adapter, adapter.capabilities).expect("an adapter opens with all that it has");
-        let open = Gpu::open(adapter).expect("an adapter opens").capabilities().cooperative;
-        assert_eq!(open, adapter.capabilities.cooperative, "{}", adapter.name);
+        let open = Gpu::open(adapter).expect("an adapter opens").capabilities();
+        assert_eq!(open, adapter.used(), "{}", adapter.name);
+        let open = Gpu::open_with(adapter, adapter.capabilities).expect("an adapter opens").capabilities();
+        assert_eq!(open, adapter.capabilities, "{}", adapter.name);
         for without in [
             Capabilities { cooperative: None, ..adapter.capabilities },
             Capabilities { f16: false, ..adapter.capabilities },
@@ -48,17 +49,15 @@ fn sizes_that_divide_by_nothing() {
     for gpu in cooperative() {
         let mut random = Random::new(31);
         for stored in [Stored::F16, Stored::Bf16] {
-            for rows in [17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 200] {
+            for rows in [17, 33, 65, 128, 200] {
                 let (inputs, outputs) = (random.of(&SIZES), random.of(&SIZES));
                 check(gpu, &mut random, &Case { rows, inputs, outputs, stored });
             }
         }
         for kind in BlockType::ALL {
-            for rows in [17, 50, 141] {
-                let inputs = kind.elements() * (1 + random.below(5));
-                let outputs = 1 + random.below(150);
-                check(gpu, &mut random, &Case { rows, inputs, outputs, stored: Stored::Blocks(kind) });
-            }
+            let rows = random.of(&[17, 50, 141]);
+            let (inputs, outputs) = (kind.elements() * (1 + random.below(5)), 1 + random.below(150));
+            check(gpu, &mut random, &Case { rows, inputs, outputs, stored: Stored::Blocks(kind) });
         }
     }
 }
@@ -71,7 +70,7 @@ fn each_kind_of_weight_has_the_precision_that_it_needs() {
         if adapter.capabilities.cooperative.is_none() {
             continue;
         }
-        let with = Gpu::open(adapter).expect("an adapter opens");
+        let with = Gpu::open_with(adapter, adapter.capabilities).expect("an adapter opens");
         let without = Capabilities { cooperative: None, ..adapter.capabilities };
         let without = Gpu::open_with(adapter, without).expect("an adapter opens");
         let mut random = Random::new(32);
@@ -137,8 +136,8 @@ fn nothing_becomes_infinite_or_vanishes() {
                 for (output, weight) in numbers.chunks_exact(inputs).enumerate() {
                     let products = || weight.iter().zip(x).map(|(weight, x)| weight * f64::from(*x));
                     let (sum, magnitude): (f64, f64) = (products().sum(), products().map(f64::abs).sum());
-                    // What single precision cannot hold is not asked for.
-                    if !(1e-36..1e38).contains(&magnitude) {
+                    // Sums whose last digits single precision cannot hold are not asked for.
+                    if !(1e-32..1e38).contains(&magnitude) {
                         continue;
                     }
                     let found = f64::from(found[row * outputs + output]);
