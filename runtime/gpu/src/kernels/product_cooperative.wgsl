@@ -139,7 +139,10 @@ fn main(
             let row = first_row + first_down + i / {{ across }}u * {{ side }}u + four / {{ side // 4 }}u;
             let output = first_output + first_across + i % {{ across }}u * {{ side }}u + four % {{ side // 4 }}u * 4u;
             if (row < end_row && output < end) {
-                let four_sums = sums[own + four] * parameters.weight_unscale * scales[row];
+                // The smaller power first, so that nothing becomes infinite in between.
+                let of_row = scales[row];
+                let of_weight = parameters.weight_unscale;
+                let four_sums = sums[own + four] * min(of_row, of_weight) * max(of_row, of_weight);
                 finish(four_sums, to_row + row, to_column + output, to_column + start, to_column + end);
             }
         }
