@@ -15,7 +15,7 @@
 
 use crate::call::Call;
 use crate::product::Shape;
-use crate::{Buffer, Recorder, Weight};
+use crate::{Buffer, Gpu, Recorder, Weight};
 
 /// What rows in halves, and the parts of them that workgroups share, are filled up to.
 pub(crate) const STEP: usize = 32;
@@ -82,6 +82,16 @@ fn bind_single<'a>(call: Call<'a>, x: &'a Buffer, inputs: usize) -> Call<'a> {
     call.flag("vectors", vectors).read("x", if vectors { "vec4<f32>" } else { "f32" }, x).size("inputs", inputs)
 }
 
+/// Vectors of so many rows.
+fn vectors(weight: &Weight, rows: usize) -> usize {
+    rows * (weight.inputs().next_multiple_of(STEP) / 4)
+}
+
+/// Whether a kernel could see so many rows in halves.
+pub(crate) fn fits(gpu: &Gpu, weight: &Weight, rows: usize) -> bool {
+    (8 * vectors(weight, rows) * weight.terms()) as u64 <= gpu.largest()
+}
+
 impl Recorder {
     /// The rows of `x [rows, inputs]` as a shape takes them. None where there is no memory for that, which is reported at the
     /// end.
@@ -95,9 +105,9 @@ impl Recorder {
     /// Brings rows into halves for a product in tiles of `tile` rows.
     fn halve(&mut self, x: &Buffer, rows: usize, weight: &Weight, tile: usize) -> Option<Halves> {
         let (inputs, terms) = (weight.inputs(), weight.terms());
-        let fours = inputs.next_multiple_of(STEP) / 4;
+        let fours = vectors(weight, 1);
         // A tile may begin with any row, and reads as many as it could have.
-        let plane = (rows + tile) * fours;
+        let plane = vectors(weight, rows + tile);
         let numbers = self.own_scratch(8 * plane * terms)?;
         let scales = self.own_scratch(4 * rows)?;
         bind_single(Call::new("halve"), x, inputs)
@@ -120,19 +130,4 @@ pub(crate) fn powers(greatest: f32) -> (f32, f32) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::powers;
-
-    #[test]
-    fn powers_undo_each_other_and_bring_numbers_below_2_to_15() {
-        for greatest in [0.0, 1e-45, f32::MIN_POSITIVE, 1e-30, 0.37, 1.0, 65504.0, 7e4, 1e30, f32::MAX] {
-            let (power, inverse) = powers(greatest);
-            assert!(power.is_normal() && inverse.is_normal(), "{greatest}: {power} and {inverse}");
-            assert_eq!(power * inverse, 1.0, "{greatest}");
-            assert!(greatest * power < 32768.0, "{greatest}: {}", greatest * power);
-            assert!(greatest < 1e-33 || greatest * power >= 16384.0, "{greatest}: {}", greatest * power);
-        }
-        assert_eq!(powers(f32::NAN), powers(f32::MAX));
-        assert_eq!(powers(f32::INFINITY), powers(f32::MAX));
-    }
-}
+mod tests;

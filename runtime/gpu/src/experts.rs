@@ -117,7 +117,7 @@ impl Recorder {
         to.holds(places * outputs);
         assert!(finish.bias.is_none(), "experts have no bias");
         finish.check(places, outputs);
-        let shape = routing.shape.on(&self.gpu, weight);
+        let shape = routing.shape.on(&self.gpu, weight, places);
         let Some(x) = self.operand(shape, x, places, weight) else { return };
         for slab in &weight.slabs {
             let call = shape

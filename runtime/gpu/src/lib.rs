@@ -4,7 +4,8 @@
 //! records kernels over them, one method for each, and [`Recorder::finish`] submits all of them at once and reads back what
 //! is asked for. Kernels are WGSL templates (`kernels/*.wgsl`), of which each variant is compiled when it is first needed.
 //!
-//! Activations are in single precision and row-major, as are all sums. Nothing here knows of graphs, models or batches.
+//! Activations are in single precision and row-major, as are all sums; products by cooperative matrices take them apart into
+//! halves (`cooperative.rs`). Nothing here knows of graphs, models or batches.
 //! Shapes are checked by whoever compiles a graph; here a buffer that is too small is a panic. What the GPU or its driver
 //! does wrong is an [`Error`].
 

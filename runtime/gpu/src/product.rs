@@ -100,8 +100,10 @@ impl Shape {
         if rows <= FEW {
             return Self::few(rows);
         }
-        match Self::many(rows).on(gpu, weight) {
-            Self::Cooperative { outputs, matrices, .. } if rows > 64 && matrices.side == 16 => {
+        match Self::many(rows).on(gpu, weight, rows) {
+            Self::Cooperative { outputs, matrices, .. }
+                if rows > 64 && matrices.side == 16 && cooperative::fits(gpu, weight, rows + 128) =>
+            {
                 Self::Cooperative { rows: 128, outputs, matrices }
             }
             other => other,
@@ -118,10 +120,12 @@ impl Shape {
         if rows <= 32 { Self::Many { rows: 32, outputs: 64 } } else { Self::Many { rows: 64, outputs: 64 } }
     }
 
-    /// The same rows by cooperative matrices, where there are some and they take the weight.
-    pub(crate) fn on(self, gpu: &Gpu, weight: &Weight) -> Self {
+    /// The same tiles by cooperative matrices, where there are some and they take the weight and so many rows.
+    pub(crate) fn on(self, gpu: &Gpu, weight: &Weight, count: usize) -> Self {
         match (self, gpu.capabilities().cooperative) {
-            (Self::Many { rows, .. }, Some(matrices)) if weight.halves() => {
+            (Self::Many { rows, .. }, Some(matrices))
+                if weight.halves() && cooperative::fits(gpu, weight, count + rows) =>
+            {
                 // Four or eight matrices of sums for each subgroup: more small ones are compiled for seconds.
                 Self::Cooperative { rows, outputs: 4 * matrices.side, matrices }
             }
@@ -180,31 +184,31 @@ impl Shape {
         row_tiles: usize,
         all_outputs: usize,
     ) {
+        let subgroups = recorder.gpu.shared.capabilities.subgroups.is_some();
+        self.constants(call, weight, subgroups).run(recorder, row_tiles * all_outputs.div_ceil(self.outputs()));
+    }
+
+    /// Outputs that a workgroup computes.
+    fn outputs(self) -> usize {
         match self {
-            Self::Few { rows } => {
-                // Fewer outputs at a time where many rows fill the registers.
-                let outputs = (8 / rows.max(1)).clamp(2, 4);
+            // Fewer at a time where many rows fill the registers.
+            Self::Few { rows } => (8 / rows.max(1)).clamp(2, 4),
+            Self::Many { outputs, .. } | Self::Cooperative { outputs, .. } => outputs,
+        }
+    }
+
+    /// What a kernel is compiled for.
+    pub(crate) fn constants<'a>(self, call: Call<'a>, weight: &Weight, subgroups: bool) -> Call<'a> {
+        let call = call.number("rows", self.rows()).number("outputs", self.outputs());
+        match self {
+            Self::Few { .. } => {
                 let chunks = weight.inputs().div_ceil(weight.chunk());
-                call.number("rows", rows)
-                    .number("outputs", outputs)
-                    .number("threads", (chunks / CHUNKS).next_power_of_two().clamp(32, MOST_THREADS))
-                    .flag("subgroups", recorder.gpu.shared.capabilities.subgroups.is_some())
-                    .run(recorder, row_tiles * all_outputs.div_ceil(outputs));
+                call.number("threads", (chunks / CHUNKS).next_power_of_two().clamp(32, MOST_THREADS))
+                    .flag("subgroups", subgroups)
             }
-            Self::Many { rows, outputs } => {
-                call.number("rows", rows)
-                    .number("outputs", outputs)
-                    .number("each_rows", rows / 8)
-                    .number("each_outputs", 8)
-                    .run(recorder, row_tiles * all_outputs.div_ceil(outputs));
-            }
-            Self::Cooperative { rows, outputs, matrices } => {
-                call.number("rows", rows)
-                    .number("outputs", outputs)
-                    .number("step", 2 * matrices.side)
-                    .number("side", matrices.side)
-                    .number("lanes", matrices.lanes)
-                    .run(recorder, row_tiles * all_outputs.div_ceil(outputs));
+            Self::Many { rows, .. } => call.number("each_rows", rows / 8).number("each_outputs", 8),
+            Self::Cooperative { matrices: Cooperative { side, lanes }, .. } => {
+                call.number("step", 2 * side).number("side", side).number("lanes", lanes)
             }
         }
     }
