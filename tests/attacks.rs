@@ -11,7 +11,7 @@ use futures::executor::block_on;
 use runtime_graph::{Catalog, DType, Graph, Head};
 use runtime_plugin_host::{
     Answer, Completion, CompletionStream, Error, Failure, Fields, Granted, Level, Limits, PluginHost, Prompt, StepHost,
-    TextHost, Token, World,
+    TextHost, Token, Vocabulary, World,
 };
 #[cfg(target_os = "linux")]
 use runtime_tests::{Held, in_its_own_process};
@@ -124,6 +124,10 @@ impl TextHost for Nothing {
     }
 
     fn token_id(&self, _: &str, _: &str) -> Result<Option<u32>, Failure> {
+        none()
+    }
+
+    fn vocabulary(&self, _: &str) -> Result<Vocabulary, Failure> {
         none()
     }
 

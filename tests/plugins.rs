@@ -243,6 +243,26 @@ fn a_word_that_is_ruled_out_is_not_written() {
 }
 
 #[test]
+fn the_command_line_names_processors_too() {
+    let expected = filtered(&["xyzzy".to_owned(), "the".to_owned()], "do_sample = false");
+    let project = Project::empty();
+    let model = golden_model("llama-chat").display().to_string();
+    let filter = guest("word_filter").display().to_string();
+    let generate = |processor: &str, more: &[&str]| {
+        let arguments = ["generate", "--model", &model, "--max-new-tokens", "48", "--temperature", "0", PROMPT];
+        project.run(arguments.into_iter().chain(["--logits-processor", processor]).chain(more.iter().copied()))
+    };
+    let said = generate(&format!("{filter}={{\"words\": [\"xyzzy\", \"the\"]}}"), &[]).exits(0).stdout;
+    assert_eq!(said, format!("{expected}\n"));
+    let _needs = generate(&filter, &[]).exits(78).says(&["`words`"]);
+    let _is_json = generate(&format!("{filter}={{words}}"), &[]).exits(64).says(&["the parameters are no JSON object"]);
+    let refused = generate(&format!("{filter}={{\"words\": [\"\"]}}"), &[]).exits(78);
+    let _told = refused.says(&["word-filter"]);
+    let step = guest("redact_pii").display().to_string();
+    let _is_no_processor = generate(&step, &[]).exits(78).says(&["logits-processor"]);
+}
+
+#[test]
 fn a_mark_changes_a_text_by_its_key_and_bias() {
     let text = |parameters: &str| {
         let mark = match parameters {

@@ -10,7 +10,7 @@ use futures::executor::block_on;
 use runtime_diagnostics::{Exit, Explain};
 use runtime_plugin_host::{
     Answer, Cause, Completion, CompletionStream, Described, Error, Failure, Fields, Granted, Level, Limits,
-    LogitsPlugin, PluginFile, PluginHost, Prompt, Role, StepHost, StepPlugin, TextHost, Token, World,
+    LogitsPlugin, PluginFile, PluginHost, Prompt, Role, StepHost, StepPlugin, TextHost, Token, Vocabulary, World,
 };
 use runtime_tests::guest;
 use serde_json::{Value, json};
@@ -58,6 +58,17 @@ impl TextHost for Fake {
 
     fn token_id(&self, _: &str, token: &str) -> Result<Option<u32>, Failure> {
         Ok(token.chars().next().map(u32::from))
+    }
+
+    fn vocabulary(&self, _: &str) -> Result<Vocabulary, Failure> {
+        let mut vocabulary = Vocabulary { special: vec![3, 9], ..Vocabulary::default() };
+        for id in 0..0x300 {
+            // A number without a token adds nothing.
+            let char = char::from_u32(id).filter(|_| id != 5);
+            vocabulary.bytes.extend(char.map(String::from).unwrap_or_default().into_bytes());
+            vocabulary.ends.push(u32::try_from(vocabulary.bytes.len()).unwrap_or(0));
+        }
+        Ok(vocabulary)
     }
 
     fn log(&self, _: Level, message: &str) {
@@ -171,6 +182,7 @@ fn a_step_is_answered_by_the_host() {
     for (does, text_of) in [
         ("count", "hé 1"),
         ("tokens", "hi"),
+        ("vocabulary", "765 tokens, 233 adds é, 9 is special, of 768 numbers"),
         ("classify", "hé 0.75, other 0.25"),
         ("embed", "[[0.5, -1.0]]"),
         ("run", "{\"text\":\"hé\"}"),

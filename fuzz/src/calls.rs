@@ -378,7 +378,7 @@ impl Calls<'_, '_> {
         };
         let mut inputs = vec![q, self.value(narrower)?, self.value(narrower)?];
         let width = self.width(q);
-        let relative = match self.bytes.int_in_range(0..=4u8)? {
+        let relative = match self.bytes.int_in_range(0..=5u8)? {
             0 => {
                 inputs.push(self.weight(|shape| shape.len() == 2 && shape[1] == heads)?);
                 Some(Relative::Bias { max_distance: self.number()? })
@@ -390,6 +390,10 @@ impl Calls<'_, '_> {
                 }
                 let max_distance = if self.flag()? { Some(self.number()?) } else { None };
                 Some(Relative::Disentangled { keys, queries, max_distance })
+            }
+            5 => {
+                inputs.push(self.weight(|shape| shape == [heads] || shape == [1, heads])?);
+                Some(Relative::Alibi)
             }
             _ => None,
         };

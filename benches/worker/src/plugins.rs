@@ -15,7 +15,7 @@ use runtime_graph::{Catalog, DType, Head};
 use runtime_models::ModelFolder;
 use runtime_plugin_host::{
     Answer, Completion, CompletionStream, Failure, Fields, Granted, Level, Limits, PluginHost, Prompt, StepHost,
-    TextHost, Token,
+    TextHost, Token, Vocabulary,
 };
 use runtime_tensor::{Batch, Device, Plan, Precision, compile};
 use serde_json::json;
@@ -169,6 +169,10 @@ fn none<'a, T: Send + 'a>() -> Answer<'a, T> {
 
 impl TextHost for Nobody {
     fn encode(&self, _: &str, _: &str, _: bool) -> std::result::Result<Vec<Token>, Failure> {
+        Err(Failure::NotGranted("nothing is granted".to_owned()))
+    }
+
+    fn vocabulary(&self, _: &str) -> std::result::Result<Vocabulary, Failure> {
         Err(Failure::NotGranted("nothing is granted".to_owned()))
     }
 

@@ -6,6 +6,7 @@
 use crate::Fields;
 use crate::wit::step::inference::runtime::{generate as wit_generate, logging, model as wit_model, records};
 
+pub use crate::vocabulary::Vocabulary;
 pub use crate::wit::step::inference::runtime::tokenizer::Token;
 pub use logging::Level;
 pub use records::Failure;
@@ -29,6 +30,11 @@ pub trait Host {
 
     /// See [`tokenizer::id`].
     fn token_id(&self, tokenizer: &str, _token: &str) -> Result<Option<u32>, Failure> {
+        Err(not_granted(tokenizer))
+    }
+
+    /// See [`tokenizer::vocabulary`].
+    fn vocabulary(&self, tokenizer: &str) -> Result<Vocabulary, Failure> {
         Err(not_granted(tokenizer))
     }
 
@@ -72,7 +78,7 @@ fn not_granted(name: &str) -> Failure {
 
 /// Texts as tokens, with the tokenizers that the step describes and the pipeline grants.
 pub mod tokenizer {
-    use super::{Failure, Token, with};
+    use super::{Failure, Token, Vocabulary, with};
 
     /// The tokens of a text; `special` says whether those are added that the model expects around a text.
     ///
@@ -96,6 +102,14 @@ pub mod tokenizer {
     /// Where the tokenizer is not granted.
     pub fn id(tokenizer: &str, token: &str) -> Result<Option<u32>, Failure> {
         with(|host| host.token_id(tokenizer, token))
+    }
+
+    /// What each token of the vocabulary adds in the midst of a text.
+    ///
+    /// # Errors
+    /// Where the tokenizer is not granted, or its vocabulary does not say it, as WordPiece does not.
+    pub fn vocabulary(tokenizer: &str) -> Result<Vocabulary, Failure> {
+        with(|host| host.vocabulary(tokenizer))
     }
 }
 
@@ -181,7 +195,7 @@ fn with<T>(call: impl FnOnce(&dyn Host) -> T) -> T {
 mod component {
     use serde_json::Value;
 
-    use super::{Completion, Failure, Fields, Host, Level, Pieces, Prompt, Score, Token};
+    use super::{Completion, Failure, Fields, Host, Level, Pieces, Prompt, Score, Token, Vocabulary};
     use crate::records::to_host;
     use crate::wit::step::inference::runtime::{generate, logging, model, tokenizer};
 
@@ -199,6 +213,10 @@ mod component {
 
         fn token_id(&self, name: &str, token: &str) -> Result<Option<u32>, Failure> {
             tokenizer::id(name, token)
+        }
+
+        fn vocabulary(&self, name: &str) -> Result<Vocabulary, Failure> {
+            tokenizer::vocabulary(name).map(Vocabulary::from_host)
         }
 
         fn classify(&self, name: &str, text: &str, pair: Option<&str>) -> Result<Vec<Score>, Failure> {

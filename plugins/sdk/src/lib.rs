@@ -33,6 +33,8 @@
 //! | `a * gate` where `gate` is `[.., 1]` | `&a * &gate`, of a gate `[n, 1]` |
 //! | `apply_rotary_pos_emb`, `rope_parameters` | [`Rope::read`], then [`Value::rotary`] of queries and keys |
 //! | attention, eager or SDPA, with `repeat_kv` | [`Value::attention`], with as many key and value heads as there are |
+//! | ALiBi, in both directions or causal | [`Value::attention_alibi`], with slopes of [`alibi_slopes`] |
+//! | `torch.tensor([..])` of numbers that no checkpoint has | [`Builder::constant`] |
 //! | `nn.Conv1d` with padding on both sides, or on the left | [`Value::convolution`], [`Value::causal_convolution`], without turning `x` round |
 //! | `nn.Parameter` of one number or vector | [`Builder::tensor`]; what is computed of weights alone is computed once |
 //! | `hidden_states[:, 0]` | [`Value::pool`] with [`Pooling::First`] |
@@ -54,6 +56,7 @@ pub mod logits;
 mod recorder;
 mod records;
 pub mod step;
+mod vocabulary;
 pub mod wit;
 
 use std::rc::Rc;

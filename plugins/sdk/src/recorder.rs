@@ -35,6 +35,7 @@ impl HostGraph {
             Op::Input(Input::TokenTypes) => graph::token_types(),
             Op::Input(Input::SourceIds) => graph::source_ids(),
             Op::Input(Input::SourcePositions { first, padding }) => graph::source_positions(first, padding),
+            Op::Constant { numbers } => graph::constant(&numbers),
             Op::Sinusoids { rows, frequencies } => graph::sinusoids(rows, &frequencies),
             Op::Weight { name } => weights::tensor(&name),
             Op::Rows => input(0).rows(input(1)),
@@ -62,6 +63,7 @@ impl HostGraph {
                     Some(Relative::Bias { max_distance }) => {
                         query.attention_biased(key, value, input(3), max_distance, options.into())
                     }
+                    Some(Relative::Alibi) => query.attention_alibi(key, value, input(3), options.into()),
                     Some(Relative::Disentangled { keys, queries, max_distance }) => {
                         let last = inputs.len() - 1;
                         let (keys, queries) = (keys.then(|| input(3)), queries.then(|| input(last)));

@@ -4,9 +4,7 @@
 //! The texts of tokens decide. A token completes a word that it has within itself, or that the text before has begun and
 //! the token goes on with; the second kind is looked up by the rest of the word that is missing.
 
-use std::collections::HashMap;
-
-use crate::fold::{folded, is_inner};
+use crate::fold::{fold_into, folded, is_inner};
 use crate::settings::Settings;
 
 /// Stands in decoded texts for bytes that are not yet a character.
@@ -19,47 +17,85 @@ pub(crate) struct Filter {
     whole: bool,
     /// Those that have a word within themselves, whatever was before.
     always: Vec<u32>,
-    /// Those that begin with the rest of a word, or are that, by the rest.
-    rests: HashMap<String, Vec<u32>>,
+    /// What may be missing of words, in the order of its bytes.
+    rests: Vec<Rest>,
+    /// The text of the token that is taken up, kept for its memory.
+    folded: String,
     /// Those that begin with bytes which are not a character without what was before.
     unfinished: Vec<u32>,
 }
 
+/// What may be missing of a word.
+#[derive(Debug, Default)]
+struct Rest {
+    text: String,
+    /// Whether it is a whole word.
+    is_word: bool,
+    /// The tokens that begin with it, or are it.
+    tokens: Vec<u32>,
+}
+
 impl Filter {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        let starts = settings.words.iter().flat_map(|word| word.char_indices().map(|(at, _)| word[at..].to_owned()));
-        let rests = starts.map(|rest| (rest, Vec::new())).collect();
-        Self { words: settings.words.clone(), whole: settings.whole, rests, ..Self::default() }
+    pub(crate) fn new(settings: Settings) -> Self {
+        let mut filter = Self { words: settings.words, whole: settings.whole, ..Self::default() };
+        let rest = |word: &str, at: usize| Rest { text: word[at..].to_owned(), is_word: at == 0, tokens: Vec::new() };
+        let rests = filter.words.iter().flat_map(|word| word.char_indices().map(|(at, _)| rest(word, at)));
+        filter.rests = rests.collect();
+        // Of equal ones the word comes first, and stays.
+        filter.rests.sort_unstable_by(|a, b| a.text.cmp(&b.text).then(b.is_word.cmp(&a.is_word)));
+        filter.rests.dedup_by(|later, first| later.text == first.text);
+        filter
     }
 
     /// Takes up a token of the vocabulary.
-    pub(crate) fn add(&mut self, token: u32, text: &str) {
-        let text = folded(text);
+    pub(crate) fn add(&mut self, token: u32, unfolded: &str) {
+        let mut text = std::mem::take(&mut self.folded);
+        fold_into(&mut text, unfolded);
         if text.starts_with(UNFINISHED) {
             self.unfinished.push(token);
         }
-        if self.words.iter().any(|word| self.is_within(&text, word)) {
-            self.always.push(token);
-            return;
-        }
-        let ends = text.char_indices().map(|(at, _)| at).skip(1).chain([text.len()]);
-        for end in ends {
-            // A whole word that goes on within the token is another word.
-            if self.whole && text[end..].starts_with(is_inner) {
+        let mut has_word = false;
+        for (at, _) in text.char_indices() {
+            // At the start of the text, what was before decides whether a whole word begins.
+            let begins = !self.whole || at > 0 && !text[..at].ends_with(|c| is_inner(c) || c == UNFINISHED);
+            if at > 0 && !begins {
                 continue;
             }
-            if let Some(tokens) = self.rests.get_mut(&text[..end]) {
-                tokens.push(token);
+            for rest in self.prefixes(&text[at..]) {
+                let Rest { text: missing, is_word, tokens } = &mut self.rests[rest];
+                // A whole word that goes on within the token is another word.
+                if self.whole && text[at + missing.len()..].starts_with(is_inner) {
+                    continue;
+                }
+                has_word |= begins && *is_word;
+                if at == 0 {
+                    tokens.push(token);
+                }
             }
         }
+        if has_word {
+            self.always.push(token);
+        }
+        self.folded = text;
     }
 
-    /// Whether a word stands in a text, not at its start if it must be whole, for what was before decides that.
-    fn is_within(&self, text: &str, word: &str) -> bool {
-        text.match_indices(word).any(|(at, _)| {
-            let begins = at > 0 && !text[..at].ends_with(|c| is_inner(c) || c == UNFINISHED);
-            !self.whole || (begins && !text[at + word.len()..].starts_with(is_inner))
-        })
+    /// The rests that a text begins with.
+    fn prefixes(&self, text: &str) -> Vec<usize> {
+        let (mut among, mut found) = (0..self.rests.len(), Vec::new());
+        for (depth, byte) in text.bytes().enumerate() {
+            // All that are left begin with the bytes before this one.
+            let is_before = |rest: &Rest| rest.text.as_bytes().get(depth) < Some(&byte);
+            let is_within = |rest: &Rest| rest.text.as_bytes().get(depth) <= Some(&byte);
+            let left = &self.rests[among.clone()];
+            let (skipped, kept) = (left.partition_point(is_before), left.partition_point(is_within));
+            among = among.start + skipped..among.start + kept;
+            match self.rests.get(among.start).filter(|_| !among.is_empty()) {
+                None => break,
+                Some(rest) if rest.text.len() == depth + 1 => found.push(among.start),
+                Some(_) => {}
+            }
+        }
+        found
     }
 
     /// The tokens that are ruled out behind a text, of those whose texts are whole.
@@ -68,7 +104,8 @@ impl Filter {
         let before = Before { text: folded(before), unfinished: false };
         let mut tokens = self.always.clone();
         for (_, rest) in self.begun(&before) {
-            tokens.extend(self.rests.get(rest).into_iter().flatten());
+            let found = self.rests.binary_search_by(|known| known.text.as_str().cmp(rest));
+            tokens.extend(found.iter().flat_map(|at| &self.rests[*at].tokens));
         }
         tokens.sort_unstable();
         tokens.dedup();

@@ -5,7 +5,6 @@ mod fold;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod vocabulary;
 
 use runtime_plugin_sdk::logits::{Description, LogitsProcessor, Row, TOKENIZER};
 use runtime_plugin_sdk::{Fields, Kind, Slot, tokenizer};
@@ -17,9 +16,7 @@ runtime_plugin_sdk::export_logits_processor!(WordFilter);
 
 /// The filter of one text.
 struct WordFilter {
-    settings: Settings,
-    /// Made in the first step, when it is known how large the vocabulary is.
-    filter: Option<Filter>,
+    filter: Filter,
     /// The last tokens of the text.
     recent: Vec<u32>,
     /// How many of them are looked at: a token has at least a byte of a word.
@@ -37,29 +34,32 @@ impl LogitsProcessor for WordFilter {
         let settings = Settings::of(parameters)?;
         // Special tokens have no text, and a token that is one may stand anywhere.
         let most = 16 + settings.words.iter().map(String::len).max().unwrap_or_default();
-        let mut filter = Self { settings, filter: None, recent: Vec::new(), most };
-        filter.push(prompt);
-        Ok(filter)
+        let mut filter = Filter::new(settings);
+        let vocabulary = tokenizer::vocabulary(TOKENIZER).map_err(|error| error.to_string())?;
+        for (token, bytes) in vocabulary.iter() {
+            filter.add(token, &String::from_utf8_lossy(bytes));
+        }
+        let mut started = Self { filter, recent: Vec::new(), most };
+        started.push(prompt);
+        Ok(started)
     }
 
     fn process(&mut self, tokens: &[u32], row: &mut dyn Row) {
         self.push(tokens);
-        let Self { settings, filter, recent, .. } = self;
-        let filter = filter.get_or_insert_with(|| {
-            let mut filter = Filter::new(settings);
-            vocabulary::texts(row.len(), |token, text| filter.add(token, text)).expect("it decodes its own tokens");
-            filter
-        });
+        let Self { filter, recent, .. } = self;
         let decode = |tokens: &[u32]| tokenizer::decode(TOKENIZER, tokens, true).expect("it decodes its own tokens");
         let before = decode(recent);
-        row.add_all(&filter.ruled_out(&before), f32::NEG_INFINITY);
-        let completing = filter.doubtful(&before).iter().copied().filter(|token| {
+        // A tokenizer may have tokens that the model has no scores for.
+        let is_scored = |token: &u32| *token < row.len();
+        let ruled_out = filter.ruled_out(&before).into_iter().filter(is_scored);
+        let completing = filter.doubtful(&before).iter().copied().filter(is_scored).filter(|token| {
             recent.push(*token);
             let after = decode(recent);
             recent.pop();
             filter.completes(&before, &after)
         });
-        row.add_all(&completing.collect::<Vec<u32>>(), f32::NEG_INFINITY);
+        let all: Vec<u32> = ruled_out.chain(completing).collect();
+        row.add_all(&all, f32::NEG_INFINITY);
     }
 }
 

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use runtime_plugin_sdk::logits::LogitsProcessor;
 use runtime_plugin_sdk::serde_json::{Value, json};
 use runtime_plugin_sdk::testing::with_host;
-use runtime_plugin_sdk::{Failure, Fields, Host, Token};
+use runtime_plugin_sdk::{Failure, Fields, Host, Token, Vocabulary};
 
 use super::WordFilter;
 
@@ -35,6 +35,10 @@ impl Tokenizer {
 }
 
 impl Host for Tokenizer {
+    fn vocabulary(&self, _: &str) -> Result<Vocabulary, Failure> {
+        Ok(Vocabulary::new(self.pieces.iter().map(|piece| Some(piece.as_slice()))))
+    }
+
     fn encode(&self, _: &str, text: &str, _: bool) -> Result<Vec<Token>, Failure> {
         let (mut at, mut tokens) = (0, Vec::new());
         let number = |count: usize| u32::try_from(count).expect("small");
@@ -140,9 +144,28 @@ fn a_word_that_the_prompt_has_begun_is_not_ended() {
 }
 
 #[test]
-fn a_tokenizer_without_a_rare_character_is_read_token_by_token() {
-    let tokenizer = Tokenizer::new(&["b", "a", "d", "bad"], false, true);
-    with_host(tokenizer.clone(), || {
-        assert!(walk(&tokenizer, &["bad"], false, &mut Rng::with_seed(5), 100).len() >= 50);
+fn tokens_beyond_the_scores_are_left_alone() {
+    // "bad" and " bad" are tokens of the tokenizer that the model has no scores for.
+    let row = with_host(Tokenizer::new(&["b", "a", "d", "bad", " bad"], false, false), || {
+        let parameters = json!({"words": ["bad"], "whole": false});
+        let parameters = parameters.as_object().expect("an object");
+        let mut filter = WordFilter::start(parameters, &[1, 2]).expect("it starts");
+        let mut row = vec![0.0; 4];
+        filter.process(&[], &mut row);
+        row
     });
+    assert_eq!(row, [0.0, 0.0, 0.0, f32::NEG_INFINITY]);
+}
+
+#[test]
+fn a_tokenizer_that_does_not_say_what_tokens_add_is_refused() {
+    struct WordPiece;
+    impl Host for WordPiece {
+        fn vocabulary(&self, _: &str) -> Result<Vocabulary, Failure> {
+            Err(Failure::Wrong("it does not say".to_owned()))
+        }
+    }
+    let parameters = json!({"words": ["bad"]});
+    let started = with_host(WordPiece, || WordFilter::start(parameters.as_object().expect("an object"), &[]).map(drop));
+    assert!(started.is_err_and(|said| said.contains("it does not say")));
 }

@@ -16,7 +16,7 @@ use runtime_tasks::Placement;
 
 pub(crate) use adapter::AdapterArgs;
 pub(crate) use chat::Chat;
-pub(crate) use generate::{Generate, Generated, GeneratedFormat, ModelArgs};
+pub(crate) use generate::{Generate, Generated, GeneratedFormat, LogitsProcessorArg, ModelArgs};
 pub(crate) use merge::ModelMerge;
 pub(crate) use plugin::{PluginCheck, PluginCommand, PluginNew};
 pub(crate) use task::{Param, Task, flag_of};

@@ -10,8 +10,8 @@
 use std::time::Instant;
 
 use runtime_gpu::{
-    Attention, BLOCK, Capabilities, Elementwise, Error, Finish, Gpu, Kept, Precision, Read, Recorder, Sequence, Stored,
-    Weight, adapters,
+    Attention, BLOCK, CacheType, Capabilities, Elementwise, Error, Finish, Gpu, Kept, Precision, Read, Recorder,
+    Sequence, Stored, Weight, adapters,
 };
 use runtime_kernels::BlockType;
 
@@ -98,7 +98,7 @@ fn main() -> Result<(), Error> {
     for (sequences, past, tokens) in [(1, 0, side / 4), (8, 0, 128), (1, 2048, 1), (16, 1024, 1), (1, side, 64)] {
         let each = (past + tokens).div_ceil(BLOCK);
         let blocks: Vec<u32> = (0..u32::try_from(sequences * each).unwrap_or(0)).collect();
-        let kept = Kept::new(&gpu, blocks.len(), key_value_heads, head_size)?;
+        let kept = Kept::new(&gpu, blocks.len(), (key_value_heads, head_size), CacheType::F32)?;
         let list: Vec<Sequence<'_>> = blocks.chunks(each).map(|blocks| Sequence { tokens, past, blocks }).collect();
         let rows = sequences * tokens;
         let (q, to) = (gpu.scratch(4 * rows * heads * head_size)?, gpu.scratch(4 * rows * heads * head_size)?);

@@ -1,7 +1,5 @@
 //! Attention over packed sequences, and over keys and values that are kept.
 
-use runtime_kernels::BLOCK;
-
 use crate::call::Call;
 use crate::sequences::TILE;
 use crate::{Buffer, Columns, Kept, Recorder, Sequences};
@@ -103,11 +101,7 @@ impl Recorder {
         let vectors = q.aligned(attention.head_size);
         let begin = |name: &'static str| {
             let call = attention.begin(name, sequences, q, vectors, to);
-            call.flag("kept", true).number("block", BLOCK).read("blocks", "vec4<f32>", kept.buffer()).read(
-                "table",
-                "u32",
-                sequences.table(),
-            )
+            kept.bind(call.flag("kept", true), false).read("table", "u32", sequences.table())
         };
         let quads = attention.head_size.div_ceil(4);
         if quads > THREADS {

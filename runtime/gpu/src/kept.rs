@@ -6,6 +6,33 @@ use crate::attention::columns;
 use crate::call::Call;
 use crate::{Buffer, Columns, Error, Gpu, Recorder, Sequences};
 
+/// What keys and values are kept in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CacheType {
+    /// Single precision.
+    #[default]
+    F32,
+    /// IEEE half precision, which rounds to 11 bits; what is beyond its range is kept as the greatest number that it has.
+    F16,
+}
+
+impl CacheType {
+    fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+
+    /// What kernels see of four numbers.
+    pub(crate) fn element(self) -> &'static str {
+        match self {
+            Self::F32 => "vec4<f32>",
+            Self::F16 => "vec2<u32>",
+        }
+    }
+}
+
 /// What is kept for one attention, in blocks of [`BLOCK`] tokens. A copy is the same memory.
 ///
 /// A block has, for each head, keys with neighbouring tokens next to each other and then values with neighbouring columns
@@ -15,6 +42,7 @@ pub struct Kept {
     buffer: Buffer,
     heads: usize,
     head_size: usize,
+    cache_type: CacheType,
     blocks: usize,
 }
 
@@ -23,14 +51,19 @@ impl Kept {
     ///
     /// # Errors
     /// Where that is more than a buffer may have, or than there is memory for.
-    pub fn new(gpu: &Gpu, blocks: usize, heads: usize, head_size: usize) -> Result<Self, Error> {
-        let buffer = gpu.empty(blocks * Self::block_bytes(heads, head_size))?;
-        Ok(Self { buffer, heads, head_size, blocks })
+    pub fn new(
+        gpu: &Gpu,
+        blocks: usize,
+        (heads, head_size): (usize, usize),
+        cache_type: CacheType,
+    ) -> Result<Self, Error> {
+        let buffer = gpu.empty(blocks * Self::block_bytes((heads, head_size), cache_type))?;
+        Ok(Self { buffer, heads, head_size, cache_type, blocks })
     }
 
     /// Bytes of a block.
-    pub fn block_bytes(heads: usize, head_size: usize) -> usize {
-        32 * heads * head_size.div_ceil(4) * BLOCK
+    pub fn block_bytes((heads, head_size): (usize, usize), cache_type: CacheType) -> usize {
+        2 * 4 * cache_type.bytes() * heads * head_size.div_ceil(4) * BLOCK
     }
 
     /// Takes over the blocks of another with no more room, for the same heads.
@@ -38,7 +71,8 @@ impl Kept {
     /// # Errors
     /// Where the GPU is lost.
     pub fn fill_from(&self, gpu: &Gpu, other: &Self) -> Result<(), Error> {
-        let same = (self.heads, self.head_size) == (other.heads, other.head_size);
+        let form = |kept: &Self| (kept.heads, kept.head_size, kept.cache_type);
+        let same = form(self) == form(other);
         assert!(same && other.blocks <= self.blocks, "room for what is taken over");
         gpu.copy(&other.buffer, &self.buffer)
     }
@@ -56,8 +90,14 @@ impl Kept {
         self.head_size
     }
 
-    pub(crate) fn buffer(&self) -> &Buffer {
-        &self.buffer
+    /// Binds the blocks, which a kernel may also write.
+    pub(crate) fn bind<'a>(&'a self, call: Call<'a>, written: bool) -> Call<'a> {
+        let element = self.cache_type.element();
+        let call = call.number("block", BLOCK).flag("halves", self.cache_type == CacheType::F16);
+        match written {
+            true => call.write("blocks", element, &self.buffer),
+            false => call.read("blocks", element, &self.buffer),
+        }
     }
 }
 
@@ -69,12 +109,11 @@ impl Recorder {
         assert!(sequences.roomy(), "blocks for what is kept and what is added");
         assert!(sequences.blocks_below(kept.blocks), "blocks that there are");
         let vectors = [k, v].iter().all(|columns| columns.aligned(head_size));
-        let call = Call::new("keep").number("head_size", head_size).flag("vectors", vectors).number("block", BLOCK);
+        let call = kept.bind(Call::new("keep").number("head_size", head_size).flag("vectors", vectors), true);
         columns("k", k, vectors, columns("v", v, vectors, call))
             .read("sequences", "vec4<u32>", sequences.list())
             .read("row_sequences", "u32", sequences.of_rows())
             .read("table", "u32", sequences.table())
-            .write("blocks", "vec4<f32>", &kept.buffer)
             .size("key_value_heads", heads)
             .run_each(self, rows * heads * head_size.div_ceil(4), 128);
     }
@@ -84,7 +123,7 @@ impl Recorder {
     /// # Errors
     /// Where there is no memory for the list, or the GPU is lost.
     pub fn copy_blocks(&mut self, kept: &Kept, pairs: &[(u32, u32)]) -> Result<(), Error> {
-        let whole = Kept::block_bytes(kept.heads, kept.head_size);
+        let whole = Kept::block_bytes((kept.heads, kept.head_size), kept.cache_type);
         self.copy_parts(&kept.buffer, (kept.blocks, whole), pairs)
     }
 

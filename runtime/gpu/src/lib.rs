@@ -48,7 +48,7 @@ pub use elementwise::Elementwise;
 pub use error::Error;
 pub use experts::Routing;
 pub use gpu::Gpu;
-pub use kept::Kept;
+pub use kept::{CacheType, Kept};
 pub use norm::Norm;
 pub use product::Finish;
 pub use recorder::{Read, Recorder, Results};

@@ -4,7 +4,7 @@ use std::ops::{Add, Mul};
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::infer::MOST_FREQUENCIES;
+use crate::infer::MOST_NUMBERS;
 use crate::recording::{NativeRecording, Recording};
 use crate::{
     Activation, AttentionOptions, Binary, Catalog, CrossAttentionOptions, Embedding, Expert, ExpertsOptions, Input,
@@ -102,25 +102,31 @@ impl Builder {
         self.record(Op::Sinusoids { rows, frequencies }, &[])
     }
 
-    /// Ones, `[1, width]`, of at most 8192 columns: such as the weight of a norm that has none.
+    /// These numbers, `[1, count]`, in single precision; at most 65536.
+    #[track_caller]
+    #[must_use]
+    pub fn constant(&self, numbers: impl Into<Vec<f64>>) -> Value {
+        self.record(Op::Constant { numbers: numbers.into() }, &[])
+    }
+
+    /// Ones, `[1, width]`, of at most 65536 columns: such as the weight of a norm that has none.
     #[track_caller]
     #[must_use]
     pub fn ones(&self, width: u32) -> Value {
-        self.zeros_and_ones(width).columns(width, width)
+        self.alike(width, 1.0)
     }
 
-    /// Zeros, `[1, width]`, of at most 8192 columns.
+    /// Zeros, `[1, width]`, of at most 65536 columns.
     #[track_caller]
     #[must_use]
     pub fn zeros(&self, width: u32) -> Value {
-        self.zeros_and_ones(width).columns(0, width)
+        self.alike(width, 0.0)
     }
 
-    /// The sines and the cosines of nothing.
     #[track_caller]
-    fn zeros_and_ones(&self, width: u32) -> Value {
+    fn alike(&self, width: u32, number: f64) -> Value {
         // One more than may be is refused as any other number of them is.
-        self.sinusoids(1, vec![0.0; width.min(MOST_FREQUENCIES + 1) as usize])
+        self.constant(vec![number; width.min(MOST_NUMBERS + 1) as usize])
     }
 
     /// Shape and type of a tensor of the checkpoint, if it is there.
@@ -386,6 +392,15 @@ impl Value {
     ) -> Self {
         let options = AttentionOptions { relative: Some(Relative::Bias { max_distance }), ..options };
         self.record(Op::Attention(options), &[keys, values, bias])
+    }
+
+    /// The same, with the distance times the slope of its head taken away from each score ([`Relative::Alibi`]); `slopes` is
+    /// `[heads]` or `[1, heads]`, such as [`constant`](Builder::constant) makes of [`alibi_slopes`](crate::alibi_slopes).
+    #[track_caller]
+    #[must_use]
+    pub fn attention_alibi(&self, keys: &Self, values: &Self, slopes: &Self, options: AttentionOptions) -> Self {
+        let options = AttentionOptions { relative: Some(Relative::Alibi), ..options };
+        self.record(Op::Attention(options), &[keys, values, slopes])
     }
 
     /// The same, with products of contents and positions added to each score ([`Relative::Disentangled`]).

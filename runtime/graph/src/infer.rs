@@ -105,6 +105,7 @@ pub(crate) fn infer(op: &Op, operands: &[Operand<'_>]) -> Result<(Shape, Element
         Op::Attention(options) => attention(options, &shapes, broken)?,
         Op::CrossAttention(options) => cross_attention(options, &shapes, broken)?,
         Op::Experts(options) => experts(options, &shapes, broken)?,
+        Op::Constant { numbers } => constant(numbers)?,
         Op::Sinusoids { rows, frequencies } => sinusoids(*rows, frequencies)?,
         Op::Pool(_) => per_token(shapes[0], Dim::Sequences).map_err(broken)?,
         Op::Received { .. } => return Err(broken("it is of a graph that was cut, and cannot be recorded")),
@@ -272,11 +273,25 @@ fn experts(options: &ExpertsOptions, shapes: &[&Shape], broken: impl Fn(&str) ->
     Ok(shapes[0].clone())
 }
 
+/// The most numbers of a constant.
+pub(crate) const MOST_NUMBERS: u32 = 1 << 16;
+
+fn constant(numbers: &[f64]) -> Result<Shape, Fault> {
+    let wrong = |value: String, rule| Err(Fault::Option { operator: "constant", option: "numbers", value, rule });
+    if let Some(number) = numbers.iter().find(|number| !number.is_finite()) {
+        return wrong(number.to_string(), "they must be finite");
+    }
+    match u32::try_from(numbers.len()) {
+        Ok(count @ 1..=MOST_NUMBERS) => Ok(Shape::fixed(&[1, count])),
+        _ => wrong(numbers.len().to_string(), "there must be 1 to 2^16 of them"),
+    }
+}
+
 /// The most rows of a computed table; known models have up to 16,384.
 const MOST_SINUSOIDS: u32 = 1 << 20;
 
 /// The most frequencies of it; known models have up to 1,024.
-pub(crate) const MOST_FREQUENCIES: u32 = 1 << 13;
+const MOST_FREQUENCIES: u32 = 1 << 13;
 
 fn sinusoids(rows: u32, frequencies: &[f64]) -> Result<Shape, Fault> {
     let wrong = |option, value: String, rule| Err(Fault::Option { operator: "sinusoids", option, value, rule });
@@ -313,6 +328,10 @@ fn check_relative(
             Some(buckets) if buckets >= 4 && buckets % 4 == 0 && max_distance > buckets / 2 => Ok(()),
             Some(_) => wrong("the buckets must be a multiple of 4, and fewer than twice the greatest distance"),
             None => Err(broken("the bias must be `[buckets, heads]`")),
+        },
+        Relative::Alibi => match tables[0].dims() {
+            [Dim::Fixed(1), Dim::Fixed(count)] | [Dim::Fixed(count)] if *count == options.heads => Ok(()),
+            _ => Err(broken("the slopes must be `[heads]` or `[1, heads]`")),
         },
         Relative::Disentangled { max_distance, .. } => {
             if tables.is_empty() || options.heads != options.key_value_heads {

@@ -44,7 +44,7 @@ pub use graph::{Graph, Node, Output, ValueId};
 pub use layers::{Embedding, Expert, Linear, Norm};
 pub use op::{Activation, AttentionOptions, Binary, CrossAttentionOptions, ExpertsOptions, Input, Op, Pooling};
 pub use recording::{MAX_LAYERS, MAX_NODES, NativeRecording, Recording};
-pub use relative::{Relative, bias_row, disentangled_row};
+pub use relative::{Relative, alibi_slopes, bias_row, disentangled_row};
 pub use rope::Rope;
 pub use rotary::Rotary;
 pub use shape::{Dim, Element, Shape};

@@ -315,6 +315,11 @@ pub enum Op {
     /// `x [n, h]`, `logits [n, experts]`, and for each expert `gate [i, h]`, `up [i, h]`, `down [h, i]` -> `[n, h]`: the
     /// weighted sum of what each token's experts make of it.
     Experts(ExpertsOptions),
+    /// These numbers, `[1, count]`, no operands.
+    Constant {
+        /// The numbers.
+        numbers: Vec<f64>,
+    },
     /// `sin(row * frequency)` for each frequency, and behind these the cosines; `[rows, 2 * frequencies]`, no operands.
     Sinusoids {
         /// How many rows.
@@ -356,6 +361,7 @@ impl Op {
             Self::Attention(_) => "attention",
             Self::CrossAttention(_) => "cross-attention",
             Self::Experts(_) => "experts",
+            Self::Constant { .. } => "constant",
             Self::Sinusoids { .. } => "sinusoids",
             Self::Pool(_) => "pool",
             Self::SelectRows => "select-rows",
@@ -366,7 +372,11 @@ impl Op {
     /// The names of the operands, in order; a trailing `bias` or `d` may be absent, and the last three are for each expert.
     pub fn operands(&self) -> &'static [&'static str] {
         match self {
-            Self::Input(_) | Self::Weight { .. } | Self::Sinusoids { .. } | Self::Received { .. } => &[],
+            Self::Input(_)
+            | Self::Weight { .. }
+            | Self::Constant { .. }
+            | Self::Sinusoids { .. }
+            | Self::Received { .. } => &[],
             Self::Rows => &["table", "ids"],
             Self::Linear | Self::LayerNorm { .. } | Self::Convolution { .. } | Self::CausalConvolution => {
                 &["x", "weight", "bias"]
@@ -386,6 +396,7 @@ impl Op {
             Self::Attention(options) => match options.relative {
                 None => &["q", "k", "v"],
                 Some(Relative::Bias { .. }) => &["q", "k", "v", "bias"],
+                Some(Relative::Alibi) => &["q", "k", "v", "slopes"],
                 Some(Relative::Disentangled { keys: true, queries: false, .. }) => &["q", "k", "v", "position keys"],
                 Some(Relative::Disentangled { keys: false, queries: true, .. }) => &["q", "k", "v", "position queries"],
                 Some(Relative::Disentangled { .. }) => &["q", "k", "v", "position keys", "position queries"],

@@ -19,6 +19,9 @@ pub const MAX_NODES: usize = 1 << 18;
 /// The most tables of sinusoids that a graph may have: known models have one.
 const MAX_SINUSOIDS: usize = 16;
 
+/// The most numbers that a graph may have in all of its constants.
+const MAX_NUMBERS: usize = 1 << 20;
+
 /// The most experts that a graph may have, in all of its mixtures: known models have about 20,000.
 const MAX_EXPERTS: usize = 1 << 18;
 
@@ -31,6 +34,8 @@ pub struct Recording {
     known: HashMap<Source, ValueId>,
     /// In all mixtures so far.
     experts: usize,
+    /// In all constants so far.
+    numbers: usize,
 }
 
 /// What has no operands and is therefore recorded once.
@@ -40,13 +45,19 @@ enum Source {
     Weight(String),
     /// Rows, and the bits of the frequencies.
     Sinusoids(u32, Vec<u64>),
+    /// The bits of the numbers.
+    Constant(Vec<u64>),
+}
+
+fn bits(numbers: &[f64]) -> Vec<u64> {
+    numbers.iter().map(|number| number.to_bits()).collect()
 }
 
 impl Recording {
     /// An empty graph over the weights of `catalog`.
     pub fn new(name: impl Into<String>, catalog: Catalog) -> Self {
         let graph = Graph { name: name.into(), nodes: Vec::new(), outputs: Vec::new(), max_sequence: None };
-        Self { graph, catalog, layer: None, known: HashMap::new(), experts: 0 }
+        Self { graph, catalog, layer: None, known: HashMap::new(), experts: 0, numbers: 0 }
     }
 
     /// Adds an operator and returns its value. An input or weight that is already there is not added again.
@@ -73,9 +84,8 @@ impl Recording {
         let source = match &op {
             Op::Input(input) => Some(Source::Input(*input)),
             Op::Weight { name } => Some(Source::Weight(name.clone())),
-            Op::Sinusoids { rows, frequencies } => {
-                Some(Source::Sinusoids(*rows, frequencies.iter().map(|frequency| frequency.to_bits()).collect()))
-            }
+            Op::Constant { numbers } => Some(Source::Constant(bits(numbers))),
+            Op::Sinusoids { rows, frequencies } => Some(Source::Sinusoids(*rows, bits(frequencies))),
             _ => None,
         };
         if let Some(known) = source.as_ref().and_then(|source| self.known.get(source)) {
@@ -95,6 +105,13 @@ impl Recording {
                 return Err(Fault::Option { operator, option, value, rule: "a graph can have 2^18 in all" });
             }
             self.experts += experts;
+        }
+        if let Op::Constant { numbers } = &op {
+            if self.numbers + numbers.len() > MAX_NUMBERS {
+                let (operator, option, value) = (op.name(), "numbers", numbers.len().to_string());
+                return Err(Fault::Option { operator, option, value, rule: "a graph can have 2^20 in all" });
+            }
+            self.numbers += numbers.len();
         }
         let full = Fault::TooLarge { limit: MAX_NODES };
         if self.graph.nodes.len() >= MAX_NODES {

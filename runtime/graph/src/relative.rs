@@ -11,6 +11,9 @@ pub enum Relative {
         /// From this distance on all are in one bucket.
         max_distance: u32,
     },
+    /// The distance times a slope of each head, taken away, in a fourth operand `[heads]` or `[1, heads]` (ALiBi,
+    /// <https://arxiv.org/abs/2108.12409>).
+    Alibi,
     /// Products of contents and positions (DeBERTa, <https://arxiv.org/abs/2006.03654>), times the scale. Each of the
     /// operands is `[2 * span, heads * d]`, and its row is [`disentangled_row`].
     Disentangled {
@@ -22,6 +25,17 @@ pub enum Relative {
         /// row is a distance, and those beyond the span share the last.
         max_distance: Option<u32>,
     },
+}
+
+/// The slopes of ALiBi: for a power of two of heads, `2^(-max_bias * i / heads)` for `i` from 1 on. For another number, the
+/// slopes of the power of two below it, and then every other one of that above, from the first on, as
+/// `build_alibi_tensor` of BLOOM in transformers has it, where `max_bias` is 8.
+pub fn alibi_slopes(heads: u32, max_bias: f64) -> Vec<f64> {
+    let slope = |place: u32, of: u32| (-max_bias * f64::from(place) / f64::from(of)).exp2();
+    let below = if heads == 0 { 0 } else { 1 << heads.ilog2() };
+    let first = (1..=below).map(|place| slope(place, below));
+    let rest = (0..heads - below).map(|place| slope(2 * place + 1, 2 * below));
+    first.chain(rest).collect()
 }
 
 /// The row for a key that is `offset` tokens behind its query, in a table of `buckets` rows. In a causal model only keys
@@ -79,6 +93,30 @@ mod tests {
         let rows = |causal| [-200, -20, -9, -7, 0, 3, 8, 40, 127, 500].map(|offset| bias_row(offset, 32, 128, causal));
         assert_eq!(rows(false), [15, 10, 8, 7, 0, 19, 24, 28, 31, 31]);
         assert_eq!(rows(true), [31, 17, 9, 7, 0, 0, 0, 0, 0, 0]);
+    }
+
+    // Recorded from `build_alibi_tensor` of transformers 5.23, in single precision.
+    #[test]
+    fn slopes_are_those_of_bloom() {
+        assert_eq!(alibi_slopes(1, 8.0), [1.0 / 256.0]);
+        assert_eq!(alibi_slopes(3, 8.0), [0.0625, 0.003_906_25, 0.25]);
+        let twelve = [
+            0.5,
+            0.25,
+            0.125,
+            0.0625,
+            0.031_25,
+            0.015_625,
+            0.007_812_5,
+            0.003_906_25,
+            0.707_106_769_1,
+            0.353_553_384_5,
+            0.176_776_677_4,
+            0.088_388_338_7,
+        ];
+        let far = |(found, expected): (f64, &f64)| (found - expected).abs() > 1e-6 * expected;
+        assert!(!alibi_slopes(12, 8.0).into_iter().zip(&twelve).any(far));
+        assert!(alibi_slopes(0, 8.0).is_empty());
     }
 
     #[test]

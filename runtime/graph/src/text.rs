@@ -63,6 +63,7 @@ impl fmt::Display for Node {
                     f.write_str(" normalised")?;
                 }
             }
+            Op::Constant { numbers } => write!(f, " numbers={numbers:?}")?,
             Op::Sinusoids { rows, frequencies } => write!(f, " rows={rows} frequencies={frequencies:?}")?,
             Op::Received { number } => write!(f, " {number}")?,
             Op::Input(_)
@@ -107,6 +108,7 @@ fn attention(f: &mut fmt::Formatter<'_>, options: &AttentionOptions) -> fmt::Res
     match options.relative {
         None => Ok(()),
         Some(Relative::Bias { max_distance }) => write!(f, " biased max-distance={max_distance}"),
+        Some(Relative::Alibi) => f.write_str(" alibi"),
         Some(Relative::Disentangled { max_distance, .. }) => {
             f.write_str(" disentangled")?;
             max_distance.map_or(Ok(()), |distance| write!(f, " max-distance={distance}"))

@@ -94,6 +94,27 @@ fn tables_of_sinusoids_are_few_and_bounded() {
 }
 
 #[test]
+fn constants_are_bounded_and_slopes_fit_the_heads() {
+    let refused = |numbers: Vec<f64>| refusal(move |graph| drop(graph.constant(numbers.clone())));
+    assert!(refused(vec![]).contains("numbers = 0"));
+    assert!(refused(vec![1.0; (1 << 16) + 1]).contains("numbers = 65537"));
+    assert!(refused(vec![0.0, f64::NAN]).ends_with("numbers = NaN: they must be finite"));
+    let many = refusal(|graph| (0..17).for_each(|number| drop(graph.constant(vec![f64::from(number); 1 << 16]))));
+    assert!(many.ends_with("a graph can have 2^20 in all"), "{many}");
+    let same = record(|graph| {
+        let rows: Vec<_> = (0..100).map(|_| graph.ones(1 << 16)).collect();
+        graph.output("y", &rows[99]);
+    });
+    assert_eq!(same.expect("one row").nodes.len(), 1);
+    let slopes = refusal(|graph| {
+        let text = graph.tensor("words").rows(&graph.token_ids());
+        let slopes = graph.constant([0.5, 0.25, 0.125]);
+        graph.output("y", &text.attention_alibi(&text, &text, &slopes, AttentionOptions::causal(4, 4)));
+    });
+    assert!(slopes.ends_with("the slopes must be `[heads]` or `[1, heads]`"), "{slopes}");
+}
+
+#[test]
 fn classes_of_transformers_name_their_head() {
     for (class, head) in [
         ("T5ForConditionalGeneration", Head::Seq2SeqLm),

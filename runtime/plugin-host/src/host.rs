@@ -36,6 +36,17 @@ pub struct Token {
     pub end: u32,
 }
 
+/// What tokens add in the midst of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vocabulary {
+    /// The bytes of each token, behind those of the one before. A special token has its name here, which it does not add.
+    pub bytes: Vec<u8>,
+    /// Where the bytes of each token end, by its number; a number without a token has none.
+    pub ends: Vec<u32>,
+    /// The special tokens, in ascending order.
+    pub special: Vec<u32>,
+}
+
 /// How much a note matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -66,6 +77,12 @@ pub trait TextHost: Send + Sync {
     /// # Errors
     /// Where the tokenizer is not granted.
     fn token_id(&self, tokenizer: &str, token: &str) -> Result<Option<u32>, Failure>;
+
+    /// What the tokens of a vocabulary add to a text.
+    ///
+    /// # Errors
+    /// Where the tokenizer is not granted, or its vocabulary does not say it.
+    fn vocabulary(&self, tokenizer: &str) -> Result<Vocabulary, Failure>;
 
     /// Writes a printable note, if that is granted.
     fn log(&self, level: Level, message: &str);

@@ -52,7 +52,9 @@ pub use component::PluginFile;
 pub use description::Description;
 pub use error::{Cause, Error, Site};
 pub use granted::Granted;
-pub use host::{Answer, Completion, CompletionStream, Failure, Level, Prompt, Role, StepHost, TextHost, Token};
+pub use host::{
+    Answer, Completion, CompletionStream, Failure, Level, Prompt, Role, StepHost, TextHost, Token, Vocabulary,
+};
 pub use inspection::{Described, Inspection};
 pub use limits::Limits;
 pub use logits_processor::{LogitsDescription, LogitsPlugin, Processor};

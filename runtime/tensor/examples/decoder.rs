@@ -1,16 +1,16 @@
 //! Times a decoder of the shape of a Llama with any weights, on the processor or a GPU:
-//! `cargo run --release -p runtime-tensor --example decoder -- [cpu|GPU NUMBER] [135M|1B|3B|8B] [f32|bf16|q8_0|q4_0|q4_k]`
+//! `cargo run --release -p runtime-tensor --example decoder -- [cpu|GPU NUMBER|cuda:N] [135M|1B|3B|8B] [f32|bf16|q8_0|q4_0|q4_k]`
 //!
 //! A prompt of 512 tokens, then the next tokens of 1, 8 and 32 sequences behind prompts of 128. Beside tokens per second
 //! stand the bytes of weights that are read, to be set against what the memory does (`kernels` of `runtime-gpu`).
+
+mod support;
 
 use std::error::Error;
 use std::time::Instant;
 
 use runtime_graph::{Builder, Catalog, Config, DType, Head};
-use runtime_tensor::{
-    Batch, BlockType, Cache, Cached, Device, Gpu, Plan, Precision, StoredTensor, StoredType, Weights, compile, gpus,
-};
+use runtime_tensor::{Batch, BlockType, Cache, Cached, Plan, Precision, StoredTensor, StoredType, Weights, compile};
 use serde_json::json;
 
 /// Layers, hidden size, inner size, heads, key and value heads, vocabulary.
@@ -117,10 +117,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (device, size) = (arguments.next(), arguments.next().unwrap_or_else(|| "135M".to_owned()));
     let stored = arguments.next().unwrap_or_else(|| "bf16".to_owned());
-    let device = match device.as_deref() {
-        None | Some("cpu") => Device::Cpu,
-        Some(number) => Device::Gpu(Gpu::open(gpus().get(number.parse::<usize>()?).ok_or("no such GPU")?)?),
-    };
+    let device = support::device(device.as_deref())?;
     let (_, shape) = SHAPES.into_iter().find(|(name, _)| *name == size).ok_or("no such size")?;
     let (_, dtype) = TYPES.into_iter().find(|(name, _)| *name == stored).ok_or("no such type")?;
     let weights = Zeros::new(shape, dtype);

@@ -1,8 +1,11 @@
-//! Times an encoder of the shape of MiniLM-L6 with random weights:
-//! `cargo run --release -p runtime-tensor --example encoder -- [f32|bf16|int8] [BATCHxTOKENS...] [mixed]`
+//! Times an encoder of the shape of MiniLM-L6 with random weights, on the processor or a GPU:
+//! `cargo run --release -p runtime-tensor --example encoder -- [cpu|GPU NUMBER|cuda:N] [f32|bf16|int8] [BATCHxTOKENS...] [mixed]`
 //!
 //! The number of threads is that of the rayon pool (`RAYON_NUM_THREADS`).
 
+mod support;
+
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,7 +46,7 @@ fn shapes() -> Vec<(String, Vec<u32>)> {
 }
 
 impl Weights for Random {
-    fn read(&self, name: &str) -> Result<StoredTensor<'_>, Box<dyn std::error::Error + Send + Sync>> {
+    fn read(&self, name: &str) -> Result<StoredTensor<'_>, Box<dyn Error + Send + Sync>> {
         let shapes = shapes();
         let (_, shape) = shapes.iter().find(|(known, _)| known == name).ok_or("no such tensor")?;
         let shape: Vec<usize> = shape.iter().map(|size| *size as usize).collect();
@@ -56,7 +59,7 @@ impl Weights for Random {
         Ok(StoredTensor { dtype: DType::F32.into(), shape, bytes })
     }
 
-    fn stored_type(&self, _: &str) -> Result<StoredType, Box<dyn std::error::Error + Send + Sync>> {
+    fn stored_type(&self, _: &str) -> Result<StoredType, Box<dyn Error + Send + Sync>> {
         Ok(DType::F32.into())
     }
 }
@@ -69,7 +72,7 @@ fn layer(graph: &Builder, layer: u32, x: &Value) -> Value {
     norm(&(&linear("down", &linear("up", &x).activation(Activation::Gelu)) + &x))
 }
 
-fn plan(precision: Precision) -> Arc<dyn Plan> {
+fn plan(device: Device, precision: Precision) -> Result<Arc<dyn Plan>, Box<dyn Error>> {
     let catalog = Catalog::new(shapes().into_iter().map(|(name, shape)| (name, shape, DType::F32)), "");
     let (builder, recording) = Builder::native("encoder", catalog);
     let words = builder.embedding("words").rows(&builder.token_ids());
@@ -80,8 +83,7 @@ fn plan(precision: Precision) -> Arc<dyn Plan> {
         x = layer(&builder, index, &x);
     }
     builder.output("hidden_states", &x);
-    let graph = recording.finish().expect("the graph is well formed");
-    compile(&graph, &Random, Device::Cpu, precision).expect("it compiles")
+    Ok(compile(&recording.finish()?, &Random, device, precision)?)
 }
 
 /// Sequences of these lengths.
@@ -95,8 +97,11 @@ fn batch(lengths: &[u32]) -> Batch {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_device = |name: &String| name == "cpu" || name.starts_with("cuda:") || name.parse::<usize>().is_ok();
+    let device = arguments.first().filter(|name| is_device(name)).cloned();
+    arguments.drain(..usize::from(device.is_some()));
     let precision = match arguments.first().map(String::as_str) {
         Some("bf16") => Precision::Bf16,
         Some("int8") => Precision::Int8,
@@ -106,26 +111,28 @@ fn main() {
     if arguments.is_empty() {
         arguments = ["1x16", "1x128", "1x256", "32x16", "32x128", "32x256", "mixed"].map(str::to_owned).to_vec();
     }
-    let plan = plan(precision);
+    let plan = plan(support::device(device.as_deref())?, precision)?;
     for shape in &arguments {
         let lengths = match shape.split_once('x').filter(|_| shape != "mixed") {
             Some((count, tokens)) => {
-                vec![tokens.parse().expect("BATCHxTOKENS"); count.parse().expect("BATCHxTOKENS")]
+                vec![tokens.parse()?; count.parse()?]
             }
             None => (0..32).map(|index| 8 + (index * 37) % 249).collect(),
         };
         let batch = batch(&lengths);
-        plan.run(&batch).expect("it runs");
+        plan.run(&batch)?;
         let (begin, mut times) = (Instant::now(), Vec::new());
         while times.len() < 3 || begin.elapsed().as_secs_f64() < 0.8 {
             let start = Instant::now();
-            plan.run(&batch).expect("it runs");
+            plan.run(&batch)?;
             times.push(start.elapsed().as_secs_f64());
         }
         times.sort_unstable_by(f64::total_cmp);
         let median = times[times.len() / 2];
         let speed = |seconds: f64| batch.tokens() as f64 / seconds;
         let (middle, best) = (speed(median), speed(times[0]));
-        println!("{shape:>7}: {:8.2} ms {middle:7.0} tokens/s, at best {best:7.0}", median * 1e3);
+        let texts = lengths.len() as f64 / median;
+        println!("{shape:>7}: {:8.2} ms {middle:7.0} tokens/s, at best {best:7.0}; {texts:.0} texts/s", median * 1e3);
     }
+    Ok(())
 }

@@ -165,7 +165,7 @@ fn kinds(graph: &Graph) -> u64 {
             }
             Op::Rotary(rotary) => kinds.insert(format!("{rotary:?}")),
             Op::Attention(AttentionOptions { relative: Some(relative), causal, heads, .. }) => {
-                let bias = matches!(relative, Relative::Bias { .. }).then_some(&node.inputs[3..]);
+                let bias = (!matches!(relative, Relative::Disentangled { .. })).then_some(&node.inputs[3..]);
                 kinds.insert(format!("{relative:?} {causal} {heads} {bias:?}"))
             }
             _ => false,

@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use runtime_graph::{AttentionOptions, Builder, Rotary};
+use runtime_graph::{AttentionOptions, Builder, Rotary, alibi_slopes};
 use runtime_tensor::{BLOCK, Batch, Cache, Cached, Device, Error, Outputs, Plan, Precision, compile};
 use support::{Memory, Random, VOCABULARY, weights};
 
@@ -27,6 +27,8 @@ fn decoder(weights: &Memory) -> Arc<dyn Plan> {
     let (query, bias) = (graph.linear("q").forward(&x), graph.tensor("buckets.weight"));
     let options = AttentionOptions { window: Some(50), ..AttentionOptions::causal(4, 2) };
     x = &x + &query.attention_biased(&key, &value, &bias, 30, options);
+    let slopes = graph.constant(alibi_slopes(4, 8.0));
+    x = &x + &query.attention_alibi(&key, &value, &slopes, AttentionOptions::causal(4, 2));
     graph.output("states", &x);
     let graph = recording.finish().expect("a graph");
     compile(&graph, weights, Device::Cpu, Precision::F32).expect("a plan")

@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use runtime_graph::{Activation, AttentionOptions, Builder, CrossAttentionOptions, Graph, Rotary};
+use runtime_graph::{Activation, AttentionOptions, Builder, CrossAttentionOptions, Graph, Rotary, alibi_slopes};
 use runtime_tensor::{BLOCK, Batch, Cached, Device, Error, Gpu, GpuError, Matrix, Plan, Precision, compile, gpus};
 use support::{Memory, Random, VOCABULARY, close, other_devices};
 
@@ -40,6 +40,8 @@ fn decoder(weights: &Memory) -> Graph {
     let (query, bias) = (graph.linear("q").forward(&x), graph.tensor("buckets.weight"));
     let options = AttentionOptions { window: Some(50), ..AttentionOptions::causal(4, 2) };
     x = &x + &query.attention_biased(&key, &value, &bias, 30, options);
+    let slopes = graph.constant(alibi_slopes(4, 8.0));
+    x = &x + &query.attention_alibi(&key, &value, &slopes, AttentionOptions::causal(4, 2));
     graph.output("states", &x);
     graph.output("asked", &graph.linear_no_bias("gated").forward(&x.select_rows()));
     recording.finish().expect("a graph")
@@ -58,7 +60,11 @@ struct Kept {
 
 impl Kept {
     fn new(graph: &Graph, weights: &Memory, device: Device) -> Self {
-        let plan = compile(graph, weights, device, Precision::F32).expect("it compiles");
+        Self::in_precision(graph, weights, device, Precision::F32)
+    }
+
+    fn in_precision(graph: &Graph, weights: &Memory, device: Device, precision: Precision) -> Self {
+        let plan = compile(graph, weights, device, precision).expect("it compiles");
         let cache = plan.cache(400).expect("a causal graph");
         Self { plan, cache, sequences: Vec::new() }
     }
@@ -117,6 +123,29 @@ fn what_is_kept_is_as_on_the_processor() {
         for kept in &mut both {
             kept.sequences.clear();
             assert_eq!(kept.cache.held(), 0);
+        }
+    }
+}
+
+#[test]
+fn halves_take_half_of_the_memory() {
+    let (weights, mut random) = (weights(), Random(6));
+    let graph = decoder(&weights);
+    for device in other_devices().into_iter().filter(|device| matches!(device, Device::Gpu(_))) {
+        let single = Kept::new(&graph, &weights, device.clone());
+        let mut cpu = Kept::new(&graph, &weights, Device::Cpu);
+        let mut halves = Kept::in_precision(&graph, &weights, device, Precision::Bf16);
+        assert_eq!(2 * halves.cache.block_bytes(), single.cache.block_bytes());
+        for kept in [&mut cpu, &mut halves] {
+            kept.sequences.push(Cached::new());
+        }
+        for length in [70, 1, 33, 1, 1] {
+            let next = [(0, tokens(&mut random, length))];
+            for (found, expected) in halves.step(&next).iter().zip(&cpu.step(&next)) {
+                // Weights and what is kept have 11 bits, and there are some layers.
+                close("halves", 2e-2, found, expected);
+                assert_ne!(found.data, expected.data, "something is rounded");
+            }
         }
     }
 }

@@ -153,12 +153,19 @@ fn attention_of_shared_heads_in_both_directions() {
                 let part = |name: &str| graph.linear_no_bias(name).forward(x);
                 graph.linear("q").forward(x).attention(&part("k"), &part("v"), options)
             });
-            agree("attention", &found, &attention(options, &batch, &q, &k, &v));
+            agree("attention", &found, &attention(options, [0.0; 4], &batch, &q, &k, &v));
+            let slopes = [0.5, 0.03, 0.0, 2.0];
+            let found = run(&weights, &batch, |graph, x| {
+                let part = |name: &str| graph.linear_no_bias(name).forward(x);
+                let query = graph.linear("q").forward(x);
+                query.attention_alibi(&part("k"), &part("v"), &graph.constant(slopes), options)
+            });
+            agree("attention with slopes", &found, &attention(options, slopes, &batch, &q, &k, &v));
         }
     }
 }
 
-fn attention(options: AttentionOptions, batch: &Batch, q: &Wide, k: &Wide, v: &Wide) -> Wide {
+fn attention(options: AttentionOptions, slopes: [f64; 4], batch: &Batch, q: &Wide, k: &Wide, v: &Wide) -> Wide {
     let size = WIDTH as usize / options.heads as usize;
     let scale = options.scale.unwrap_or(1.0 / (size as f64).sqrt());
     let mut result = vec![vec![0.0; WIDTH as usize]; batch.tokens()];
@@ -168,7 +175,8 @@ fn attention(options: AttentionOptions, batch: &Batch, q: &Wide, k: &Wide, v: &W
             let seen = span.start..if options.causal { token + 1 } else { span.end };
             let dot =
                 |other: usize| (0..size).map(|i| q[token][head * size + i] * k[other][shared * size + i]).sum::<f64>();
-            let weights: Vec<f64> = seen.clone().map(|other| (dot(other) * scale).exp()).collect();
+            let far = |other: usize| slopes[head] * token.abs_diff(other) as f64;
+            let weights: Vec<f64> = seen.clone().map(|other| (dot(other) * scale - far(other)).exp()).collect();
             let total: f64 = weights.iter().sum();
             for i in 0..size {
                 let sum: f64 = seen.clone().zip(&weights).map(|(other, w)| w * v[other][shared * size + i]).sum();

@@ -71,6 +71,16 @@ impl Step for Probe {
                 let ids: Vec<u32> = tokens.iter().map(|token| token.id).collect();
                 given(tokenizer::decode("words", &ids, true).map_err(|failure| format!("{failure:?}"))?)
             }
+            "vocabulary" => given(said(tokenizer::vocabulary("words").map(|vocabulary| {
+                let written = vocabulary.iter().find(|(_, bytes)| *bytes == "é".as_bytes()).map(|(token, _)| token);
+                format!(
+                    "{} tokens, {} adds é, {} is special, of {} numbers",
+                    vocabulary.iter().count(),
+                    written.unwrap_or_default(),
+                    vocabulary.special().last().copied().unwrap_or_default(),
+                    vocabulary.len()
+                )
+            }))),
             "classify" => given(said(model::classify("judge", text, None).map(|scores| {
                 scores.iter().map(|score| format!("{} {}", score.label, score.score)).collect::<Vec<_>>().join(", ")
             }))),

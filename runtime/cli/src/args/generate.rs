@@ -1,6 +1,7 @@
 //! `runtime generate`, and what it shares with `runtime chat`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args as ClapArgs, ValueEnum};
 use runtime_diagnostics::{Exit, Problem};
@@ -76,6 +77,10 @@ pub(crate) struct Generated {
     /// A parameter of the generation, such as `top_p=0.9`; the value is JSON, or else a text
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub(crate) params: Vec<Param>,
+    /// A plugin that changes the scores of each token, with its parameters: `filter.wasm={"words": ["refund"]}`; several
+    /// follow one another
+    #[arg(long = "logits-processor", value_name = "PLUGIN[=JSON]")]
+    pub(crate) logits_processors: Vec<LogitsProcessorArg>,
     /// New tokens, at most
     #[arg(long, value_name = "N")]
     pub(crate) max_new_tokens: Option<u64>,
@@ -85,6 +90,31 @@ pub(crate) struct Generated {
     /// What draws follow from, so that they can be repeated
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+}
+
+/// `PLUGIN`, or `PLUGIN={...}` with its parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LogitsProcessorArg {
+    pub(crate) plugin: PathBuf,
+    pub(crate) parameters: Map<String, Value>,
+}
+
+impl FromStr for LogitsProcessorArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (plugin, parameters) = match text.split_once("={") {
+            Some((plugin, inner)) => {
+                let parameters = serde_json::from_str(&format!("{{{inner}"));
+                (plugin, parameters.map_err(|error| format!("the parameters are no JSON object: {error}"))?)
+            }
+            None => (text, Map::new()),
+        };
+        if plugin.is_empty() {
+            return Err("there is no plugin before `=`".to_owned());
+        }
+        Ok(Self { plugin: plugin.into(), parameters })
+    }
 }
 
 /// How generated texts are written.
@@ -153,6 +183,18 @@ mod tests {
             }
             _ => panic!("another command"),
         }
+    }
+
+    #[test]
+    fn a_processor_has_its_parameters_behind_it() {
+        let parsed = |text: &str| text.parse().map(|LogitsProcessorArg { plugin, parameters }| (plugin, parameters));
+        let named =
+            |plugin: &str, parameters: Value| Ok((plugin.into(), parameters.as_object().cloned().expect("one")));
+        assert_eq!(parsed("a.wasm"), named("a.wasm", json!({})));
+        assert_eq!(parsed("a=b.wasm={\"x\": [\"={\"]}"), named("a=b.wasm", json!({"x": ["={"]})));
+        assert_eq!(parsed("oci://a/b@sha256:0={}"), named("oci://a/b@sha256:0", json!({})));
+        assert!(parsed("a.wasm={x}").is_err_and(|said| said.starts_with("the parameters are no JSON object")));
+        assert!(parsed("={}").is_err());
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Chat) -> Result<Exit, Failure> {
     if options.system.is_some() {
         conversation.set_system(options.system.clone());
     }
-    let adapters = load(&options.model, &params)?;
+    let adapters = load(&options.model, &options.how, &params)?;
     let model = adapters.plain().clone();
     if !model.is_chat() {
         let folder = model.folder().path().to_owned();

@@ -19,7 +19,7 @@ pub(crate) fn run(options: &Generate) -> Result<Exit, Failure> {
     let params = options.how.params()?;
     check(options)?;
     if let Some(input) = &options.input {
-        let adapters = load(&options.model, &params)?;
+        let adapters = load(&options.model, &options.how, &params)?;
         let config = adapters.plain().configured(&params)?;
         return records::run(&adapters, config, input, options);
     }
@@ -27,7 +27,7 @@ pub(crate) fn run(options: &Generate) -> Result<Exit, Failure> {
     options
         .model
         .only_adapter("records of `--input` choose by their field `adapter`; for one text give one folder alone")?;
-    let model = load(&options.model, &params)?.plain().clone();
+    let model = load(&options.model, &options.how, &params)?.plain().clone();
     let config = model.configured(&params)?;
     let tokens = tokens(&model, Prompt::Text(&prompt), options)?;
     let goes_on = !is_chat(options) && !model.is_encoder_decoder();

@@ -13,12 +13,13 @@ use std::time::Instant;
 use futures::future::{Either, select};
 use runtime_diagnostics::Exit;
 use runtime_engine::{
-    Adapters, Error, Generated, GenerationStream, LanguageModel, LoadOptions, NewToken, PluginFile, Registry,
+    Adapters, Error, Generated, GenerationStream, LanguageModel, LoadOptions, LogitsProcessor, NewToken, PluginFile,
+    Registry,
 };
 use runtime_generation::GenerationConfig;
 use serde_json::{Map, Value};
 
-use crate::args::{AdapterArgs, ModelArgs};
+use crate::args::{self, AdapterArgs, LogitsProcessorArg, ModelArgs};
 use crate::commands::devices;
 use crate::commands::model::source;
 use crate::failure::{Failure, IoError};
@@ -67,18 +68,28 @@ impl Stop {
     }
 }
 
-/// Loads a model that generates, once it is sure that `params` are known, with the adapters that have names beside it.
-pub(crate) fn load(args: &ModelArgs, params: &Map<String, Value>) -> Result<Adapters, Failure> {
-    let (adapter, named) = match args.adapters()? {
+/// Loads a model that generates, once it is sure that `params` are known, with what changes its scores and the adapters
+/// that have names.
+pub(crate) fn load(
+    chosen: &ModelArgs,
+    how: &args::Generated,
+    params: &Map<String, Value>,
+) -> Result<Adapters, Failure> {
+    let (adapter, named) = match chosen.adapters()? {
         AdapterArgs::All(adapter) => (adapter, Vec::new()),
         AdapterArgs::Named(named) => (None, named),
     };
-    let registry = Registry::new(devices::options(&args.device));
-    let folder = registry.folder(&source(&args.model)?)?;
+    let registry = Registry::new(devices::options(&chosen.device));
+    let folder = registry.folder(&source(&chosen.model)?)?;
     LanguageModel::defaults(&folder)?.with_params(params).map_err(Error::from)?;
-    let plugin = args.plugin.as_deref().map(|name| registry.named_plugin(name)).transpose()?;
-    let how = LoadOptions { plugin: plugin.as_ref().map(PluginFile::from), dtype: args.dtype, adapter, device: None };
-    let mut adapters = Adapters::none(LanguageModel::load(&registry, &folder, how)?);
+    let plugin = chosen.plugin.as_deref().map(|name| registry.named_plugin(name)).transpose()?;
+    let options =
+        LoadOptions { plugin: plugin.as_ref().map(PluginFile::from), dtype: chosen.dtype, adapter, device: None };
+    let mut model = LanguageModel::load(&registry, &folder, options)?;
+    for LogitsProcessorArg { plugin, parameters } in &how.logits_processors {
+        model = model.with_processor(LogitsProcessor::open(&registry, plugin, parameters.clone(), &model)?);
+    }
+    let mut adapters = Adapters::none(model);
     for (name, folder) in named {
         adapters.add(name, folder)?;
     }

@@ -189,7 +189,7 @@ pub(crate) fn runner(
     for (name, model) in &declared.grants.tokenizers {
         let tokenizer = find(model.as_str()).and_then(|(folder, _)| Ok(folder.tokenizer()?));
         match tokenizer {
-            Ok(tokenizer) => drop(tokenizers.insert(name.to_string(), HeldTokenizer::Own(Box::new(tokenizer)))),
+            Ok(tokenizer) => drop(tokenizers.insert(name.to_string(), HeldTokenizer::own(tokenizer))),
             Err(error) => problems.push(Problem::of(&error).at(&model.source, model.span.clone(), "")),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use runtime_plugin_host::{
-    Answer, Completion, CompletionStream, Failure, Fields, Level, Prompt, StepHost, TextHost, Token,
+    Answer, Completion, CompletionStream, Failure, Fields, Level, Prompt, StepHost, TextHost, Token, Vocabulary,
 };
 use runtime_tasks::TaskKind;
 use serde_json::{Map, Value};
@@ -123,6 +123,10 @@ impl TextHost for RecordHost {
 
     fn token_id(&self, tokenizer: &str, token: &str) -> Result<Option<u32>, Failure> {
         self.resources.texts.token_id(tokenizer, token)
+    }
+
+    fn vocabulary(&self, tokenizer: &str) -> Result<Vocabulary, Failure> {
+        self.resources.texts.vocabulary(tokenizer)
     }
 
     fn log(&self, level: Level, message: &str) {

@@ -1,12 +1,15 @@
 //! Plugins that change the scores of the next token.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
-use runtime_plugin_host::{Error, Fields, Granted, LogitsPlugin, Processor};
+use runtime_pipeline::Grants;
+use runtime_plugin_host::{Error, Fields, Granted, LogitsPlugin, PluginFile, Processor};
 
+use super::granted;
 use super::texts::{HeldTokenizer, Texts};
-use crate::LoadedModel;
+use crate::{LanguageModel, LoadedModel, Registry};
 
 /// A plugin that is to change the scores of a model, with what it is set up with and granted.
 #[derive(Clone)]
@@ -20,6 +23,26 @@ struct Setup {
 }
 
 impl LogitsProcessor {
+    /// A plugin as a command names it, for a model: `name` is a path, a file of the hub or an artifact of a registry. It may
+    /// use as much as a pipeline grants that says nothing, and say what it likes, for whoever asks is the one who reads it.
+    ///
+    /// # Errors
+    /// Where it cannot be had, is no processor, or refuses its parameters or the model's tokenizer.
+    pub fn open(
+        registry: &Registry,
+        name: &Path,
+        parameters: Fields,
+        model: &LanguageModel,
+    ) -> Result<Self, crate::Error> {
+        let path = registry.named_plugin(name)?;
+        let plugin = registry.logits_plugin(PluginFile::from(&path))?;
+        let granted = granted(&Grants { log_text: true, ..Grants::default() });
+        let shown = plugin.description().name.clone();
+        let processor = Self::new(plugin, &shown, parameters, granted, model.loaded(), registry.tell())?;
+        processor.start(&[])?;
+        Ok(processor)
+    }
+
     /// `name` is what the log calls the plugin.
     ///
     /// # Errors
@@ -36,7 +59,7 @@ impl LogitsProcessor {
         let texts = Texts {
             plugin: name.to_owned(),
             tokenizers: Default::default(),
-            any: Some(HeldTokenizer::OfModel(Arc::clone(model))),
+            any: Some(HeldTokenizer::of_model(Arc::clone(model))),
             log_text: granted.log_text,
             tell,
         };

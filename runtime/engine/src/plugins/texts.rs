@@ -1,25 +1,60 @@
 //! Tokenizers and the log, for plugins.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use runtime_models::{EncodeOptions, Text, Tokenizer};
-use runtime_plugin_host::{Failure, Level, TextHost, Token};
+use runtime_models::{EncodeOptions, Text, TokenBytes, Tokenizer};
+use runtime_plugin_host::{Failure, Level, TextHost, Token, Vocabulary};
 
 use crate::LoadedModel;
 
-/// A tokenizer, wherever it is held.
-pub(crate) enum HeldTokenizer {
+/// A tokenizer that is granted.
+pub(crate) struct HeldTokenizer {
+    holder: Holder,
+    /// What its tokens add to a text, read when it is first asked for; none where they do not say.
+    vocabulary: OnceLock<Option<Vocabulary>>,
+}
+
+enum Holder {
     Own(Box<Tokenizer>),
-    OfModel(Arc<LoadedModel>),
+    Model(Arc<LoadedModel>),
 }
 
 impl HeldTokenizer {
+    /// One that no loaded model has.
+    pub(crate) fn own(tokenizer: Tokenizer) -> Self {
+        Self { holder: Holder::Own(Box::new(tokenizer)), vocabulary: OnceLock::new() }
+    }
+
+    /// That of a model.
+    pub(crate) fn of_model(model: Arc<LoadedModel>) -> Self {
+        Self { holder: Holder::Model(model), vocabulary: OnceLock::new() }
+    }
+
     fn get(&self) -> &Tokenizer {
-        match self {
-            Self::Own(tokenizer) => tokenizer,
-            Self::OfModel(loaded) => &loaded.model().tokenizer,
+        match &self.holder {
+            Holder::Own(tokenizer) => tokenizer,
+            Holder::Model(loaded) => &loaded.model().tokenizer,
         }
+    }
+
+    fn vocabulary(&self) -> Option<&Vocabulary> {
+        let read = || {
+            let mut vocabulary = Vocabulary::default();
+            for (number, token) in (0..).zip(self.get().token_bytes()?) {
+                match token {
+                    None => {}
+                    Some(TokenBytes::Text(bytes)) => vocabulary.bytes.extend(bytes),
+                    Some(TokenBytes::Special(name)) => {
+                        vocabulary.bytes.extend(name.into_bytes());
+                        vocabulary.special.push(number);
+                    }
+                }
+                vocabulary.ends.push(u32::try_from(vocabulary.bytes.len()).ok()?);
+            }
+            Some(vocabulary)
+        };
+        self.vocabulary.get_or_init(read).as_ref()
     }
 }
 
@@ -35,13 +70,17 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
-    fn tokenizer(&self, name: &str) -> Result<&Tokenizer, Failure> {
+    fn held(&self, name: &str) -> Result<&HeldTokenizer, Failure> {
         let found = self.tokenizers.get(name).or(self.any.as_ref());
         let missing = || {
             let said = format!("the tokenizer `{name}` is not granted: `tokenizers = {{ {name} = \"MODEL\" }}` would");
             Failure::NotGranted(said)
         };
-        found.map(HeldTokenizer::get).ok_or_else(missing)
+        found.ok_or_else(missing)
+    }
+
+    fn tokenizer(&self, name: &str) -> Result<&Tokenizer, Failure> {
+        self.held(name).map(HeldTokenizer::get)
     }
 }
 
@@ -71,6 +110,12 @@ impl TextHost for Texts {
 
     fn token_id(&self, tokenizer: &str, token: &str) -> Result<Option<u32>, Failure> {
         Ok(self.tokenizer(tokenizer)?.id(token))
+    }
+
+    fn vocabulary(&self, tokenizer: &str) -> Result<Vocabulary, Failure> {
+        let vocabulary = self.held(tokenizer)?.vocabulary();
+        let unsaid = || Failure::Wrong(format!("the tokens of `{tokenizer}` do not say what bytes they add to a text"));
+        vocabulary.cloned().ok_or_else(unsaid)
     }
 
     fn log(&self, level: Level, message: &str) {

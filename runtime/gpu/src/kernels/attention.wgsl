@@ -107,7 +107,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
             var some = vec4(0.0);
             if (j < count) {
 {% if kept %}
-                some = blocks[block_of(sequence, key + j, head_of_keys) + d * {{ block }}u + (key + j) % {{ block }}u];
+                some = kept_at(block_of(sequence, key + j, head_of_keys) + d * {{ block }}u + (key + j) % {{ block }}u);
 {% else %}
                 some = load_k(sequence.x + key + j, head_of_keys, d);
 {% endif %}
@@ -148,7 +148,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
             var some = vec4(0.0);
             if (j < count) {
 {% if kept %}
-                some = blocks[block_of(sequence, key + j, head_of_keys) + {{ quads * block }}u + (key + j) % {{ block }}u * {{ quads }}u + d];
+                some = kept_at(block_of(sequence, key + j, head_of_keys) + {{ quads * block }}u + (key + j) % {{ block }}u * {{ quads }}u + d);
 {% else %}
                 some = load_v(sequence.x + key + j, head_of_keys, d);
 {% endif %}

@@ -50,4 +50,14 @@ fn adjusted(score: f32, head: u32, token: u32, key: u32) -> f32 {
 fn block_of(sequence: vec4<u32>, key: u32, head: u32) -> u32 {
     return (table[sequence.w + key / {{ block }}u] * parameters.key_value_heads + head) * {{ 2 * quads * block }}u;
 }
+
+// Four numbers of a block.
+fn kept_at(at: u32) -> vec4<f32> {
+{% if halves %}
+    let some = blocks[at];
+    return vec4(unpack2x16float(some.x), unpack2x16float(some.y));
+{% else %}
+    return blocks[at];
+{% endif %}
+}
 {% endif %}

@@ -60,7 +60,7 @@ fn main(
         var s{{ g }} = 0.0;
 {% endfor %}
         for (var d = 0u; d < {{ quads }}u; d += 1u) {
-            let some = blocks[at + d * {{ block }}u];
+            let some = kept_at(at + d * {{ block }}u);
 {% for g in range(together) %}
             s{{ g }} += dot(some, qs[{{ g }}u * {{ quads }}u + d]);
 {% endfor %}
@@ -113,7 +113,7 @@ fn main(
         for (var j = part; j < count; j += {{ threads // lanes }}u) {
             let there = key + j;
             let at = block_of(sequence, there, head_of_keys) + {{ quads * block }}u + there % {{ block }}u * {{ quads }}u;
-            let value = blocks[at + min(column, {{ quads - 1 }}u)];
+            let value = kept_at(at + min(column, {{ quads - 1 }}u));
 {% for g in range(together) %}
             let weight{{ g }} = weights[{{ g * threads }}u + j];
             sum{{ g }} += weight{{ g }};

@@ -4,6 +4,21 @@
 {{ loader("k") }}
 {{ loader("v") }}
 
+{% if halves %}
+const GREATEST = vec4(65504.0);
+
+// As four halves.
+fn held(numbers: vec4<f32>) -> vec2<u32> {
+    // A NaN stays one, which `clamp` need not see to.
+    let some = select(clamp(numbers, -GREATEST, GREATEST), numbers, numbers != numbers);
+    return vec2(pack2x16float(some.xy), pack2x16float(some.zw));
+}
+{% else %}
+fn held(numbers: vec4<f32>) -> vec4<f32> {
+    return numbers;
+}
+{% endif %}
+
 @compute @workgroup_size({{ threads }})
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let number = group_number(id) * {{ threads }}u + lane;
@@ -17,6 +32,6 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     let token = sequence.z + row - sequence.x;
     let block = table[sequence.w + token / {{ block }}u] * parameters.key_value_heads + head;
     let at = block * {{ 2 * quads * block }}u;
-    blocks[at + d * {{ block }}u + token % {{ block }}u] = load_k(row, head, d);
-    blocks[at + {{ quads * block }}u + token % {{ block }}u * {{ quads }}u + d] = load_v(row, head, d);
+    blocks[at + d * {{ block }}u + token % {{ block }}u] = held(load_k(row, head, d));
+    blocks[at + {{ quads * block }}u + token % {{ block }}u * {{ quads }}u + d] = held(load_v(row, head, d));
 }

@@ -1,6 +1,7 @@
 //! Attention over keys and values that earlier runs have kept.
 
-use runtime_gpu::{BLOCK, Columns, Gpu, Kept, Sequence};
+use half::f16;
+use runtime_gpu::{BLOCK, CacheType, Columns, Gpu, Kept, Sequence};
 
 use crate::attention::{Matrix, Reference, Terms};
 use crate::support::{Random, close, gpus, read, room};
@@ -45,11 +46,11 @@ fn keep(gpu: &Gpu, kept: &Kept, texts: &[Text], width: usize, range: impl Fn(&Te
     recorder.finish(&[]).expect("the recording is right");
 }
 
-fn check(gpu: &Gpu, random: &mut Random, reference: &Reference, lengths: &[(usize, usize)]) {
+fn check(gpu: &Gpu, random: &mut Random, reference: &Reference, lengths: &[(usize, usize)], cache_type: CacheType) {
     let Reference { heads, key_value_heads, head_size, causal, .. } = *reference;
     let (query_width, key_width) = (heads * head_size, key_value_heads * head_size);
-    let (texts, all) = texts(random, lengths, key_width);
-    let kept = Kept::new(gpu, all, key_value_heads, head_size).expect("there is memory");
+    let (mut texts, all) = texts(random, lengths, key_width);
+    let kept = Kept::new(gpu, all, (key_value_heads, head_size), cache_type).expect("there is memory");
     // In two runs, cut anywhere.
     let cuts: Vec<usize> = texts.iter().map(|text| random.below(text.past + 1)).collect();
     let cut = |text: &Text| cuts[texts.iter().position(|other| std::ptr::eq(other, text)).expect("it is one of them")];
@@ -57,6 +58,12 @@ fn check(gpu: &Gpu, random: &mut Random, reference: &Reference, lengths: &[(usiz
     keep(gpu, &kept, &texts, key_width, |text| cut(text)..text.past);
     if causal {
         keep(gpu, &kept, &texts, key_width, |text| text.past..text.past + text.new);
+    }
+    if cache_type == CacheType::F16 {
+        // What is attended to is what was kept.
+        for numbers in texts.iter_mut().flat_map(|text| [&mut text.keys, &mut text.values]) {
+            *numbers = halves(std::mem::take(numbers));
+        }
     }
 
     let rows: usize = texts.iter().map(|text| text.new).sum();
@@ -83,10 +90,15 @@ fn check(gpu: &Gpu, random: &mut Random, reference: &Reference, lengths: &[(usiz
     let q = Columns { buffer: &buffer, stride, first: before };
     recorder.attention_over_kept(&sequences, &kept, q, &reference.there(&terms), &to);
     let what = format!(
-        "{lengths:?}, {heads} heads of {head_size}, {key_value_heads} of keys, causal {causal}, window {:?}, cap {:?}",
+        "{lengths:?}, {heads} heads of {head_size}, {key_value_heads} of keys, causal {causal}, window {:?}, cap {:?}, {cache_type:?}",
         reference.window, reference.soft_cap
     );
     close(&read(recorder, &to, rows * query_width), &expected, 3e-6, &what);
+}
+
+/// The nearest numbers of half precision.
+fn halves(numbers: Vec<f32>) -> Vec<f32> {
+    numbers.into_iter().map(|number| f16::from_f32(number).to_f32()).collect()
 }
 
 const LENGTHS: [&[(usize, usize)]; 5] = [
@@ -106,7 +118,9 @@ fn texts_go_on_where_they_ended() {
         {
             let reference = Reference { causal: true, ..Reference::random(&mut random, heads) };
             for lengths in [LENGTHS[at % 5], LENGTHS[(at + 1) % 5]] {
-                check(gpu, &mut random, &reference, lengths);
+                for cache_type in [CacheType::F32, CacheType::F16] {
+                    check(gpu, &mut random, &reference, lengths, cache_type);
+                }
             }
         }
     }
@@ -120,7 +134,9 @@ fn biases_by_distance_to_what_is_kept() {
             let mut reference = Reference { causal: true, window: None, ..Reference::random(&mut random, (4, 2, 8)) };
             reference.reach = 1400;
             reference.terms = Terms::Bias(random.numbers(4 * 2801));
-            check(gpu, &mut random, &reference, lengths);
+            for cache_type in [CacheType::F32, CacheType::F16] {
+                check(gpu, &mut random, &reference, lengths, cache_type);
+            }
         }
     }
 }
@@ -131,19 +147,21 @@ fn sources_are_seen_as_a_whole() {
         let mut random = Random::new(42);
         for lengths in LENGTHS {
             let reference = Reference { causal: false, window: None, ..Reference::random(&mut random, (4, 4, 12)) };
-            check(gpu, &mut random, &reference, lengths);
+            for cache_type in [CacheType::F32, CacheType::F16] {
+                check(gpu, &mut random, &reference, lengths, cache_type);
+            }
         }
     }
 }
 
 #[test]
 fn a_fork_has_its_own_blocks() {
-    for gpu in gpus() {
+    for (gpu, cache_type) in gpus().iter().flat_map(|gpu| [(gpu, CacheType::F32), (gpu, CacheType::F16)]) {
         let mut random = Random::new(43);
         let (heads, size) = (2, 5);
         let (width, tokens) = (heads * size, BLOCK + 3);
-        let [keys, values] = [0, 1].map(|_| random.numbers(tokens * width));
-        let kept = Kept::new(gpu, 6, heads, size).expect("there is memory");
+        let [keys, values] = [0, 1].map(|_| halves(random.numbers(tokens * width)));
+        let kept = Kept::new(gpu, 6, (heads, size), cache_type).expect("there is memory");
         let mut text = Text { past: tokens, new: 0, blocks: vec![4, 1], keys, values };
         keep(gpu, &kept, std::slice::from_ref(&text), width, |text| 0..text.past);
         let mut recorder = gpu.record();
@@ -151,8 +169,8 @@ fn a_fork_has_its_own_blocks() {
         recorder.finish(&[]).expect("the recording is right");
         // The original is overwritten; the copy is as before.
         let own = Text {
-            keys: random.numbers(tokens * width),
-            values: random.numbers(tokens * width),
+            keys: halves(random.numbers(tokens * width)),
+            values: halves(random.numbers(tokens * width)),
             blocks: vec![4, 1],
             past: tokens,
             new: 0,
@@ -172,5 +190,24 @@ fn a_fork_has_its_own_blocks() {
             recorder.attention_over_kept(&sequences, &kept, q.columns(width), &reference.there(&[]), &to);
             close(&read(recorder, &to, width), &expected, 3e-6, "a fork");
         }
+    }
+}
+
+#[test]
+fn numbers_beyond_half_precision_are_kept_as_its_greatest() {
+    for gpu in gpus() {
+        let kept = Kept::new(gpu, 1, (1, 4), CacheType::F16).expect("there is memory");
+        let values = vec![1e9, -1e9, 65504.0, 3.0];
+        let text = Text { past: 1, new: 0, blocks: vec![0], keys: vec![0.0; 4], values };
+        keep(gpu, &kept, std::slice::from_ref(&text), 4, |text| 0..text.past);
+        let mut recorder = gpu.record();
+        let sequence = Sequence { tokens: 1, past: 1, blocks: &text.blocks };
+        let sequences = recorder.sequences(&[sequence]).expect("there is memory");
+        let (q, to) = (recorder.upload_f32(&[1.0; 4]).expect("there is memory"), room(gpu, 4));
+        let mut random = Random::new(44);
+        let reference = Reference { causal: false, window: None, ..Reference::random(&mut random, (1, 1, 4)) };
+        recorder.attention_over_kept(&sequences, &kept, q.columns(4), &reference.there(&[]), &to);
+        // A single token has all of the weight.
+        close(&read(recorder, &to, 4), &[65504.0, -65504.0, 65504.0, 3.0], 1e-6, "beyond");
     }
 }

@@ -95,6 +95,10 @@ impl graph::Host for Building {
         self.record(Op::Input(Input::SourcePositions { first, padding }), [])
     }
 
+    fn constant(&mut self, numbers: Vec<f64>) -> Result<Value> {
+        self.record(Op::Constant { numbers }, [])
+    }
+
     fn sinusoids(&mut self, rows: u32, frequencies: Vec<f64>) -> Result<Value> {
         self.record(Op::Sinusoids { rows, frequencies }, [])
     }
@@ -221,6 +225,18 @@ impl graph::HostValue for Building {
         let relative = Some(Relative::Bias { max_distance });
         let options = native::AttentionOptions { relative, ..options.into() };
         self.record(Op::Attention(options), [&this, &keys, &values, &bias])
+    }
+
+    fn attention_alibi(
+        &mut self,
+        this: Value,
+        keys: Value,
+        values: Value,
+        slopes: Value,
+        options: graph::AttentionOptions,
+    ) -> Result<Value> {
+        let options = native::AttentionOptions { relative: Some(Relative::Alibi), ..options.into() };
+        self.record(Op::Attention(options), [&this, &keys, &values, &slopes])
     }
 
     fn attention_disentangled(

@@ -4,7 +4,7 @@ use serde_json::{Map, Number, Value};
 use wasmtime::Result;
 
 use crate::error::Cause;
-use crate::host::{Failure, Level, TextHost, Token};
+use crate::host::{Failure, Level, TextHost, Token, Vocabulary};
 use crate::records::{Fields, Kind, Slot};
 use crate::state::Serving;
 use crate::text;
@@ -127,6 +127,15 @@ impl<H: TextHost + ?Sized, O> tokenizer::Host for Serving<H, O> {
 
     fn id(&mut self, tokenizer: String, token: String) -> Result<std::result::Result<Option<u32>, records::Failure>> {
         Ok(self.host()?.token_id(&tokenizer, &token).map_err(Into::into))
+    }
+
+    fn vocabulary(
+        &mut self,
+        tokenizer: String,
+    ) -> Result<std::result::Result<tokenizer::TokenBytes, records::Failure>> {
+        let vocabulary = self.host()?.vocabulary(&tokenizer);
+        let given = |Vocabulary { bytes, ends, special }| tokenizer::TokenBytes { bytes, ends, special };
+        Ok(vocabulary.map(given).map_err(Into::into))
     }
 }
 

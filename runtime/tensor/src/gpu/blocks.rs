@@ -1,6 +1,6 @@
 //! Kept keys, values and states in the memory of a GPU: a buffer for each operator, which grows with the blocks in use.
 
-use runtime_gpu::{Error, Gpu, Kept, KeptStates, Recorder};
+use runtime_gpu::{CacheType, Error, Gpu, Kept, KeptStates, Recorder};
 use runtime_kernels::Place;
 
 use crate::cache::apart;
@@ -11,6 +11,8 @@ const FIRST: usize = 64;
 /// The blocks of a plan.
 pub(crate) struct GpuBlocks {
     gpu: Gpu,
+    /// What keys and values are kept in.
+    cache_type: CacheType,
     /// Heads and their size, of texts and of their sources.
     places: [Vec<Place>; 2],
     /// Buffers for each place, with room for as many blocks.
@@ -29,6 +31,7 @@ impl GpuBlocks {
     /// At most `limit` blocks for keys and values, and for states of as many numbers.
     pub(super) fn new(
         gpu: Gpu,
+        cache_type: CacheType,
         places: Vec<Place>,
         source_places: Vec<Place>,
         state_numbers: Vec<usize>,
@@ -36,13 +39,17 @@ impl GpuBlocks {
     ) -> Self {
         let (kept, states, copies) = ([Vec::new(), Vec::new()], Vec::new(), Vec::new());
         let places = [places, source_places];
-        Self { gpu, places, kept, state_numbers, states, room: 0, limit, len: 0, copies }
+        Self { gpu, cache_type, places, kept, state_numbers, states, room: 0, limit, len: 0, copies }
     }
 
     /// Bytes of a block in each buffer.
     fn bytes(&self) -> impl Iterator<Item = usize> {
-        let kept = self.places.iter().flatten().map(|place| Kept::block_bytes(place.heads, place.head_size));
+        let kept = self.places.iter().flatten().map(|place| self.kept_bytes(place));
         kept.chain(self.state_numbers.iter().map(|numbers| KeptStates::block_bytes(*numbers)))
+    }
+
+    fn kept_bytes(&self, place: &Place) -> usize {
+        Kept::block_bytes((place.heads, place.head_size), self.cache_type)
     }
 
     pub(crate) fn block_bytes(&self) -> usize {
@@ -115,7 +122,7 @@ impl GpuBlocks {
         let mut grown = [Vec::new(), Vec::new()];
         for ((grown, places), kept) in grown.iter_mut().zip(&self.places).zip(&self.kept) {
             for (number, place) in places.iter().enumerate() {
-                let new = Kept::new(&self.gpu, room, place.heads, place.head_size)?;
+                let new = Kept::new(&self.gpu, room, (place.heads, place.head_size), self.cache_type)?;
                 if let Some(old) = kept.get(number) {
                     new.fill_from(&self.gpu, old)?;
                 }
@@ -144,7 +151,7 @@ mod tests {
         for adapter in runtime_gpu::adapters() {
             let gpu = Gpu::open(&adapter).expect("it opens");
             let place = Place { first: 0, heads: 1, head_size: 4 };
-            let mut blocks = GpuBlocks::new(gpu.clone(), vec![place], Vec::new(), vec![3], 8);
+            let mut blocks = GpuBlocks::new(gpu.clone(), CacheType::F32, vec![place], Vec::new(), vec![3], 8);
             (0..2).for_each(|_| blocks.add());
             blocks.copy(0, 1);
             // One recording is dropped, as where it fails; the next one has the copy again.

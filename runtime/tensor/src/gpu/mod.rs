@@ -10,7 +10,7 @@ mod run;
 
 use std::sync::{Mutex, PoisonError};
 
-use runtime_gpu::{Buffer, Gpu, Stored, Weight};
+use runtime_gpu::{Buffer, CacheType, Gpu, Stored, Weight};
 use runtime_graph::{DType, Graph};
 use runtime_kernels::BlockType;
 
@@ -28,6 +28,7 @@ pub(crate) use blocks::GpuBlocks;
 /// A compiled graph.
 pub(crate) struct GpuPlan {
     gpu: Gpu,
+    cache_type: CacheType,
     lowered: Lowered<Weight>,
     /// The vectors of `lowered`.
     vectors: Vec<Buffer>,
@@ -94,7 +95,11 @@ impl GpuPlan {
         let lowered = lower(graph, weights, precision, Uploader { gpu: gpu.clone() })?;
         let vectors = lowered.constants.vectors.iter().map(|vector| gpu.upload_f32(vector));
         let vectors = vectors.collect::<Result<_, _>>()?;
-        Ok(Self { gpu, lowered, vectors, tabled: Default::default() })
+        let cache_type = match precision {
+            Precision::Bf16 => CacheType::F16,
+            Precision::F32 | Precision::Int8 => CacheType::F32,
+        };
+        Ok(Self { gpu, cache_type, lowered, vectors, tabled: Default::default() })
     }
 
     /// Runs some steps on a batch, with what is kept.
@@ -148,7 +153,8 @@ impl Plan for GpuPlan {
             Ok(places) => {
                 let source_places = self.lowered.source_places.clone();
                 let states = self.lowered.states.clone();
-                let memory = GpuBlocks::new(self.gpu.clone(), places.clone(), source_places, states, blocks);
+                let memory =
+                    GpuBlocks::new(self.gpu.clone(), self.cache_type, places.clone(), source_places, states, blocks);
                 let most = memory.most();
                 Ok(Cache::new(Memory::Gpu(memory), most))
             }

@@ -220,6 +220,7 @@ impl<'g> Values<'g> {
                 kernels::join(team, a, b, [width(0), width(1)], *parts as usize, &mut to);
             }
             Op::Transpose => transpose(&operands[0], width(0), &mut to),
+            Op::Constant { numbers } => to.iter_mut().zip(numbers).for_each(|(to, number)| *to = *number as f32),
             Op::Sinusoids { rows, frequencies } => {
                 for (row, to) in (0..*rows).zip(to.chunks_exact_mut(2 * frequencies.len())) {
                     let (sines, cosines) = to.split_at_mut(frequencies.len());

@@ -294,6 +294,7 @@ impl<'g, P: Pack> Lowering<'g, P> {
             Op::Received { number } => Step::Receive { number: number as usize, to: self.buffer_for(index) },
             Op::Input(_)
             | Op::Weight { .. }
+            | Op::Constant { .. }
             | Op::Sinusoids { .. }
             | Op::Transpose
             | Op::Linear
@@ -416,13 +417,16 @@ impl<'g, P: Pack> Lowering<'g, P> {
                     _ => 0,
                 };
                 let vectors: Vec<usize> = tables.iter().map(|table| self.vector(*table)).collect::<Result<_, _>>()?;
-                let bias = matches!(relative, Relative::Bias { .. });
-                let vector = bias.then(|| vectors[0]);
+                // What is added to a score is a table by distance, or products with the rows of one.
+                let is_bias = !matches!(relative, Relative::Disentangled { .. });
+                let vector = is_bias.then(|| vectors[0]);
                 let distances = Distances { relative, vector, heads, rows, causal: options.causal };
                 let distances = number_of(distances, &mut self.layout.distances);
                 let mut vectors = vectors.into_iter();
                 Some(match relative {
-                    Relative::Bias { .. } => Terms::Bias { distances, table: vectors.next().unwrap_or_default() },
+                    Relative::Bias { .. } | Relative::Alibi => {
+                        Terms::Bias { distances, table: vectors.next().unwrap_or_default() }
+                    }
                     Relative::Disentangled { keys, queries, .. } => Terms::Disentangled {
                         distances,
                         keys: vectors.by_ref().take(usize::from(keys)).next(),

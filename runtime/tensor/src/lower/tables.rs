@@ -55,6 +55,8 @@ pub(crate) struct DistanceTable {
     pub(crate) reach: usize,
     /// `[2 * reach + 1]` by `query - key`, or by `key - query` for a bias.
     pub(crate) rows: Vec<u32>,
+    /// Whether a row is the distance itself, which slopes are multiplied with.
+    is_linear: bool,
     /// `[heads, 2 * reach + 1]`, filled when the plan's vectors are at hand.
     pub(crate) bias: Vec<f32>,
 }
@@ -71,7 +73,9 @@ impl DistanceTable {
         self.reach = longest.next_power_of_two();
         let reach = i64::try_from(self.reach).unwrap_or(i64::MAX);
         let rows = u32::try_from(distances.rows).unwrap_or(u32::MAX);
-        let row = |distance| match distances.relative {
+        self.is_linear = distances.relative == Relative::Alibi;
+        let row = |distance: i64| match distances.relative {
+            Relative::Alibi => u32::try_from(distance.unsigned_abs()).unwrap_or(u32::MAX),
             Relative::Bias { max_distance } => bias_row(distance, rows, max_distance, distances.causal),
             Relative::Disentangled { max_distance, .. } => disentangled_row(distance, rows / 2, max_distance),
         };
@@ -79,12 +83,16 @@ impl DistanceTable {
         self.bias.clear();
     }
 
-    /// Spreads a table `[buckets, heads]` out over the distances.
+    /// Spreads a table `[buckets, heads]` out over the distances, or slopes `[heads]`.
+    #[expect(clippy::cast_precision_loss, reason = "distances are lengths of texts, far below 2^24")]
     pub(crate) fn spread(&mut self, table: &[f32], heads: usize) {
         if self.bias.is_empty() {
-            let rows = &self.rows;
-            let of_head = |head| rows.iter().map(move |row| table[*row as usize * heads + head]);
-            self.bias = (0..heads).flat_map(of_head).collect();
+            let (rows, is_linear) = (&self.rows, self.is_linear);
+            let number = |row: u32, head: usize| match is_linear {
+                true => -table[head] * row as f32,
+                false => table[row as usize * heads + head],
+            };
+            self.bias = (0..heads).flat_map(|head| rows.iter().map(move |row| number(*row, head))).collect();
         }
     }
 }
