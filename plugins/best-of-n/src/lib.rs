@@ -61,8 +61,8 @@ impl Step for BestOfN {
     }
 
     fn process(&mut self, record: &Fields) -> Result<Fields, String> {
-        let completions = self.written(&self.prompt(record)?).map_err(said)?;
-        let mut candidates = self.scored(completions).map_err(said)?;
+        let completions = self.written(&self.prompt(record)?)?;
+        let mut candidates = self.scored(completions)?;
         // A text without words is no answer, however likely it is.
         let order = |candidate: &Candidate| (!candidate.text.trim().is_empty(), candidate.score);
         candidates.sort_by(|a, b| {
@@ -149,11 +149,5 @@ impl BestOfN {
             *gain = weight * near;
         }
         Ok(gains)
-    }
-}
-
-fn said(failure: Failure) -> String {
-    match failure {
-        Failure::NotGranted(why) | Failure::UsedUp(why) | Failure::Wrong(why) | Failure::Failed(why) => why,
     }
 }

@@ -89,7 +89,7 @@ impl RedactPii {
         let input = Fields::from_iter([("text".to_owned(), text.into())]);
         let entities = model::run(NER, input).map_err(|failure| match failure {
             Failure::NotGranted(why) => format!("`kinds` has some that only a model finds, and {why}"),
-            Failure::UsedUp(why) | Failure::Wrong(why) | Failure::Failed(why) => why,
+            other => other.into(),
         })?;
         let bytes: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
         let offset = |value: &Value| bytes.get(usize::try_from(value.as_u64()?).ok()?).copied();

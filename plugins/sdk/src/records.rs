@@ -41,6 +41,18 @@ impl Slot {
     }
 }
 
+/// What it says, for people; so that `?` does in functions whose errors are texts, such as those of a step.
+impl From<records::Failure> for String {
+    fn from(failure: records::Failure) -> Self {
+        match failure {
+            records::Failure::NotGranted(why)
+            | records::Failure::UsedUp(why)
+            | records::Failure::Wrong(why)
+            | records::Failure::Failed(why) => why,
+        }
+    }
+}
+
 /// Integers below are exact in double precision, and no other integer becomes one of them.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 

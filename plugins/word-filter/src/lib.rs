@@ -35,7 +35,7 @@ impl LogitsProcessor for WordFilter {
         // Special tokens have no text, and a token that is one may stand anywhere.
         let most = 16 + settings.words.iter().map(String::len).max().unwrap_or_default();
         let mut filter = Filter::new(settings);
-        let vocabulary = tokenizer::vocabulary(TOKENIZER).map_err(|error| error.to_string())?;
+        let vocabulary = tokenizer::vocabulary(TOKENIZER)?;
         for (token, bytes) in vocabulary.iter() {
             filter.add(token, &String::from_utf8_lossy(bytes));
         }

@@ -10,8 +10,8 @@
 use std::time::Instant;
 
 use runtime_gpu::{
-    Attention, BLOCK, CacheType, Elementwise, Error, Finish, Gpu, Kept, Precision, Read, Recorder, Sequence, Stored,
-    Weight, adapters,
+    Attention, BLOCK, CacheType, Capabilities, Elementwise, Error, Finish, Gpu, Kept, Precision, Read, Recorder,
+    Sequence, Stored, Weight, adapters,
 };
 use runtime_kernels::BlockType;
 
@@ -24,7 +24,7 @@ fn main() -> Result<(), Error> {
     let adapter = adapters.get(number).ok_or(Error::NoAdapter)?;
     println!("{} ({}, {:?}, {})", adapter.name, adapter.backend, adapter.kind, adapter.driver);
     println!("{:?}", adapter.capabilities);
-    let gpu = Gpu::open(adapter)?;
+    let gpu = Gpu::open_with(adapter, adapter.capabilities)?;
     // A software adapter gets sizes of which it computes some in that time.
     let small = adapter.kind == runtime_gpu::Kind::Cpu;
     let side = if small { 1024 } else { 4096 };
@@ -53,6 +53,9 @@ fn main() -> Result<(), Error> {
         Stored::Blocks(BlockType::Q4_K),
         Stored::Blocks(BlockType::Q6_K),
     ];
+    // The same without cooperative matrices, where there are some.
+    let without = Capabilities { cooperative: None, ..adapter.capabilities };
+    let without = adapter.capabilities.cooperative.map(|_| Gpu::open_with(adapter, without)).transpose()?;
     for stored in kinds {
         let bytes = match stored {
             Stored::F32 => 4 * count,
@@ -66,6 +69,18 @@ fn main() -> Result<(), Error> {
             let flops = 2.0 * (rows * count) as f64 / seconds / 1e9;
             let read = weight.bytes() as f64 / seconds / 1e9;
             println!("{stored:?}, {rows} rows: {:.3} ms, {read:.1} GB/s of weights, {flops:.0} GFLOP/s", 1e3 * seconds);
+        }
+        if let Some(without) = &without {
+            let weight = Weight::new(without, stored, side, &[&vec![0; bytes]], Precision::AsStored)?;
+            for rows in [64, 512] {
+                let (x, to) = (without.scratch(4 * rows * side)?, without.scratch(4 * rows * side)?);
+                let seconds = time(without, |recorder| recorder.product(&x, rows, &weight, &Finish::default(), &to))?;
+                let flops = 2.0 * (rows * count) as f64 / seconds / 1e9;
+                println!(
+                    "{stored:?}, {rows} rows, no cooperative matrices: {:.3} ms, {flops:.0} GFLOP/s",
+                    1e3 * seconds
+                );
+            }
         }
     }
 

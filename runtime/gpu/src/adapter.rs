@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 
 use pollster::block_on;
 
+use crate::cooperative::{Cooperative, SHARED_MEMORY};
+
 /// The backends that this crate is built for.
 const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
 
@@ -30,8 +32,8 @@ pub struct Capabilities {
     pub f16: bool,
     /// Operations over subgroups: their least and greatest size.
     pub subgroups: Option<(u32, u32)>,
-    /// Products of small matrices in hardware.
-    pub cooperative_matrix: bool,
+    /// Products of small matrices in hardware, of a kind that kernels can use. They take `f16` and `subgroups` too.
+    pub cooperative: Option<Cooperative>,
     /// Parameters within the commands; else they take a buffer.
     pub immediates: bool,
     /// The most bytes of a buffer that a kernel sees. Larger weights are cut up.
@@ -50,7 +52,7 @@ pub struct Adapter {
     pub kind: Kind,
     /// The driver and its version.
     pub driver: String,
-    /// What kernels may use.
+    /// What kernels may use; what they do use by themselves is [`Self::used`].
     pub capabilities: Capabilities,
     /// The largest buffer in bytes.
     pub largest_buffer: u64,
@@ -80,6 +82,12 @@ pub fn adapters() -> Vec<Adapter> {
 }
 
 impl Adapter {
+    /// What kernels use of it where nothing else is said: what makes them faster.
+    pub fn used(&self) -> Capabilities {
+        let cooperative = self.capabilities.cooperative.filter(|_| self.kind != Kind::Cpu);
+        Capabilities { cooperative, ..self.capabilities }
+    }
+
     fn new(raw: wgpu::Adapter) -> Self {
         let (info, features, limits) = (raw.get_info(), raw.features(), raw.limits());
         let kind = match info.device_type {
@@ -98,7 +106,7 @@ impl Adapter {
             capabilities: Capabilities {
                 f16: features.contains(wgpu::Features::SHADER_F16),
                 subgroups: subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
-                cooperative_matrix: features.contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+                cooperative: cooperative(&raw),
                 immediates: features.contains(wgpu::Features::IMMEDIATES),
                 largest_binding: limits.max_storage_buffer_binding_size,
             },
@@ -107,6 +115,28 @@ impl Adapter {
             raw,
         }
     }
+}
+
+/// The largest square matrices of halves that are added up in single precision. Subgroups must always be as large, since
+/// nobody could say how many share a matrix otherwise.
+fn cooperative(adapter: &wgpu::Adapter) -> Option<Cooperative> {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let needed =
+        wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
+    let (info, limits) = (adapter.get_info(), adapter.limits());
+    let lanes = info.subgroup_min_size;
+    let can = adapter.features().contains(needed)
+        && lanes == info.subgroup_max_size
+        && limits.max_compute_workgroup_storage_size >= SHARED_MEMORY
+        && limits.max_compute_invocations_per_workgroup >= 4 * lanes;
+    let kinds = adapter.cooperative_matrix_properties();
+    let usable = |side: &u32| {
+        kinds.iter().any(|kind| {
+            [kind.m_size, kind.n_size, kind.k_size] == [*side; 3] && kind.ab_type == F16 && kind.cr_type == F32
+        })
+    };
+    let side = [16, 8].into_iter().find(usable)?;
+    can.then_some(Cooperative { side: side as usize, lanes: lanes as usize })
 }
 
 /// The largest heap of a Vulkan device that is its own; the other backends do not say.

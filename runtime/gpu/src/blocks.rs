@@ -80,8 +80,9 @@ impl Planes {
         inputs / self.layout.elements * self.layout.bytes
     }
 
-    /// Fills the zeroed words of a row.
-    pub(crate) fn lay_out(&self, row: &[u8], to: &mut [u32]) {
+    /// Fills the zeroed words of a row. Returns a magnitude that none of its finite numbers is beyond.
+    pub(crate) fn lay_out(&self, row: &[u8], to: &mut [u32]) -> f32 {
+        let mut greatest = 0.0f32;
         let mut put = |at: usize, bits: usize, index: usize, value: u32| {
             to[at + index * bits / 32] |= value << (index * bits % 32);
         };
@@ -94,6 +95,7 @@ impl Planes {
                     put(self.high_at, self.high, index, quant >> self.low);
                 }
             }
+            greatest = greatest.max(Some(self.bound(&block)).filter(|bound| bound.is_finite()).unwrap_or(0.0));
             let scale = u32::from(half::f16::from_f32(block.scale).to_bits());
             let min = u32::from(half::f16::from_f32(block.min).to_bits());
             let groups = block
@@ -124,5 +126,13 @@ impl Planes {
                 }
             }
         }
+        greatest
+    }
+
+    /// A magnitude that no number of a block is beyond.
+    fn bound(&self, block: &Unpacked) -> f32 {
+        let most = |factors: &[i8]| f32::from(factors.iter().map(|factor| factor.unsigned_abs()).max().unwrap_or(0));
+        let quant = f32::from(self.layout.zero.max(u8::MAX >> (8 - self.low - self.high)));
+        (block.scale * most(&block.scales) * quant).abs() + (block.min * most(&block.mins)).abs()
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Parameter {
 /// One use of a kernel. Names and types of buffers and parameters are declared from here, so that both sides agree.
 pub(crate) struct Call<'a> {
     pub(crate) variant: Variant,
+    /// Extensions of WGSL that the kernel is written with.
+    pub(crate) extensions: &'static [&'static str],
     bindings: Vec<Binding<'a>>,
     parameters: Vec<Parameter>,
 }
@@ -65,7 +67,12 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     pub(crate) fn new(kernel: &'static str) -> Self {
         let variant = Variant { kernel, constants: Vec::with_capacity(8) };
-        Self { variant, bindings: Vec::with_capacity(6), parameters: Vec::with_capacity(8) }
+        Self { variant, extensions: &[], bindings: Vec::with_capacity(6), parameters: Vec::with_capacity(8) }
+    }
+
+    pub(crate) fn extensions(mut self, extensions: &'static [&'static str]) -> Self {
+        self.extensions = extensions;
+        self
     }
 
     pub(crate) fn number(mut self, name: &'static str, number: usize) -> Self {

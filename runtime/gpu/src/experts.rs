@@ -117,17 +117,18 @@ impl Recorder {
         to.holds(places * outputs);
         assert!(finish.bias.is_none(), "experts have no bias");
         finish.check(places, outputs);
+        let shape = routing.shape.on(&self.gpu, weight, places);
+        let Some(x) = self.operand(shape, x, places, weight) else { return };
         for slab in &weight.slabs {
-            let call = routing
-                .shape
-                .call(x, weight, slab, finish, to)
+            let call = shape
+                .call(&x, weight, slab, finish, to)
                 .flag("experts", true)
                 .flag("split", false)
                 .read("tiles", "vec4<u32>", &routing.tiles)
                 .size("outputs", outputs)
                 .size("held", slab.rows)
                 .size("width", outputs);
-            routing.shape.run(self, call, weight, routing.tile_count, outputs);
+            shape.run(self, call, weight, routing.tile_count, outputs);
         }
     }
 

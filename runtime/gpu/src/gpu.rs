@@ -9,7 +9,7 @@ use pollster::block_on;
 use runtime_diagnostics::panic_message;
 
 use crate::caches::Caches;
-use crate::{Adapter, Capabilities, Error, Finish, Precision, Read, Recorder, Stored, Weight};
+use crate::{Adapter, Capabilities, Error, Recorder};
 
 /// A GPU that is open. A copy is the same one.
 #[derive(Clone)]
@@ -38,19 +38,22 @@ pub(crate) struct Shared {
 }
 
 impl Gpu {
-    /// Opens an adapter with all that kernels can use of it, and lets it compute something that is known. Where that comes out
-    /// wrong, the least that kernels need is tried: what drivers get wrong is rarely the common ground.
+    /// Opens an adapter with [what makes kernels faster](Adapter::used), and lets it compute something that is known. Where that comes out
+    /// wrong, it is tried without cooperative matrices, which few programs use, and then with the least that kernels need:
+    /// what drivers get wrong is rarely the common ground.
     ///
     /// # Errors
     /// Where the driver does not open it, or it computes something else.
     pub fn open(adapter: &Adapter) -> Result<Self, Error> {
-        match Self::open_with(adapter, adapter.capabilities) {
-            Err(Error::SelfTest { .. } | Error::Kernel { .. }) => {
-                let least = Capabilities { f16: false, subgroups: None, immediates: false, ..adapter.capabilities };
-                Self::open_with(adapter, least)
-            }
-            other => other,
+        let all = adapter.used();
+        let without = Capabilities { cooperative: None, ..all };
+        let least = Capabilities { f16: false, subgroups: None, immediates: false, ..without };
+        let mut tried = Self::open_with(adapter, all);
+        for capabilities in [without, least] {
+            let Err(Error::SelfTest { .. } | Error::Kernel { .. } | Error::Open { .. }) = tried else { break };
+            tried = Self::open_with(adapter, capabilities);
         }
+        tried
     }
 
     /// The same with no more than some capabilities, of those that it has.
@@ -59,21 +62,32 @@ impl Gpu {
     /// As [`Self::open`].
     pub fn open_with(adapter: &Adapter, capabilities: Capabilities) -> Result<Self, Error> {
         let had = adapter.capabilities;
-        let capabilities = Capabilities {
+        let mut capabilities = Capabilities {
             f16: capabilities.f16 && had.f16,
             subgroups: capabilities.subgroups.and(had.subgroups),
-            cooperative_matrix: false,
+            cooperative: capabilities.cooperative.and(had.cooperative),
             immediates: capabilities.immediates && had.immediates,
             largest_binding: capabilities.largest_binding.min(had.largest_binding),
         };
+        if !capabilities.f16 || capabilities.subgroups.is_none() {
+            capabilities.cooperative = None;
+        }
         let mut features = wgpu::Features::empty();
         for (wanted, feature) in [
             (capabilities.f16, wgpu::Features::SHADER_F16),
             (capabilities.subgroups.is_some(), wgpu::Features::SUBGROUP),
             (capabilities.immediates, wgpu::Features::IMMEDIATES),
+            (capabilities.cooperative.is_some(), wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
         ] {
             features.set(feature, wanted);
         }
+        // SAFETY: kernels with cooperative matrices keep to what is asked of them: full subgroups of one size, in uniform control
+        // flow, on memory that they are alone with between barriers.
+        #[expect(unsafe_code, reason = "wgpu wants to be told that cooperative matrices may have mistakes")]
+        let experimental_features = match capabilities.cooperative {
+            Some(_) => unsafe { wgpu::ExperimentalFeatures::enabled() },
+            None => wgpu::ExperimentalFeatures::disabled(),
+        };
         let mut limits = adapter.raw.limits();
         limits.max_storage_buffer_binding_size = capabilities.largest_binding;
         if !capabilities.immediates {
@@ -83,6 +97,7 @@ impl Gpu {
             label: Some("runtime"),
             required_features: features,
             required_limits: limits.clone(),
+            experimental_features,
             memory_hints: wgpu::MemoryHints::Performance,
             ..wgpu::DeviceDescriptor::default()
         };
@@ -152,34 +167,6 @@ impl Gpu {
     /// Begins a recording.
     pub fn record(&self) -> Recorder {
         Recorder::new(self.clone())
-    }
-
-    /// A product whose result is known, with the least half that there is among its numbers: some drivers take it for 0.
-    fn self_test(&self) -> Result<(), Error> {
-        let least = half::f16::from_bits(1);
-        let weight: Vec<u8> = (0..5 * 8u8)
-            .flat_map(|at| if at == 8 { least } else { half::f16::from_f32(f32::from(at % 7) - 3.0) }.to_le_bytes())
-            .collect();
-        let x: Vec<f32> = (0..8u8).map(|at| if at == 0 { 16_777_216.0 } else { 0.5 * f32::from(at) }).collect();
-        let mut expected = [0.0f32; 5];
-        for (row, expected) in weight.chunks_exact(16).zip(&mut expected) {
-            for (bytes, x) in row.chunks_exact(2).zip(&x) {
-                *expected += half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32() * x;
-            }
-        }
-        let weight = Weight::new(self, Stored::F16, 8, &[&weight], Precision::AsStored)?;
-        let mut recorder = self.record();
-        let x = recorder.upload_f32(&x)?;
-        let to = self.scratch(20)?;
-        recorder.product(&x, 1, &weight, &Finish::default(), &to);
-        let results = recorder.finish(&[Read::new(&to, 0, 5)])?;
-        for (found, expected) in results.f32(0).into_iter().zip(expected) {
-            // The first product has 16 million beside small numbers, all of them exact; so is any order of adding them.
-            if (found - expected).abs() > 1e-6 * expected.abs() {
-                return Err(Error::SelfTest { adapter: self.shared.adapter.name.clone(), expected, found });
-            }
-        }
-        Ok(())
     }
 }
 

@@ -4,7 +4,8 @@
 //! records kernels over them, one method for each, and [`Recorder::finish`] submits all of them at once and reads back what
 //! is asked for. Kernels are WGSL templates (`kernels/*.wgsl`), of which each variant is compiled when it is first needed.
 //!
-//! Activations are in single precision and row-major, as are all sums. Nothing here knows of graphs, models or batches.
+//! Activations are in single precision and row-major, as are all sums; products by cooperative matrices take them apart into
+//! halves (`cooperative.rs`). Nothing here knows of graphs, models or batches.
 //! Shapes are checked by whoever compiles a graph; here a buffer that is too small is a panic. What the GPU or its driver
 //! does wrong is an [`Error`].
 
@@ -15,6 +16,7 @@ mod buffer;
 mod caches;
 mod call;
 mod convolution;
+mod cooperative;
 mod correction;
 mod elementwise;
 mod error;
@@ -27,6 +29,7 @@ mod recorder;
 mod recurrent;
 mod rotary;
 mod rows;
+mod self_test;
 mod sequences;
 mod shader;
 mod top;
@@ -39,6 +42,7 @@ pub use adapter::{Adapter, Capabilities, Kind, adapters};
 pub use attention::{Attention, Relative};
 pub use buffer::{Buffer, Columns};
 pub use convolution::Convolution;
+pub use cooperative::Cooperative;
 pub use correction::Correction;
 pub use elementwise::Elementwise;
 pub use error::Error;

@@ -1,6 +1,7 @@
 //! Operators that move rows and columns.
 
 use crate::call::Call;
+use crate::weight::Reading;
 use crate::{Buffer, Columns, Recorder, Weight};
 
 /// Threads of a workgroup.
@@ -15,7 +16,7 @@ impl Recorder {
         to.holds(count * width);
         for slab in &table.slabs {
             table
-                .bind(Call::new("look_up"), slab, false)
+                .bind(Call::new("look_up"), slab, Reading::Fours)
                 .read("ids", "u32", ids)
                 .write("to", "f32", to)
                 .flag("adding", add)

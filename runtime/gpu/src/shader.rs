@@ -20,8 +20,9 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let templates = templates!(
         "activate" "attention" "attention_join" "attention_scores" "attention_split" "causal_convolution" "columns"
         "convolution" "copy" "copy_block" "correct" "elementwise" "expert_layout" "expert_sum" "expert_weights" "finish"
-        "join" "keep" "look_up" "neighbours" "norm" "pool" "product_few" "product_join" "product_many" "reduce" "rotary"
-        "scale_rows" "select" "selective_scan" "sum_exp" "top" "weight" "weight_chunk"
+        "halve" "join" "keep" "look_up" "neighbours" "norm" "pool" "product_cooperative" "product_few" "product_join"
+        "product_many" "reduce" "rotary" "scale_rows" "select" "selective_scan" "sum_exp" "tile" "top" "weight"
+        "weight_chunk"
     );
     for (name, source) in templates {
         environment.add_template(name, source).unwrap_or_else(|error| panic!("{name}.wgsl: {error:#}"));
@@ -34,7 +35,11 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
 /// # Panics
 /// Where a template is wrong; the tests compile each.
 pub(crate) fn source(call: &Call<'_>, immediates: bool) -> String {
-    let mut source = String::from("struct Parameters {\n");
+    let mut source = String::new();
+    for extension in call.extensions {
+        let _ = writeln!(source, "enable {extension};");
+    }
+    source.push_str("struct Parameters {\n");
     for parameter in call.parameters() {
         let _ = writeln!(source, "    {}: {},", parameter.name, parameter.kind);
     }
@@ -47,7 +52,7 @@ pub(crate) fn source(call: &Call<'_>, immediates: bool) -> String {
     }
     let _ = writeln!(
         source,
-        "\n// The number of a workgroup.\nfn group_number(id: vec3<u32>) -> u32 {{\n    return id.x + id.y * {WIDTH}u;\n}}\n"
+        "\nconst WIDTH = {WIDTH}u;\n\n// The number of a workgroup.\nfn group_number(id: vec3<u32>) -> u32 {{\n    return id.x + id.y * WIDTH;\n}}\n"
     );
     let constants = call.variant.constants.iter().map(|(name, constant)| {
         let value = match constant {

@@ -5,7 +5,11 @@ use runtime_kernels::BlockType;
 
 use crate::blocks::Planes;
 use crate::call::Call;
+use crate::cooperative::powers;
 use crate::{Buffer, Error, Gpu};
+
+/// The bits of what is infinite in bf16.
+const INFINITE: u16 = 0x7f80;
 
 /// How the numbers of a matrix are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +40,8 @@ pub struct Weight {
     outputs: usize,
     inputs: usize,
     format: Format,
+    /// What brings its numbers into the range of halves, a power of two, and what undoes it.
+    powers: (f32, f32),
     /// In order; one is as large as a kernel may see at once.
     pub(crate) slabs: Vec<Slab>,
 }
@@ -48,6 +54,17 @@ pub(crate) struct Slab {
     /// How many.
     pub(crate) rows: usize,
     pub(crate) buffer: Buffer,
+}
+
+/// How a kernel reads a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Four numbers at a time.
+    Fours,
+    /// As many as 16 bytes have.
+    Chunks,
+    /// As halves, which are in range once they are multiplied by a power of two.
+    Halves,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,27 +102,43 @@ impl Weight {
         let all: Vec<&[u8]> = pieces.iter().flat_map(|piece| piece.chunks_exact(row.max(1))).collect();
         let words = format.words(inputs);
         let most = usize::try_from(gpu.largest()).unwrap_or(usize::MAX) / (4 * words.max(1));
-        let mut slabs = Vec::new();
+        let (mut slabs, mut greatest) = (Vec::new(), 0.0f32);
         for (number, rows) in all.chunks(most.max(1)).enumerate() {
             let mut bytes = vec![0u8; 4 * words * rows.len()];
-            bytes.par_chunks_exact_mut(4 * words).zip(rows).for_each(|(to, row)| match format {
+            // The greatest finite magnitude of a row, or more, where halves may not have room for it.
+            let of_rows = bytes.par_chunks_exact_mut(4 * words).zip(rows).map(|(to, row)| match format {
                 Format::F16 if halve => {
                     for (to, x) in to.as_chunks_mut::<2>().0.iter_mut().zip(row.as_chunks().0) {
                         *to = half::f16::from_f32(f32::from_le_bytes(*x)).to_le_bytes();
                     }
+                    0.0
                 }
-                Format::F32 | Format::F16 | Format::Bf16 => to[..row.len()].copy_from_slice(row),
+                Format::F32 | Format::F16 => {
+                    to[..row.len()].copy_from_slice(row);
+                    0.0
+                }
+                Format::Bf16 => {
+                    to[..row.len()].copy_from_slice(row);
+                    let magnitudes = row.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes) & 0x7fff);
+                    half::bf16::from_bits(magnitudes.filter(|bits| *bits < INFINITE).max().unwrap_or(0)).to_f32()
+                }
                 Format::Blocks(planes) => {
                     let mut laid_out = vec![0u32; words];
-                    planes.lay_out(row, &mut laid_out);
+                    let greatest = planes.lay_out(row, &mut laid_out);
                     for (to, word) in to.as_chunks_mut().0.iter_mut().zip(laid_out) {
                         *to = word.to_le_bytes();
                     }
+                    greatest
                 }
             });
+            greatest = of_rows.reduce(|| greatest, f32::max);
             slabs.push(Slab { first: number * most.max(1), rows: rows.len(), buffer: gpu.upload(&bytes)? });
         }
-        Ok(Self { outputs: all.len(), inputs, format, slabs })
+        let powers = match format {
+            Format::F32 | Format::F16 => (1.0, 1.0),
+            Format::Bf16 | Format::Blocks(_) => powers(greatest),
+        };
+        Ok(Self { outputs: all.len(), inputs, format, powers, slabs })
     }
 
     /// Rows.
@@ -133,20 +166,33 @@ impl Weight {
         }
     }
 
-    /// Binds some rows as `w`, and where they are read in chunks also as vectors, with the constants and parameters of `weight.wgsl`.
-    pub(crate) fn bind<'a>(&self, call: Call<'a>, slab: &'a Slab, chunks: bool) -> Call<'a> {
+    /// Whether products by cooperative matrices take it: halves hold its numbers, or nearly so.
+    pub(crate) fn halves(&self) -> bool {
+        !matches!(self.format, Format::F32)
+    }
+
+    /// Halves that activations are taken as the sum of in such a product: as many as are worth it.
+    pub(crate) fn terms(&self) -> usize {
+        if matches!(self.format, Format::Blocks(_)) { 1 } else { 2 }
+    }
+
+    /// Binds some rows as `w`, with the constants and parameters of `weight.wgsl` and what else a reading needs.
+    pub(crate) fn bind<'a>(&self, call: Call<'a>, slab: &'a Slab, reading: Reading) -> Call<'a> {
         let (name, element) = match self.format {
             Format::F32 => ("f32", "vec4<f32>"),
+            Format::F16 if reading == Reading::Halves => ("f16", "vec4<f16>"),
             Format::F16 => ("f16", "vec2<u32>"),
             Format::Bf16 => ("bf16", "vec2<u32>"),
             Format::Blocks(_) => ("blocks", "u32"),
         };
         let call = call.text("format", name).read("w", element, &slab.buffer).number("chunk", self.chunk());
-        // The same memory by 16 bytes, where a kernel reads more at once than it takes apart.
-        let call = if chunks && !matches!(self.format, Format::F32) {
-            call.read("vectors_of_w", "vec4<u32>", &slab.buffer)
-        } else {
-            call
+        let call = match reading {
+            // The same memory by 16 bytes, where a kernel reads more at once than it takes apart.
+            Reading::Chunks if !matches!(self.format, Format::F32) => {
+                call.read("vectors_of_w", "vec4<u32>", &slab.buffer)
+            }
+            Reading::Fours | Reading::Chunks => call,
+            Reading::Halves => call.float("weight_scale", self.powers.0).float("weight_unscale", self.powers.1),
         };
         let words = self.format.words(self.inputs);
         match self.format {

@@ -63,7 +63,7 @@ fn memory(bytes: u64) -> String {
 
 /// What is there of what makes kernels faster.
 fn kernels(adapter: &GpuAdapter) -> String {
-    let capabilities = adapter.capabilities;
+    let capabilities = adapter.used();
     let subgroups = capabilities.subgroups.map(|(least, most)| match least == most {
         true => format!("subgroups of {least}"),
         false => format!("subgroups of {least} to {most}"),
@@ -72,6 +72,9 @@ fn kernels(adapter: &GpuAdapter) -> String {
         subgroups,
         capabilities.f16.then(|| "f16".to_owned()),
         capabilities.immediates.then(|| "immediates".to_owned()),
+        capabilities
+            .cooperative
+            .map(|matrices| format!("cooperative matrices of {side} by {side}", side = matrices.side)),
     ];
     let used: Vec<String> = used.into_iter().flatten().collect();
     if used.is_empty() { "shared memory".to_owned() } else { used.join(", ") }

@@ -35,38 +35,7 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     if (group >= parameters.groups) {
         return;
     }
-{% if experts %}
-    let blocks = (parameters.outputs + {{ outputs - 1 }}u) / {{ outputs }}u;
-    let tile = tiles[group / blocks];
-    if (tile.z == 0u) {
-        return;
-    }
-    let first_row = tile.y;
-    let end_row = tile.y + tile.z;
-    let first_output = group % blocks * {{ outputs }}u;
-    // Of the outputs of the tile's expert, this part of the weights has some.
-    let stacked = tile.x * parameters.outputs;
-    let start = max(stacked, parameters.first) - stacked;
-    let end = min(parameters.outputs, max(stacked, parameters.first + parameters.held) - stacked);
-    // From an output to its row in this part.
-    let from_output = stacked - parameters.first;
-    let to_column = 0u;
-{% else %}
-    // Neighbouring workgroups share rows of the weight.
-    let tiles = (parameters.rows + {{ rows - 1 }}u) / {{ rows }}u;
-    let first_row = group % tiles * {{ rows }}u;
-    let end_row = parameters.rows;
-{% if split %}
-    let part = group / tiles % parameters.parts;
-    let first_output = group / tiles / parameters.parts * {{ outputs }}u;
-{% else %}
-    let first_output = group / tiles * {{ outputs }}u;
-{% endif %}
-    let start = 0u;
-    let end = parameters.outputs;
-    let from_output = 0u;
-    let to_column = parameters.first;
-{% endif %}
+{% include "tile" %}
     let tx = lane % {{ across }}u;
     let ty = lane / {{ across }}u;
 {% for r in range(each_rows) %}
@@ -74,16 +43,6 @@ fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) l
     var sum{{ r }}_{{ o }} = vec4(0.0);
 {% endfor %}
 {% endfor %}
-{% if split %}
-    let first_input = part * parameters.span;
-    let end_input = min(parameters.inputs, first_input + parameters.span);
-    // Each part has rows of its own.
-    let to_row = part * parameters.rows;
-{% else %}
-    let first_input = 0u;
-    let end_input = parameters.inputs;
-    let to_row = 0u;
-{% endif %}
     for (var k = first_input; k < end_input; k += 16u) {
         workgroupBarrier();
         // Four inputs of a row, or of an output, at a time.

@@ -1,6 +1,6 @@
 //! Every kernel against a reference in double precision, on every adapter, with random shapes.
 //!
-//! Each adapter is opened with all that it can do, and with as little as kernels can do with. References are written here,
+//! Each adapter is opened with what makes it faster, with all that it can do, and with as little as kernels can do with. References are written here,
 //! number by number from the definitions. The tolerance is stated with each comparison, relative to the largest number of
 //! the expected result (`support::close`).
 //!
@@ -13,6 +13,7 @@
 )]
 
 mod attention;
+mod cooperative;
 mod experts;
 mod failures;
 mod kept;

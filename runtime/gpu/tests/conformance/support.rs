@@ -19,14 +19,17 @@ static GPUS: LazyLock<Vec<Gpu>> = LazyLock::new(|| {
     let mut gpus = Vec::new();
     for adapter in &adapters {
         let had = adapter.capabilities;
-        let least = Capabilities { f16: false, subgroups: None, cooperative_matrix: false, immediates: false, ..had };
+        let least = Capabilities { f16: false, subgroups: None, cooperative: None, immediates: false, ..had };
         gpus.push(Gpu::open(adapter).expect("an adapter opens"));
         gpus.push(Gpu::open_with(adapter, least).expect("an adapter opens"));
+        if adapter.used() != had {
+            gpus.push(Gpu::open_with(adapter, had).expect("an adapter opens"));
+        }
     }
     gpus
 });
 
-/// Every adapter, twice.
+/// Every adapter, twice, and once more where it has what it does not use by itself.
 pub(crate) fn gpus() -> &'static [Gpu] {
     &GPUS
 }
