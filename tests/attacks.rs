@@ -168,7 +168,7 @@ fn host(deadline: Duration) -> PluginHost {
 
 /// Does all that a host does with a plugin, whatever its world, until it is refused.
 fn use_fully(host: &PluginHost, file: &Path, time: Duration) -> Result<(), Error> {
-    let granted = Granted { memory: MEMORY, time, log_text: true };
+    let granted = Granted { memory: MEMORY, time, log_text: true, by_pipeline: true };
     let inspection = host.inspect(file)?;
     match inspection.world {
         World::Architecture => host.load(file)?.build("{}", Head::Base, catalog()).map(|_| ()),

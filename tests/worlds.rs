@@ -133,7 +133,8 @@ fn probe() -> StepPlugin {
     host().load_step(&guest("examples/step_probe")).expect("it loads")
 }
 
-const GRANTED: Granted = Granted { memory: 16 << 20, time: Duration::from_millis(500), log_text: true };
+const GRANTED: Granted =
+    Granted { memory: 16 << 20, time: Duration::from_millis(500), log_text: true, by_pipeline: true };
 
 fn fields(value: Value) -> Fields {
     serde_json::from_value(value).expect("it is an object")
@@ -215,7 +216,7 @@ fn fields_go_through_as_they_are() {
 #[test]
 fn each_misuse_of_a_step_is_one_error() {
     for (does, says) in [
-        ("refuse to start", "refuses its parameters: there is no such filter:  [2Jsecret"),
+        ("refuse to start", "does not start: there is no such filter:  [2Jsecret"),
         ("panic at start", "cannot start"),
         ("refuse", "refuses the record: hé is private"),
         ("panic", "cannot read hé"),
@@ -328,7 +329,7 @@ fn a_processor_changes_scores() {
 #[test]
 fn each_misuse_of_scores_is_one_error() {
     for (does, says) in [
-        ("refuse", "refuses its parameters: no"),
+        ("refuse", "does not start: no"),
         ("nan", "made the score of token 3 NaN"),
         ("reach out", "it named token 8 of a vocabulary of 8"),
         ("read out", "it named 4294967295 tokens from 1 on, of a vocabulary of 8"),

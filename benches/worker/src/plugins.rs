@@ -98,7 +98,7 @@ fn build(cache: &Path, file: &Path) -> Result<()> {
 fn step(cache: &Path, file: &Path) -> Result<()> {
     const RECORDS: u32 = 1000;
     let plugin = host(cache)?.load_step(file)?;
-    let granted = Granted { memory: 64 << 20, time: Duration::from_secs(1), log_text: false };
+    let granted = Granted { memory: 64 << 20, time: Duration::from_secs(1), log_text: false, by_pipeline: true };
     let parameters = Fields::from_iter([("does".to_owned(), json!("count"))]);
     let nobody: Arc<dyn StepHost> = Arc::new(Nobody);
     let mut step = block_on(plugin.start(parameters, granted, Arc::clone(&nobody)))?;

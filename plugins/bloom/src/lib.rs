@@ -32,9 +32,13 @@ impl BloomConfig {
         if config.flag_or("slow_but_exact", false)? && config.size_or("pretraining_tp", 1)? > 1 {
             return Err(Refusal::unsupported("slow_but_exact", true, "`false`"));
         }
+        let heads = config.size_or("n_head", config.size_or("num_attention_heads", 8)?)?;
+        if !config.size_or("n_embed", config.size_or("hidden_size", 64)?)?.is_multiple_of(heads) {
+            return Err(Refusal::unsupported("n_head", heads, "a divisor of `hidden_size`"));
+        }
         Ok(Self {
+            heads,
             layers: config.layers_or("n_layer", config.layers_or("num_hidden_layers", 2)?)?,
-            heads: config.size_or("n_head", config.size_or("num_attention_heads", 8)?)?,
             epsilon: config.number_or("layer_norm_epsilon", 1e-5)?,
             normed_residual: config.flag_or("apply_residual_connection_post_layernorm", false)?,
             tied: config.flag_or("tie_word_embeddings", true)?,

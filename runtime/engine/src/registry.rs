@@ -11,7 +11,7 @@ use runtime_hub::{Hub, ModelSource, PluginSource as HubPlugin, Settings};
 use runtime_models::{Adapter, Error as ModelError, Model, ModelFolder};
 use runtime_pipeline::PluginSource;
 use runtime_plugin_host::{
-    Error as PluginError, Inspection, Limits, LogitsPlugin, Plugin, PluginFile, PluginHost, StepPlugin,
+    Error as PluginError, Fields, Inspection, Limits, LogitsPlugin, Plugin, PluginFile, PluginHost, StepPlugin,
 };
 use runtime_provider::Endpoint;
 use runtime_tasks::{DeviceName, Dtype, Placement};
@@ -328,6 +328,17 @@ impl Registry {
     pub(crate) fn logits_plugin(&self, file: PluginFile<'_>) -> Result<LogitsPlugin, Error> {
         self.loaded_processors
             .get(file, LogitsPlugin::digest, |file| self.open_plugin(file.path, |host| host.load_logits(file)))
+    }
+
+    /// A processor of scores as a command names it: a path, a file of the hub or an artifact of a registry.
+    ///
+    /// # Errors
+    /// Where it cannot be had, is no processor, or is not set up with such parameters.
+    pub fn named_logits_plugin(&self, name: &Path, parameters: &Fields) -> Result<LogitsPlugin, Error> {
+        let path = self.named_plugin(name)?;
+        let plugin = self.logits_plugin(PluginFile::from(&path))?;
+        plugin.check(parameters)?;
+        Ok(plugin)
     }
 
     /// What a plugin's file is and says of itself.

@@ -44,7 +44,7 @@ pub enum Error {
         max_length: usize,
     },
     /// Parameters that rule out every token.
-    #[error("no token is left to choose from: the parameters of the call rule out each of {vocabulary}")]
+    #[error("no token is left to choose from: the call, or one of its plugins, rules out each of {vocabulary}")]
     NothingLeft {
         /// Tokens of the vocabulary.
         vocabulary: usize,
@@ -91,7 +91,7 @@ impl Explain for Error {
                 Some("set `max_new_tokens` instead of `max_length`, or shorten the prompt".to_owned())
             }
             Self::NothingLeft { .. } => {
-                Some("relax the bans and limits, such as `suppress_tokens` and `bad_words_ids`".to_owned())
+                Some("relax the bans and limits, such as `suppress_tokens` and `bad_words_ids`, or leave out plugins that change scores".to_owned())
             }
             Self::OutsideVocabulary { .. } | Self::NoNumber { .. } => None,
         }

@@ -38,9 +38,9 @@ pub(crate) struct Shared {
 }
 
 impl Gpu {
-    /// Opens an adapter with [what makes kernels faster](Adapter::used), and lets it compute something that is known. Where that comes out
-    /// wrong, it is tried without cooperative matrices, which few programs use, and then with the least that kernels need:
-    /// what drivers get wrong is rarely the common ground.
+    /// Opens an adapter with [what makes kernels faster](Adapter::used), and lets it compute something that is known. Where
+    /// that comes out wrong, it is tried without cooperative matrices, which few programs use, and then with the least that
+    /// kernels need: what drivers get wrong is rarely the common ground.
     ///
     /// # Errors
     /// Where the driver does not open it, or it computes something else.
@@ -48,10 +48,14 @@ impl Gpu {
         let all = adapter.used();
         let without = Capabilities { cooperative: None, ..all };
         let least = Capabilities { f16: false, subgroups: None, immediates: false, ..without };
+        let mut before = all;
         let mut tried = Self::open_with(adapter, all);
         for capabilities in [without, least] {
             let Err(Error::SelfTest { .. } | Error::Kernel { .. } | Error::Open { .. }) = tried else { break };
-            tried = Self::open_with(adapter, capabilities);
+            if capabilities != before {
+                tried = Self::open_with(adapter, capabilities);
+            }
+            before = capabilities;
         }
         tried
     }

@@ -5,7 +5,7 @@ use half::f16;
 use crate::{Error, Finish, Gpu, Precision, Read, Stored, Weight};
 
 impl Gpu {
-    /// Products by each kernel that weights in halves go through.
+    /// Products of few rows and of many with weights in halves.
     pub(crate) fn self_test(&self) -> Result<(), Error> {
         self.least_half()?;
         if self.capabilities().cooperative.is_some() { self.whole_numbers() } else { Ok(()) }
@@ -18,7 +18,9 @@ impl Gpu {
             .collect();
         let x: Vec<f32> = (0..8u8).map(|at| if at == 0 { 16_777_216.0 } else { 0.5 * f32::from(at) }).collect();
         // The first product has 16 million beside small numbers, all of them exact; so is any order of adding them.
-        self.check(&x, 8, &weight, 1e-6)
+        self.check(&x, 8, &weight, 1e-6)?;
+        // The same by the kernels for many rows.
+        self.check(&x.repeat(19), 8, &weight, 1e-6)
     }
 
     /// Whole numbers, none of which tells from the others by rows or columns that are mixed up, for several matrices in each

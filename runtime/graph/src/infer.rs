@@ -278,8 +278,8 @@ pub(crate) const MOST_NUMBERS: u32 = 1 << 16;
 
 fn constant(numbers: &[f64]) -> Result<Shape, Fault> {
     let wrong = |value: String, rule| Err(Fault::Option { operator: "constant", option: "numbers", value, rule });
-    if let Some(number) = numbers.iter().find(|number| !number.is_finite()) {
-        return wrong(number.to_string(), "they must be finite");
+    if let Some(number) = numbers.iter().find(|number| number.is_nan() || number.abs() > f64::from(f32::MAX)) {
+        return wrong(number.to_string(), "they must be finite in single precision");
     }
     match u32::try_from(numbers.len()) {
         Ok(count @ 1..=MOST_NUMBERS) => Ok(Shape::fixed(&[1, count])),

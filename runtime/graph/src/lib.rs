@@ -22,6 +22,7 @@
 mod architecture;
 mod builder;
 mod catalog;
+mod composed;
 mod config;
 mod error;
 mod graph;

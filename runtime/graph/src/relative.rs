@@ -29,7 +29,8 @@ pub enum Relative {
 
 /// The slopes of ALiBi: for a power of two of heads, `2^(-max_bias * i / heads)` for `i` from 1 on. For another number, the
 /// slopes of the power of two below it, and then every other one of that above, from the first on, as
-/// `build_alibi_tensor` of BLOOM in transformers has it, where `max_bias` is 8.
+/// `build_alibi_tensor` of BLOOM in transformers has it, where `max_bias` is 8. There are as many as `heads`, so a number that a
+/// file gives is looked at before.
 pub fn alibi_slopes(heads: u32, max_bias: f64) -> Vec<f64> {
     let slope = |place: u32, of: u32| (-max_bias * f64::from(place) / f64::from(of)).exp2();
     let below = if heads == 0 { 0 } else { 1 << heads.ilog2() };

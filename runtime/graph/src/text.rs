@@ -63,7 +63,7 @@ impl fmt::Display for Node {
                     f.write_str(" normalised")?;
                 }
             }
-            Op::Constant { numbers } => write!(f, " numbers={numbers:?}")?,
+            Op::Constant { numbers } => constant(f, numbers)?,
             Op::Sinusoids { rows, frequencies } => write!(f, " rows={rows} frequencies={frequencies:?}")?,
             Op::Received { number } => write!(f, " {number}")?,
             Op::Input(_)
@@ -84,6 +84,14 @@ impl fmt::Display for Node {
             None => Ok(()),
         }
     }
+}
+
+/// All numbers of a constant, or the first of many.
+fn constant(f: &mut fmt::Formatter<'_>, numbers: &[f64]) -> fmt::Result {
+    const SHOWN: usize = 32;
+    let shown = &numbers[..numbers.len().min(SHOWN)];
+    write!(f, " numbers={shown:?}")?;
+    if shown.len() < numbers.len() { write!(f, " and {} more", numbers.len() - shown.len()) } else { Ok(()) }
 }
 
 fn write_heads(f: &mut fmt::Formatter<'_>, heads: u32, key_value_heads: u32) -> fmt::Result {

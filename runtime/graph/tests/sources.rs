@@ -98,7 +98,10 @@ fn constants_are_bounded_and_slopes_fit_the_heads() {
     let refused = |numbers: Vec<f64>| refusal(move |graph| drop(graph.constant(numbers.clone())));
     assert!(refused(vec![]).contains("numbers = 0"));
     assert!(refused(vec![1.0; (1 << 16) + 1]).contains("numbers = 65537"));
-    assert!(refused(vec![0.0, f64::NAN]).ends_with("numbers = NaN: they must be finite"));
+    for number in [f64::NAN, f64::NEG_INFINITY, 1e300] {
+        let told = refused(vec![0.0, number]);
+        assert!(told.ends_with("they must be finite in single precision"), "{told}");
+    }
     let many = refusal(|graph| (0..17).for_each(|number| drop(graph.constant(vec![f64::from(number); 1 << 16]))));
     assert!(many.ends_with("a graph can have 2^20 in all"), "{many}");
     let same = record(|graph| {

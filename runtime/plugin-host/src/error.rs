@@ -150,7 +150,7 @@ pub enum Error {
         misfit: Misfit,
     },
     /// The plugin says that its parameters are wrong.
-    #[error("the plugin `{plugin}` {version} refuses its parameters{}", said(.reason.as_deref()))]
+    #[error("the plugin `{plugin}` {version} does not start{}", said(.reason.as_deref()))]
     NotStarted {
         /// The plugin's name.
         plugin: String,

@@ -14,6 +14,8 @@ pub struct Granted {
     pub time: Duration,
     /// Whether what it says may be shown: it may hold the text of a record.
     pub log_text: bool,
+    /// Whether a pipeline file grants it, where more could be granted.
+    pub by_pipeline: bool,
 }
 
 impl Granted {
@@ -26,11 +28,11 @@ impl Granted {
         self.log_text.then(|| text::printable(text))
     }
 
-    /// The same error without what the plugin said, unless that may be shown; it knows that more could be granted.
+    /// The same error without what the plugin said, unless that may be shown; it knows whether more could be granted.
     pub(crate) fn withhold(&self, error: Error) -> Error {
         match error {
             Error::Trap { mut site, cause } => {
-                site.is_granted = true;
+                site.is_granted = self.by_pipeline;
                 let is_withheld = !self.log_text && matches!(cause, Cause::Panic { .. });
                 Error::Trap { site, cause: if is_withheld { Cause::Panic { message: None } } else { cause } }
             }

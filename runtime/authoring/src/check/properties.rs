@@ -32,7 +32,8 @@ pub(super) fn check(runner: &Runner<'_>, graph: &Graph, head: Head, text: Text<'
     let among = last(runner.run(&*plan, &[text, text.part(2), text.part(usize::MAX)])?, head);
     // A result has rows for the first text first.
     let alone_as_among_others = !whole.data.is_empty() && same_bits(&whole.data, &among.data);
-    let whole_as_cut = cut(runner, &*plan, head, text)?.map(|found| same_bits(&whole.data, &found));
+    let whole_as_cut =
+        cut(runner, &*plan, head, text)?.map(|found| !whole.data.is_empty() && same_bits(&whole.data, &found));
     Ok(Properties { not_finite: not_finite(runner, graph, text)?, alone_as_among_others, whole_as_cut })
 }
 

@@ -108,10 +108,13 @@ impl FromStr for LogitsProcessorArg {
                 let parameters = serde_json::from_str(&format!("{{{inner}"));
                 (plugin, parameters.map_err(|error| format!("the parameters are no JSON object: {error}"))?)
             }
+            None if text.contains(".wasm=") || text.contains(".wasm =") => {
+                return Err("the parameters are a JSON object: `PLUGIN={\"name\": value}`".to_owned());
+            }
             None => (text, Map::new()),
         };
-        if plugin.is_empty() {
-            return Err("there is no plugin before `=`".to_owned());
+        if plugin.trim().is_empty() {
+            return Err("no plugin is named".to_owned());
         }
         Ok(Self { plugin: plugin.into(), parameters })
     }
@@ -194,7 +197,9 @@ mod tests {
         assert_eq!(parsed("a=b.wasm={\"x\": [\"={\"]}"), named("a=b.wasm", json!({"x": ["={"]})));
         assert_eq!(parsed("oci://a/b@sha256:0={}"), named("oci://a/b@sha256:0", json!({})));
         assert!(parsed("a.wasm={x}").is_err_and(|said| said.starts_with("the parameters are no JSON object")));
-        assert!(parsed("={}").is_err());
+        for text in ["={}", "", "a.wasm=", "a.wasm=[1]", "a.wasm = {}"] {
+            assert!(parsed(text).is_err(), "{text}");
+        }
     }
 
     #[test]

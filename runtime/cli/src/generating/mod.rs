@@ -81,13 +81,22 @@ pub(crate) fn load(
     };
     let registry = Registry::new(devices::options(&chosen.device));
     let folder = registry.folder(&source(&chosen.model)?)?;
-    LanguageModel::defaults(&folder)?.with_params(params).map_err(Error::from)?;
+    let config = LanguageModel::defaults(&folder)?.with_params(params).map_err(Error::from)?;
+    if config.num_beams > 1 && !how.logits_processors.is_empty() {
+        return Err(Error::PluginBeams.into());
+    }
+    // What cannot be had or does not fit is told before weights are read.
+    let find = |LogitsProcessorArg { plugin, parameters }: &LogitsProcessorArg| {
+        Ok((registry.named_logits_plugin(plugin, parameters)?, parameters.clone()))
+    };
+    let processors = how.logits_processors.iter().map(find).collect::<Result<Vec<_>, Error>>()?;
     let plugin = chosen.plugin.as_deref().map(|name| registry.named_plugin(name)).transpose()?;
     let options =
         LoadOptions { plugin: plugin.as_ref().map(PluginFile::from), dtype: chosen.dtype, adapter, device: None };
     let mut model = LanguageModel::load(&registry, &folder, options)?;
-    for LogitsProcessorArg { plugin, parameters } in &how.logits_processors {
-        model = model.with_processor(LogitsProcessor::open(&registry, plugin, parameters.clone(), &model)?);
+    for (plugin, parameters) in processors {
+        let processor = LogitsProcessor::of_command(&registry, plugin, parameters, &model).map_err(Error::from)?;
+        model = model.with_processor(processor);
     }
     let mut adapters = Adapters::none(model);
     for (name, folder) in named {

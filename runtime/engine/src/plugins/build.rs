@@ -19,7 +19,8 @@ use crate::{Error, LanguageModel, Registry, Task};
 
 /// What of a pipeline's grants the sandbox holds a plugin to.
 pub(crate) fn granted(grants: &Grants) -> Granted {
-    Granted { memory: grants.memory_mib.saturating_mul(1 << 20), time: grants.time, log_text: grants.log_text }
+    let Grants { memory_mib, time, log_text, .. } = *grants;
+    Granted { memory: memory_mib.saturating_mul(1 << 20), time, log_text, by_pipeline: true }
 }
 
 /// The plugins of a pipeline, by the places that name them.

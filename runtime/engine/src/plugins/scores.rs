@@ -1,15 +1,17 @@
 //! Plugins that change the scores of the next token.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use runtime_pipeline::Grants;
-use runtime_plugin_host::{Error, Fields, Granted, LogitsPlugin, PluginFile, Processor};
+use runtime_plugin_host::{Error, Fields, Granted, LogitsPlugin, Processor};
 
-use super::granted;
 use super::texts::{HeldTokenizer, Texts};
 use crate::{LanguageModel, LoadedModel, Registry};
+
+/// What a processor may use that a command names.
+const COMMAND: Granted =
+    Granted { memory: 256 << 20, time: Duration::from_secs(10), log_text: true, by_pipeline: false };
 
 /// A plugin that is to change the scores of a model, with what it is set up with and granted.
 #[derive(Clone)]
@@ -23,22 +25,20 @@ struct Setup {
 }
 
 impl LogitsProcessor {
-    /// A plugin as a command names it, for a model: `name` is a path, a file of the hub or an artifact of a registry. It may
-    /// use as much as a pipeline grants that says nothing, and say what it likes, for whoever asks is the one who reads it.
+    /// A plugin that a command names, which [`Registry::named_logits_plugin`] has found, for a model. It has
+    /// [more time and memory](COMMAND) than a pipeline grants that says nothing, since nobody else waits for it, and may say
+    /// what it likes: whoever asks is the one who reads it.
     ///
     /// # Errors
-    /// Where it cannot be had, is no processor, or refuses its parameters or the model's tokenizer.
-    pub fn open(
+    /// Where it refuses its parameters or the model's tokenizer.
+    pub fn of_command(
         registry: &Registry,
-        name: &Path,
+        plugin: LogitsPlugin,
         parameters: Fields,
         model: &LanguageModel,
-    ) -> Result<Self, crate::Error> {
-        let path = registry.named_plugin(name)?;
-        let plugin = registry.logits_plugin(PluginFile::from(&path))?;
-        let granted = granted(&Grants { log_text: true, ..Grants::default() });
-        let shown = plugin.description().name.clone();
-        let processor = Self::new(plugin, &shown, parameters, granted, model.loaded(), registry.tell())?;
+    ) -> Result<Self, Error> {
+        let name = plugin.description().name.clone();
+        let processor = Self::new(plugin, &name, parameters, COMMAND, model.loaded(), registry.tell())?;
         processor.start(&[])?;
         Ok(processor)
     }

@@ -114,7 +114,10 @@ impl TextHost for Texts {
 
     fn vocabulary(&self, tokenizer: &str) -> Result<Vocabulary, Failure> {
         let vocabulary = self.held(tokenizer)?.vocabulary();
-        let unsaid = || Failure::Wrong(format!("the tokens of `{tokenizer}` do not say what bytes they add to a text"));
+        let unsaid = || {
+            let said = format!("the tokens of the tokenizer `{tokenizer}` do not say what bytes they add to a text");
+            Failure::Wrong(said)
+        };
         vocabulary.cloned().ok_or_else(unsaid)
     }
 

@@ -1,5 +1,5 @@
 // Rows in half precision: each times the power of two that brings its greatest magnitude to between 2^14 and 2^15, so that
-// nothing is too large for a half and what a half cannot hold is at most 2^-29 of the greatest. `scales` gets what undoes it.
+// nothing is too large for a half; what that costs stands in `cooperative.rs`. `scales` gets what undoes it.
 // {% if terms == 2 %}What rounding takes off follows as a second matrix, behind all rows of the first. {% endif %}Rows are filled up with zeros. A workgroup has a row.
 
 // Magnitudes as bits, which have their order, numbers or not: compilers of shaders may leave NaN out of account.

@@ -9,8 +9,9 @@ const GREATEST = vec4(65504.0);
 
 // As four halves.
 fn held(numbers: vec4<f32>) -> vec2<u32> {
-    // A NaN stays one, which `clamp` need not see to.
-    let some = select(clamp(numbers, -GREATEST, GREATEST), numbers, numbers != numbers);
+    // A NaN stays one. It is told by its bits, since compilers of shaders may leave NaN out of account.
+    let is_number = (bitcast<vec4<u32>>(numbers) & vec4(0x7fffffffu)) <= vec4(0x7f800000u);
+    let some = select(numbers, clamp(numbers, -GREATEST, GREATEST), is_number);
     return vec2(pack2x16float(some.xy), pack2x16float(some.zw));
 }
 {% else %}

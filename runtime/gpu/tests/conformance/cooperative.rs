@@ -8,9 +8,15 @@ use runtime_kernels::BlockType;
 use crate::product::{Case, check, matrix};
 use crate::support::{Random, SIZES, gpus, read, room};
 
-/// Those that have some.
+/// Those that have some; where there are none, that is said, or an error with `RUNTIME_NEED_COOPERATIVE=1`.
 fn cooperative() -> impl Iterator<Item = &'static Gpu> {
-    gpus().iter().filter(|gpu| gpu.capabilities().cooperative.is_some())
+    let with_some = || gpus().iter().filter(|gpu| gpu.capabilities().cooperative.is_some());
+    if with_some().next().is_none() {
+        let needed = std::env::var_os("RUNTIME_NEED_COOPERATIVE").is_some_and(|needed| needed == "1");
+        assert!(!needed, "no adapter has cooperative matrices, and RUNTIME_NEED_COOPERATIVE=1 asks for some");
+        eprintln!("skipped: no adapter has cooperative matrices");
+    }
+    with_some()
 }
 
 fn product(gpu: &Gpu, x: &[f32], weight: &Weight) -> Vec<f32> {

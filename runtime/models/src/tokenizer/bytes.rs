@@ -21,6 +21,9 @@ pub enum TokenBytes {
     Special(String),
 }
 
+/// Ids without a token that any vocabulary may have.
+const SPARE: usize = 1 << 16;
+
 /// How a vocabulary writes bytes.
 enum Form {
     /// Each byte as a character of its own.
@@ -31,8 +34,13 @@ enum Form {
 
 impl Tokenizer {
     /// The bytes of each token, by id, as far as the ids have tokens; `None` where its decoder does not say how tokens
-    /// become bytes. In front of a text some decoders drop the space of the first token.
+    /// become bytes, or where ids are so far apart that a list of them would be almost empty. In front of a text some
+    /// decoders drop the space of the first token.
     pub fn token_bytes(&self) -> Option<Vec<Option<TokenBytes>>> {
+        let most = self.inner.get_vocab_size(true).saturating_mul(4).saturating_add(SPARE);
+        if usize::try_from(self.highest_id).ok()? > most {
+            return None;
+        }
         let form = Form::of(self.inner.get_decoder()?)?;
         let added = self.inner.get_added_tokens_decoder();
         let bytes = |id: u32| {
@@ -132,6 +140,23 @@ mod tests {
             }
             assert!(seen > 300, "{model}: {seen}");
         }
+    }
+
+    #[test]
+    fn an_id_far_beyond_the_others_takes_no_memory() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let open = |far: u32| {
+            let file = serde_json::json!({
+                "version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": null, "post_processor": null,
+                "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+                "model": {"type": "WordLevel", "vocab": {"a": 0, "b": far}, "unk_token": "a"},
+            });
+            std::fs::write(folder.path().join("tokenizer.json"), file.to_string()).expect("there is room");
+            Tokenizer::open(&ModelFolder::new(folder.path())).expect("it opens").token_bytes()
+        };
+        let few = open(9).expect("they are near");
+        assert_eq!((few.len(), &few[9]), (10, &Some(TokenBytes::Text(b"b".to_vec()))));
+        assert_eq!(open(4_000_000_000), None);
     }
 
     #[test]
