@@ -205,7 +205,7 @@ impl Calls<'_, '_> {
 
     /// What has no operands, and the rows of tables.
     fn source(&mut self) -> Result<()> {
-        let input = match self.bytes.int_in_range(0..=7u8)? {
+        let input = match self.bytes.int_in_range(0..=8u8)? {
             0 => Input::TokenIds,
             1 => Input::TokenTypes,
             2 => Input::SourceIds,
@@ -224,6 +224,12 @@ impl Calls<'_, '_> {
                 return Ok(());
             }
             6 => return self.weight(|_| true).map(|_| ()),
+            8 => {
+                let count = self.bytes.int_in_range(0..=5)?;
+                let numbers = (0..count).map(|_| self.real()).collect::<Result<_>>()?;
+                self.record(Op::Constant { numbers }, &[]);
+                return Ok(());
+            }
             _ => {
                 let table = self.weight(|shape| shape.len() == 2)?;
                 let table = if self.flag()? { table } else { self.value(|shape| shape.as_matrix().is_some())? };
@@ -392,7 +398,13 @@ impl Calls<'_, '_> {
                 Some(Relative::Disentangled { keys, queries, max_distance })
             }
             5 => {
-                inputs.push(self.weight(|shape| shape == [heads] || shape == [1, heads])?);
+                let fits = |shape: &[u32]| shape == [heads] || shape == [1, heads];
+                let slopes = if self.flag()? {
+                    self.weight(fits)?
+                } else {
+                    self.value(|shape| shape.as_matrix() == Some((Dim::Fixed(1), heads)))?
+                };
+                inputs.push(slopes);
                 Some(Relative::Alibi)
             }
             _ => None,

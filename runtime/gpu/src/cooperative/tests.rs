@@ -1,3 +1,5 @@
+//! Powers of two, and that kernels are translated for each size of matrices, which needs no adapter.
+
 use runtime_kernels::BlockType;
 use wgpu::naga;
 
